@@ -1,0 +1,101 @@
+"""Every error a person can meet, in one tree, sorted by who has to act.
+
+WinslowError
+├── Invalid            the input is wrong; nothing was done           (CLI 2, HTTP 422)
+│   └── InvalidPipeline    with one Problem per mistake: file, line, column
+├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
+├── Refused            not possible in the present state              (CLI 2, HTTP 409)
+├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
+└── Unavailable        try again later; nothing is lost               (CLI 5, HTTP 503)
+    ├── StoreUnavailable
+    ├── OutcomeUnknown     the store went away in the middle of a commit; repeating is safe
+    ├── DriverUnavailable
+    ├── ShareUnavailable   full, read-only, hanging or gone
+    └── DriverRejected     the driver refuses this attempt for ever   (HTTP 422)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class WinslowError(Exception):
+    """`code` is stable and meant for programs; `message` says what happened; `hint` what to do next."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class Invalid(WinslowError):
+    code = "invalid"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a pipeline file. Lines and columns count from 1; 0 where there is no position."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    code: str = "pipeline.invalid"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class InvalidPipeline(Invalid):
+    code = "pipeline.invalid"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = problems
+
+
+class NotFound(WinslowError):
+    code = "not_found"
+
+
+class Refused(WinslowError):
+    code = "refused"
+
+
+class Conflict(WinslowError):
+    code = "conflict"
+
+
+class Unavailable(WinslowError):
+    code = "unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    code = "store.unavailable"
+
+
+class OutcomeUnknown(StoreUnavailable):
+    code = "store.outcome_unknown"
+
+
+class DriverUnavailable(Unavailable):
+    code = "driver.unavailable"
+
+
+class DriverRejected(WinslowError):
+    code = "driver.rejected"
+
+
+class ShareUnavailable(Unavailable):
+    """code is one of share.full, share.read_only, share.stalled, share.gone."""
+
+    code = "share.unavailable"

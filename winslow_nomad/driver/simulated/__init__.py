@@ -1,0 +1,1 @@
+"""An in-memory cluster on a virtual clock."""

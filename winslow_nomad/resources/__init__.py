@@ -1,0 +1,1 @@
+"""Layer 2: what lies on the share, and the files of pipelines."""
