@@ -115,6 +115,7 @@ class Project(Record):
     values: dict[str, str] = {}
     secrets: dict[str, str] = {}  # name -> "secret:<id>"
     planned_sweeps: dict[str, dict[str, tuple[str, ...]]] = {}  # stage id -> grid, used when it is first made
+    given: bool = False  # there are files in stages/0000/workspace
     pause_after: tuple[str, ...] = ()  # stage ids, asked for by a person, used once
     comments: tuple[Comment, ...] = ()
     created: datetime
@@ -137,7 +138,7 @@ class Project(Record):
     def state(self) -> ProjectState:
         """By precedence: running > waiting > paused > queued > failed > succeeded > idle."""
         states = {s.state for s in self.stages.values()}
-        if states & ACTIVE:
+        if any(s.state in ACTIVE and not s.held for s in self.stages.values()):
             return ProjectState.RUNNING
         if self.gates:
             return ProjectState.WAITING
@@ -155,9 +156,7 @@ class Project(Record):
 
     def _complete(self) -> bool:
         """Every last stage of the pipeline has succeeded or been skipped in its newest execution."""
-        newest: dict[str, StageState] = {}
-        for ended in self.ended.values():
-            newest[ended.id] = ended.state
+        newest = {ended.id: ended.state for ended in self.ended.values()}
         last = [s.id for s in self.pipeline.stages if not self.pipeline.followers[s.id]]
         states = [newest.get(i) for i in last]
         return StageState.SUCCEEDED in newest.values() and all(

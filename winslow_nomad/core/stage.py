@@ -176,6 +176,7 @@ class Stage(Record):
     source: Source | None = None
     stop: Literal["", "withdraw", "terminate", "kill"] = ""
     stop_actor: str = ""
+    held: bool = False  # prepared, and kept from the driver by a pause
     pause_after: bool = False
     confirmed: bool = False  # its gate was passed
     decided: bool | None = None  # a person's answer to a `when` that could not be computed

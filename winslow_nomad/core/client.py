@@ -1,0 +1,112 @@
+"""What the command line needs from an installation, be it the data directory of this machine or a
+server. Every call raises errors of core.errors only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, Literal, Protocol
+
+from winslow_nomad.core.messages import AnyCommand, Entry
+from winslow_nomad.core.model import Record, Value
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.project import Project
+
+
+class Summary(Record):
+    """A project in a list."""
+
+    id: str
+    name: str
+    state: str
+    pipeline: str
+    tags: tuple[str, ...] = ()
+    author: str = ""
+    updated: datetime
+    version: int = 0
+
+
+class Happened(Value):
+    """One entry of the live stream. `cursor` continues after it."""
+
+    cursor: str
+    project: str
+    version: int
+    at: datetime
+    entry: Entry
+
+
+class Progress(Value):
+    """What a running attempt's heartbeat says; None where it says nothing."""
+
+    stage: int
+    attempt: int
+    percent: float | None = None
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+
+
+class LogChunk(Value):
+    stream: Literal["out", "err"]
+    data: bytes
+    at: datetime | None = None
+
+
+class Finding(Value):
+    """One line of `winslow doctor`."""
+
+    severity: Literal["ok", "note", "warning", "problem"]
+    subject: str
+    text: str
+    fix: str = ""
+
+
+class Client(Protocol):
+    def projects(
+        self, *, state: str = "", tag: str = "", author: str = "", text: str = "", limit: int = 100, after: str = ""
+    ) -> Sequence[Summary]: ...
+
+    def find(self, name: str) -> str:
+        """The id of a project by its id, an unambiguous start of it, or its name (the newest of several). NotFound."""
+        ...
+
+    def project(self, project: str) -> Project: ...
+
+    def send(self, project: str, command: AnyCommand, *, key: str = "") -> Project:
+        """Apply a command (CreateProject too) and answer the project after it. Repeating a key is safe."""
+        ...
+
+    def pipeline(self, path: PurePath) -> Pipeline:
+        """Read, check and (a folder) store a pipeline file. InvalidPipeline."""
+        ...
+
+    def bring_input(self, path: PurePath) -> str:
+        """Put a file or folder of this machine into the input pool; its path there, for a parameter's value."""
+        ...
+
+    def put_secret(self, name: str, value: str) -> str:
+        """`secret:<id>`"""
+        ...
+
+    def record(self, project: str, stage: int) -> dict[str, Any]:
+        """stage.json of an ended stage, the same shape made up for an open one."""
+        ...
+
+    def output(self, project: str, stage: int) -> PurePath | None:
+        """The directory of a stage's output, where it is visible on this machine."""
+        ...
+
+    def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:
+        """Both streams in order of time. `attempt` 0: the newest. follow: until the attempt has ended."""
+        ...
+
+    def progress(self, project: str) -> Sequence[Progress]: ...
+
+    def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
+        """What has happened since, waiting up to `timeout` seconds for something."""
+        ...
+
+    def doctor(self) -> Sequence[Finding]: ...
+
+    def close(self) -> None: ...
