@@ -64,7 +64,14 @@ class Finding(Value):
 
 class Client(Protocol):
     def projects(
-        self, *, state: str = "", tag: str = "", author: str = "", text: str = "", limit: int = 100, after: str = ""
+        self,
+        *,
+        state: str = "",
+        tag: str = "",
+        author: str = "",
+        text: str = "",
+        limit: int = 100,
+        after: str = "",
     ) -> Sequence[Summary]: ...
 
     def find(self, name: str) -> str:

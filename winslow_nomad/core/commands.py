@@ -23,8 +23,8 @@ from winslow_nomad.core.graph import (
     skip,
     withdraw_descendants,
 )
-from winslow_nomad.core.lineage import lineage, merged, newest_gathered, newest_inputs
 from winslow_nomad.core.line import current_turn
+from winslow_nomad.core.lineage import lineage, merged, newest_gathered, newest_inputs
 from winslow_nomad.core.pipeline import Parameter, StageDefinition
 from winslow_nomad.core.project import Comment, Gate, Member, Project, Sweep
 from winslow_nomad.core.stage import ENDED, EndedStage, Reason, Stage, StageState
@@ -46,7 +46,10 @@ def new_project(message: m.CreateProject, now: datetime) -> Project:
         priority=message.priority,
         values=values,
         secrets=message.secrets,
-        planned_sweeps={known(message.pipeline.by_id, i).id: checked_grid(message.pipeline.parameters, g) for i, g in message.sweeps.items()},
+        planned_sweeps={
+            known(message.pipeline.by_id, i).id: checked_grid(message.pipeline.parameters, g)
+            for i, g in message.sweeps.items()
+        },
         created=now,
         updated=now,
     )
@@ -64,7 +67,9 @@ def known(stages: dict[str, StageDefinition], stage_id: str) -> StageDefinition:
 
 def checked_values(parameters: dict[str, Parameter], values: dict[str, str]) -> dict[str, str]:
     """Values of known parameters in canonical form; other names are plain environment variables."""
-    return {k: expand.check_value(parameters[k], v, name=k) if k in parameters else v for k, v in values.items()}
+    return {
+        k: expand.check_value(parameters[k], v, name=k) if k in parameters else v for k, v in values.items()
+    }
 
 
 def checked_grid(parameters: dict[str, Parameter], grid: m.Grid) -> m.Grid:
@@ -85,7 +90,11 @@ def pause_project(draft: Draft, message: m.PauseProject) -> None:
         draft.pause("person", message.text or f"paused{who}")
     for stage in draft.project.stages.values():
         if stage.state is StageState.PREPARING and not stage.held:
-            draft.put(stage.but(held=True, reason=Reason(kind="paused", text=f"prepared; held back by the pause{who}")))
+            draft.put(
+                stage.but(
+                    held=True, reason=Reason(kind="paused", text=f"prepared; held back by the pause{who}")
+                )
+            )
         if stage.state is StageState.SUBMITTED and not stage.stop:
             draft.put(stage.but(stop="withdraw"))
     draft.set(single=False)
@@ -117,14 +126,25 @@ def redo_stage(draft: Draft, message: m.RedoStage) -> None:
         raise NotFound(f"There is no stage {message.stage} in this project.", code="stage.not_found")
     if base.state is StageState.QUEUED:
         raise Refused(
-            f"Stage {message.stage} has not run yet.", hint="Change it where it is queued.", code="stage.still_queued"
+            f"Stage {message.stage} has not run yet.",
+            hint="Change it where it is queued.",
+            code="stage.still_queued",
         )
     stage_id = base.definition.id if isinstance(base, Stage) else base.id
     definition = known(project.pipeline.by_id, stage_id)
     withdraw_descendants(draft, base.number)
     clear_failures(draft, base.number)
-    overrides = merge_overrides(base.overrides.but(values={**base.overrides.values, **base.point}), message.overrides)
-    add(draft, definition, dict(base.inputs), dict(base.gathered), message.but(overrides=overrides), redo_of=base.number)
+    overrides = merge_overrides(
+        base.overrides.but(values={**base.overrides.values, **base.point}), message.overrides
+    )
+    add(
+        draft,
+        definition,
+        dict(base.inputs),
+        dict(base.gathered),
+        message.but(overrides=overrides),
+        redo_of=base.number,
+    )
 
 
 def add(
@@ -137,7 +157,9 @@ def add(
 ) -> None:
     """Line up what a person asked for: one stage, or a sweep."""
     project = draft.project
-    overrides = message.overrides.but(values=checked_values(project.pipeline.parameters, message.overrides.values))
+    overrides = message.overrides.but(
+        values=checked_values(project.pipeline.parameters, message.overrides.values)
+    )
     turn = (current_turn(project) if message.at_once else None) or project.next_turn
     draft.set(next_turn=max(project.next_turn, turn + 1))
     if message.resume:
@@ -233,12 +255,27 @@ def skip_stage(draft: Draft, message: m.SkipStage) -> None:
         return
     base = ended_stage(project, message.stage)
     if base.state not in (StageState.FAILED, StageState.STOPPED):
-        raise Refused(f"Stage {base.number} has {base.state.value}; there is nothing to skip.", code="stage.not_skippable")
+        raise Refused(
+            f"Stage {base.number} has {base.state.value}; there is nothing to skip.",
+            code="stage.not_skippable",
+        )
     clear_failures(draft, base.number)
     definition = known(project.pipeline.by_id, base.id)
-    stage = make_stage(draft, definition, dict(base.inputs), base.turn, gathered=dict(base.gathered), automatic=False, redo_of=base.number)
+    stage = make_stage(
+        draft,
+        definition,
+        dict(base.inputs),
+        base.turn,
+        gathered=dict(base.gathered),
+        automatic=False,
+        redo_of=base.number,
+    )
     skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped")
-    if draft.project.pause is not None and draft.project.pause.kind == "failure" and not draft.project.failures:
+    if (
+        draft.project.pause is not None
+        and draft.project.pause.kind == "failure"
+        and not draft.project.failures
+    ):
         draft.unpause()
 
 
@@ -295,10 +332,14 @@ def answer_gate(draft: Draft, message: m.AnswerGate) -> None:
         raise Refused(
             "This question has been answered already, or what it was about is gone.", code="gate.not_open"
         )
-    {"confirm": answer_confirm, "condition": answer_condition, "values": answer_values, "choice": answer_choice}[
-        gate.kind
-    ](draft, gate, message)
-    draft.note("gate_answered", None, message.answer, gate=gate.id, stage=gate.stage, actor=draft.actor)
+    {
+        "confirm": answer_confirm,
+        "condition": answer_condition,
+        "values": answer_values,
+        "choice": answer_choice,
+    }[gate.kind](draft, gate, message)
+    about = draft.project.stages.get(gate.stage) or draft.project.ended.get(gate.stage)
+    draft.note("gate_answered", about, message.answer, gate=gate.id, actor=draft.actor)
 
 
 def answer_confirm(draft: Draft, gate: Gate, message: m.AnswerGate) -> None:
@@ -325,7 +366,9 @@ def end_or_go(draft: Draft, allowed: Stage, message: m.AnswerGate) -> None:
     if message.answer == "go":
         if message.values:
             changed = checked_values(draft.project.pipeline.parameters, message.values)
-            allowed = allowed.but(overrides=merge_overrides(allowed.overrides, allowed.overrides.but(values=changed)))
+            allowed = allowed.but(
+                overrides=merge_overrides(allowed.overrides, allowed.overrides.but(values=changed))
+            )
         draft.put(allowed)
         open_needed_gate(draft, allowed)
     elif message.answer == "skip":
@@ -373,7 +416,9 @@ def choose(draft: Draft, sweep: int, number: int) -> None:
 
 def pause_after(draft: Draft, message: m.PauseAfter) -> None:
     definition = known(draft.project.pipeline.by_id, message.id)
-    open_stages = [s for s in draft.project.stages.values() if s.definition.id == definition.id and s.state not in ENDED]
+    open_stages = [
+        s for s in draft.project.stages.values() if s.definition.id == definition.id and s.state not in ENDED
+    ]
     for stage in open_stages:
         draft.put(stage.but(pause_after=message.on))
     if not open_stages:
@@ -427,16 +472,23 @@ def edit_pipeline(draft: Draft, message: m.EditPipeline) -> None:
 
 
 def add_comment(draft: Draft, message: m.AddComment) -> None:
-    if message.stage and message.stage not in draft.project.ended and message.stage not in draft.project.stages:
+    if (
+        message.stage
+        and message.stage not in draft.project.ended
+        and message.stage not in draft.project.stages
+    ):
         raise NotFound(f"There is no stage {message.stage} in this project.", code="stage.not_found")
     comment = Comment(actor=draft.actor, text=message.text[:4000], at=draft.now, stage=message.stage)
     draft.set(comments=(*draft.project.comments, comment)[-50:])
-    draft.note("commented", None, message.text[:4000], stage=message.stage, actor=draft.actor)
+    about = draft.project.stages.get(message.stage) or draft.project.ended.get(message.stage)
+    draft.note("commented", about, message.text[:4000], actor=draft.actor)
 
 
 def describe(draft: Draft, message: m.Describe) -> None:
     fields = ("name", "tags", "priority", "author", "participants")
-    changes = {f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)}
+    changes = {
+        f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)
+    }
     if changes.get("name", "x").strip() == "":
         raise Refused("A project needs a name.", code="project.name_missing")
     if changes:
@@ -464,7 +516,9 @@ def queued_stage(project: Project, number: int) -> Stage:
             raise Refused(f"Stage {number} has ended; an ended stage never changes.", code="stage.ended")
         raise NotFound(f"There is no stage {number} in this project.", code="stage.not_found")
     if stage.state is not StageState.QUEUED:
-        raise Refused(f"Stage {number} has started.", hint="Stop it, or redo it afterwards.", code="stage.started")
+        raise Refused(
+            f"Stage {number} has started.", hint="Stop it, or redo it afterwards.", code="stage.started"
+        )
     return stage
 
 

@@ -5,7 +5,7 @@ same project, message and time always give the same decision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from winslow_nomad.core import commands, facts
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.draft import Draft
-from winslow_nomad.core.effects import Notify
+from winslow_nomad.core.effects import Effect, Notify
 from winslow_nomad.core.errors import Conflict, NotFound, Refused
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.project import Project, ProjectState
@@ -70,11 +70,31 @@ def decide(project: Project | None, message: m.Message, now: datetime) -> Decisi
         if isinstance(message, m.Command):
             raise NotFound("There is no such project.", code="project.not_found")
         raise NotFound("A fact about a project that is gone.", code="project.not_found")
-    if isinstance(message, m.Command) and project.trashed is not None and not isinstance(message, IN_TRASH_ALLOWED):
+    if (
+        isinstance(message, m.Command)
+        and project.trashed is not None
+        and not isinstance(message, IN_TRASH_ALLOWED)
+    ):
         raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
     draft = Draft(project, now, getattr(message, "actor", ""))
     HANDLERS[type(message)](draft, message)
     return finish(draft)
+
+
+def decide_all(project: Project | None, messages: Sequence[m.Message], now: datetime) -> Decision:
+    """Several messages as one decision: what happened together is committed together."""
+    entries: tuple[m.Entry, ...] = ()
+    notices: list[Effect] = []
+    changed = False
+    for message in messages:
+        decision = decide(project, message, now)
+        project = decision.project
+        entries += decision.facts
+        notices += [e for e in decision.effects if isinstance(e, Notify)]
+        changed = changed or decision.changed
+    if project is None:
+        raise NotFound("There is no such project.", code="project.not_found")
+    return Decision(project, entries, (*outstanding(project), *notices), changed)
 
 
 def create(project: Project | None, message: m.CreateProject, now: datetime) -> Decision:

@@ -164,7 +164,9 @@ def mark_running(draft: Draft, stage: Stage, node: str, fact: m.AttemptStarted |
         stage = mark_submitted(draft, stage)
     stage = draft.move_attempt(stage, A.RUNNING, node=node, started=started)
     withdrawn = "" if stage.stop == "withdraw" else stage.stop  # it was quicker: it runs on
-    stage = draft.move(stage, StageState.RUNNING, reason=None, stop=withdrawn, started=stage.started or started)
+    stage = draft.move(
+        stage, StageState.RUNNING, reason=None, stop=withdrawn, started=stage.started or started
+    )
     draft.note("attempt_started", stage, node)
     if len(stage.attempts) == 1:
         waited = (started - stage.queued).total_seconds()
@@ -194,7 +196,12 @@ def attempt_ended(draft: Draft, fact: m.AttemptEnded) -> None:
     stage = draft.project.stages.get(fact.stage)
     attempt = stage.attempt if stage is not None else None
     # No index here: how an attempt ended is settled once, on the share, and holds whoever says it and when.
-    if stage is not None and attempt is not None and attempt.number == fact.attempt and attempt.state is not A.ENDED:
+    if (
+        stage is not None
+        and attempt is not None
+        and attempt.number == fact.attempt
+        and attempt.state is not A.ENDED
+    ):
         conclude(draft, stage, fact.outcome)
 
 
@@ -209,7 +216,13 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     draft.note("attempt_ended", stage, outcome.message, cause=outcome.cause.value, code=outcome.code)
     if outcome.succeeded:
         results, problems = expand.typed_results(stage.definition, outcome.results)
-        end_stage(draft, stage.but(stop=""), reachable(draft, stage, StageState.SUCCEEDED), "; ".join(problems), results=results)
+        end_stage(
+            draft,
+            stage.but(stop=""),
+            reachable(draft, stage, StageState.SUCCEEDED),
+            "; ".join(problems),
+            results=results,
+        )
     elif stage.stop in ("terminate", "kill"):
         who = f" by {stage.stop_actor}" if stage.stop_actor else ""
         end_stage(draft, stage, StageState.STOPPED, f"stopped{who}")
@@ -236,16 +249,18 @@ def left(stage: Stage, cause: Cause) -> int:
         return 0
     retry: Retry = stage.definition.retry
     used = sum(
-        1
-        for a in stage.attempts
-        if a.outcome is not None and RETRIED_AS.get(a.outcome.cause) == category
+        1 for a in stage.attempts if a.outcome is not None and RETRIED_AS.get(a.outcome.cause) == category
     )
     return int(getattr(retry, category)) - used + 1
 
 
 def requeue(draft: Draft, stage: Stage, delay: float) -> None:
     retry_at = draft.now + timedelta(seconds=delay) if delay else None
-    reason = Reason(kind="retry", text=f"attempt {len(stage.attempts) + 1} follows", until=retry_at) if retry_at else None
+    reason = (
+        Reason(kind="retry", text=f"attempt {len(stage.attempts) + 1} follows", until=retry_at)
+        if retry_at
+        else None
+    )
     stage = draft.move(
         stage, StageState.QUEUED, retry_at=retry_at, reason=reason, operation=None, stop="", held=False
     )
@@ -261,9 +276,13 @@ def describe(stage: Stage, outcome: Outcome) -> str:
         case Cause.EXIT:
             text = f"{name} ended with exit code {outcome.code}"
         case Cause.TIMEOUT:
-            text = f"{name} ran longer than its {stage.definition.timeout:g} s" if stage.definition.timeout else f"{name} ran too long"
+            text = (
+                f"{name} ran longer than its {stage.definition.timeout:g} s"
+                if stage.definition.timeout
+                else f"{name} ran too long"
+            )
         case Cause.OUT_OF_MEMORY:
-            limit = (stage.overrides.resources or stage.definition.resources)
+            limit = stage.overrides.resources or stage.definition.resources
             gib = (limit.memory_max or limit.memory) / 2**30
             text = f"{name} used all of its {gib:g} GiB of memory"
         case Cause.EXEC_FAILED:

@@ -34,7 +34,11 @@ def make_stage(
 ) -> Stage:
     """A new queued stage, with the gate it needs."""
     number = draft.project.next_number
-    pause_after = definition.pause_after or definition.id in draft.project.pause_after or fields.pop("pause_after", False)
+    pause_after = (
+        definition.pause_after
+        or definition.id in draft.project.pause_after
+        or fields.pop("pause_after", False)
+    )
     if definition.id in draft.project.pause_after:
         draft.set(pause_after=tuple(i for i in draft.project.pause_after if i != definition.id))
     stage = Stage(
@@ -73,7 +77,12 @@ def open_needed_gate(draft: Draft, stage: Stage) -> None:
     project = draft.project
     if any(g.stage == stage.number for g in project.gates):
         return
-    if stage.definition.when is not None and stage.automatic and stage.decided is None and stage.sweep is None:
+    if (
+        stage.definition.when is not None
+        and stage.automatic
+        and stage.decided is None
+        and stage.sweep is None
+    ):
         answer = condition(project, stage.definition.when, stage.inputs)
         if answer is False:
             skip(draft, stage, f"its condition is false: {stage.definition.when}")
@@ -89,7 +98,10 @@ def open_needed_gate(draft: Draft, stage: Stage) -> None:
         return
     if stage.automatic and stage.sweep is None and not stage.confirmed and asks(project, stage):
         question = f"Start {stage.definition.title or stage.definition.id}?"
-        draft.open_gate(gate(draft, "confirm", question, stage, show=shown(project, stage.definition, stage.inputs)), stage)
+        draft.open_gate(
+            gate(draft, "confirm", question, stage, show=shown(project, stage.definition, stage.inputs)),
+            stage,
+        )
 
 
 def gate(draft: Draft, kind: Any, question: str, stage: Stage | None, **fields: Any) -> Gate:
@@ -180,7 +192,9 @@ def make_sweep(
         show = shown(project, definition, inputs)
         draft.open_gate(gate(draft, "confirm", question, None, sweep=sweep.number, show=show), None)
     draft.put_sweep(sweep)
-    draft.note("sweep_made", None, f"{sweep.total} stages of {definition.id}", sweep=sweep.number, total=sweep.total)
+    draft.note(
+        "sweep_made", None, f"{sweep.total} stages of {definition.id}", sweep=sweep.number, total=sweep.total
+    )
     make_members(draft, sweep)
     return sweep
 
@@ -188,7 +202,13 @@ def make_sweep(
 def make_members(draft: Draft, sweep: Sweep) -> None:
     """As many stages as may be open at once."""
     definition = draft.project.pipeline.by_id.get(sweep.id)
-    while definition and sweep.confirmed and not sweep.halted and sweep.next < sweep.total and sweep.open < sweep.max_running:
+    while (
+        definition
+        and sweep.confirmed
+        and not sweep.halted
+        and sweep.next < sweep.total
+        and sweep.open < sweep.max_running
+    ):
         point = expand.point(sweep.grid, sweep.next)
         stage = make_stage(
             draft,
@@ -301,7 +321,11 @@ def finish_sweep(draft: Draft, sweep: Sweep) -> None:
         if definition.gather:
             gather(draft, definition, sweep)
     if any(not f.gather for f in followers):
-        winners = [e for e in draft.project.ended.values() if e.sweep == sweep.number and e.state is StageState.SUCCEEDED]
+        winners = [
+            e
+            for e in draft.project.ended.values()
+            if e.sweep == sweep.number and e.state is StageState.SUCCEEDED
+        ]
         if len(winners) == 1:
             follow(draft, winners[0])
         else:
@@ -352,7 +376,11 @@ def follow_with(draft: Draft, definition: StageDefinition, ended: EndedStage) ->
     states = {n: s.state if s is not None else None for n, s in needs.items()}
     if definition.join == "all" and not all(s in COUNTS for s in states.values()):
         return
-    if definition.join == "any" and StageState.SUCCEEDED not in states.values() and not all(s in COUNTS for s in states.values()):
+    if (
+        definition.join == "any"
+        and StageState.SUCCEEDED not in states.values()
+        and not all(s in COUNTS for s in states.values())
+    ):
         return
     ready = [s for s in needs.values() if s is not None and s.state in COUNTS]
     inputs = {**merged(lineage(s) for s in ready), **own}
@@ -376,7 +404,9 @@ def fill_graph(draft: Draft) -> None:
     """Whatever the graph lacks: first stages never made, followers of what counts now, unfinished sweeps."""
     project = draft.project
     for name in project.pipeline.first:
-        if not any(True for _ in executions(project, name)) and not any(s.id == name for s in project.sweeps.values()):
+        if not any(True for _ in executions(project, name)) and not any(
+            s.id == name for s in project.sweeps.values()
+        ):
             turn = project.next_turn
             make_automatic(draft, project.pipeline.by_id[name], {}, {}, turn)
     draft.set(next_turn=max([draft.project.next_turn, *(s.turn + 1 for s in draft.project.stages.values())]))
@@ -389,7 +419,12 @@ def fill_graph(draft: Draft) -> None:
 def withdraw_descendants(draft: Draft, number: int) -> None:
     """A stage is being redone: what was queued to follow its old execution is taken back."""
     for stage in list(draft.project.stages.values()):
-        if stage.state is StageState.QUEUED and stage.automatic and not stage.attempts and number in stage.inputs.values():
+        if (
+            stage.state is StageState.QUEUED
+            and stage.automatic
+            and not stage.attempts
+            and number in stage.inputs.values()
+        ):
             remove(draft, stage, "what it follows is being redone")
     for sweep in draft.project.sweeps.values():
         if number in sweep.inputs.values() and not sweep.closed:

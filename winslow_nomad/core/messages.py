@@ -350,5 +350,3 @@ class Entry(Value):
     attempt: int = 0
     text: str = ""
     data: dict[str, str | int | float | bool | None] = {}
-
-

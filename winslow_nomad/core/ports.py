@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.inventory import Inventory
-from winslow_nomad.core.messages import AnyFact
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Placement, Resources
 from winslow_nomad.core.project import Project
@@ -107,6 +106,15 @@ class Driver(Protocol):
         ...
 
 
+class Heartbeat(Value):
+    """`counter` grows while the runner lives; never judged by times of another machine."""
+
+    counter: int
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    progress: float | None = None
+
+
 class Attempts(Protocol):
     """The attempt directories on the share (layout: design of the share, docs/architecture)."""
 
@@ -133,6 +141,10 @@ class Attempts(Protocol):
         """Publish an end on behalf of a runner that cannot; answers the one that counts (first wins)."""
         ...
 
+    def heartbeat(self, ref: AttemptRef) -> Heartbeat | None:
+        """The newest heartbeat; None: there is none yet."""
+        ...
+
     def seal(self, project: Project, stage: int) -> None:
         """Write stage.json, links and the output view. Idempotent; what is there is never rewritten."""
         ...
@@ -143,7 +155,9 @@ class Change(Value):
 
     project: str
     version: int
-    applied: bool  # False: nothing to change (a late or repeated fact), or this idempotency key was used before
+    applied: (
+        bool  # False: nothing to change (a late or repeated fact), or this idempotency key was used before
+    )
 
 
 class Store(Protocol):
@@ -172,9 +186,3 @@ class Store(Protocol):
     def dirty(self) -> Sequence[str]:
         """Projects with outstanding effects, those waiting longest first."""
         ...
-
-
-class Perform(Protocol):
-    """Carries out effects and answers with the facts that follow."""
-
-    def __call__(self, project: Project) -> list[AnyFact]: ...

@@ -99,7 +99,17 @@ class Reason(Value):
     """Why something waits, for screens: a sentence, and what programs need to sort it."""
 
     kind: Literal[
-        "line", "gate", "paused", "busy", "impossible", "driver_away", "share", "retry", "workspace", "limit", "contact"
+        "line",
+        "gate",
+        "paused",
+        "busy",
+        "impossible",
+        "driver_away",
+        "share",
+        "retry",
+        "workspace",
+        "limit",
+        "contact",
     ]
     text: str
     ahead: int | None = None

@@ -1,0 +1,90 @@
+"""Lets waiting stages start, in the order that `admit` gives: the one place where projects meet.
+
+May run in several processes at once: a stage that another one admitted meanwhile is no longer queued,
+and the fact changes nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from winslow_nomad.core import messages as m
+from winslow_nomad.core.admit import Policy, admit
+from winslow_nomad.core.errors import DriverUnavailable
+from winslow_nomad.core.inventory import Inventory
+from winslow_nomad.core.ledger import Ledger
+from winslow_nomad.core.ports import Clock, Driver
+from winslow_nomad.core.stage import EnvironmentValue, Reason
+
+FRESH = timedelta(seconds=1)
+
+
+class Admission:
+    """`send(project, messages)` is the one path into `decide`."""
+
+    def __init__(
+        self,
+        drivers: Mapping[str, Driver],
+        ledger: Ledger,
+        clock: Clock,
+        send: Callable[[str, Sequence[m.Message]], object],
+        installation: Sequence[EnvironmentValue] = (),
+    ) -> None:
+        self.drivers = drivers
+        self.ledger = ledger
+        self.clock = clock
+        self.send = send
+        self.installation = tuple(installation)
+        self._lock = threading.Lock()
+        self._inventories: dict[str, tuple[datetime, Inventory]] = {}
+        self._told: dict[tuple[str, int], Reason] = {}
+
+    def run(self) -> int:
+        """Admit what may start now; how many were."""
+        with self._lock:
+            return sum(self._run(name) for name in self.drivers)
+
+    def _run(self, name: str) -> int:
+        waiting = list(self.ledger.waiting(name))
+        if not waiting:
+            self._told.clear()
+            return 0
+        inventory = self.inventory(name)
+        active = list(self.ledger.at_driver(name))
+        served = Counter(w.actor for w, _ in active)
+        verdict = admit(
+            waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served))
+        )
+        for chosen in verdict.admitted:
+            self._told.pop(chosen.key, None)
+            self.send(chosen.project, [m.Admitted(stage=chosen.stage, installation=self.installation)])
+        for key, reason in verdict.held.items():
+            self._tell(key, reason)
+        return len(verdict.admitted)
+
+    def _tell(self, key: tuple[str, int], reason: Reason) -> None:
+        """A reason is sent once, not at every look."""
+        if self._told.get(key) == reason:
+            return
+        self._told[key] = reason
+        project, stage = key
+        if reason.kind == "impossible":
+            text = reason.text.removeprefix("cannot start: ")
+            self.send(project, [m.BecameImpossible(stage=stage, text=text)])
+        else:
+            self.send(project, [m.HeldBack(stage=stage, reason=reason)])
+
+    def inventory(self, name: str) -> Inventory:
+        """At most a second old; empty and never seen while the driver cannot be asked."""
+        now = self.clock.now()
+        kept = self._inventories.get(name)
+        if kept is not None and timedelta(0) <= now - kept[0] < FRESH:
+            return kept[1]
+        try:
+            inventory = self.drivers[name].inventory()
+        except DriverUnavailable:
+            return kept[1] if kept is not None else Inventory(driver=name)
+        self._inventories[name] = (now, inventory)
+        return inventory

@@ -1,0 +1,133 @@
+"""load -> decide -> commit -> perform: the one path for every change.
+
+`advance(project)` carries out what is outstanding and sends the facts that follow, until nothing is left
+that can be done now. It holds nothing in memory that matters: killed anywhere, the next call goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from winslow_nomad.core import messages as m
+from winslow_nomad.core.decide import decide_all
+from winslow_nomad.core.decision import Decision
+from winslow_nomad.core.effects import Effect, Notify, SealStage, WakeAt
+from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.outstanding import outstanding
+from winslow_nomad.core.ports import Clock, Store
+from winslow_nomad.core.project import Project
+from winslow_nomad.events.admission import Admission
+from winslow_nomad.events.perform import Parked, Performer
+
+log = logging.getLogger(__name__)
+ROUNDS = 64  # far more than one call ever needs; what is left then stays dirty
+
+
+class Breaker(Protocol):
+    """Keeps effects away from something that cannot be reached, and brings their projects back."""
+
+    def allows(self, what: str) -> bool: ...
+
+    def failed(self, what: str, project: str) -> None: ...
+
+    def succeeded(self, what: str) -> None: ...
+
+
+class Sender:
+    """Messages into `decide`, committed."""
+
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[Project, Notify], None]) -> None:
+        self.store = store
+        self.clock = clock
+        self.tell = tell
+
+    def __call__(
+        self,
+        project: str,
+        messages: Sequence[m.Message],
+        *,
+        key: str = "",
+        request: str = "",
+        actor: str = "",
+    ) -> Project:
+        notices: list[Notify] = []
+
+        def decide(before: Project | None) -> Decision:
+            decision = decide_all(before, messages, self.clock.now())
+            notices[:] = [e for e in decision.effects if isinstance(e, Notify)]
+            return decision
+
+        after, change = self.store.change(project, decide, key=key, request=request, actor=actor)
+        if change.applied:
+            for notice in notices:
+                self.tell(after, notice)
+        return after
+
+    def facts(self, project: str, facts: Sequence[m.AnyFact]) -> Project | None:
+        """Facts about a project that is gone are nothing."""
+        try:
+            return self(project, facts)
+        except NotFound:
+            return None
+
+
+class Advance:
+    def __init__(
+        self, store: Store, sender: Sender, performer: Performer, admission: Admission, breaker: Breaker
+    ) -> None:
+        self.store = store
+        self.sender = sender
+        self.performer = performer
+        self.admission = admission
+        self.breaker = breaker
+
+    def __call__(self, project_id: str) -> None:
+        """Admission comes first and sealing last: what follows an end should not wait for its paperwork."""
+        for _ in range(ROUNDS):
+            admitted = self.admission.run()
+            project = self.store.load(project_id)
+            if project is None:
+                return
+            effects = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
+            urgent = [e for e in effects if not isinstance(e, SealStage)]
+            facts = self.perform(project, urgent or effects)
+            if facts:
+                self.sender.facts(project_id, facts)
+            elif not admitted:
+                return
+
+    def perform(self, project: Project, effects: Sequence[Effect]) -> list[m.AnyFact]:
+        facts: list[m.AnyFact] = []
+        for effect in effects:
+            blocked = next((w for w in needed(project, effect) if not self.breaker.allows(w)), None)
+            if blocked is not None:
+                self.breaker.failed(blocked, project.id)
+                continue
+            try:
+                facts += self.performer(project, effect)
+            except Parked as away:
+                log.warning("%s: %s waits for %s: %s", project.id, effect.kind, away.what, away.__cause__)
+                self.breaker.failed(away.what, project.id)
+                facts += [f for f in away.facts if news(project, f)]
+            else:
+                for what in needed(project, effect):
+                    self.breaker.succeeded(what)
+        return facts
+
+
+def needed(project: Project, effect: Effect) -> tuple[str, ...]:
+    """What an effect cannot do without."""
+    if effect.kind == "submit_attempt":
+        return (project.driver,)
+    if effect.kind in ("prepare_workspace", "seal_stage"):
+        return ("share",)
+    return ()
+
+
+def news(project: Project, fact: m.AnyFact) -> bool:
+    """A parked effect says why once."""
+    if not isinstance(fact, m.EffectParked):
+        return True
+    stage = project.stages.get(fact.stage)
+    return stage is not None and stage.reason != fact.reason
