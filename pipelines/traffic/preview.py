@@ -52,7 +52,7 @@ def inspect() -> None:
     for row in contract.read_csv(contract.from_workspace("blobs.csv", "detect")):
         blobs[int(row["frame"])].append(row)
     places = {
-        int(r["frame"]): np.array([[float(r[k]) for k in "a b dx".split()], [float(r[k]) for k in "c d dy".split()]])
+        int(r["frame"]): np.array([[float(r[k]) for k in ("a", "b", "dx")], [float(r[k]) for k in ("c", "d", "dy")]])
         for r in contract.read_csv(contract.from_workspace("camera.csv", "detect"))
     }
     areas = np.array([float(b["area"]) for rows in blobs.values() for b in rows if counted[int(b["shot"])]])

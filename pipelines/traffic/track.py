@@ -16,7 +16,9 @@ def track() -> None:
     )
     progress = contract.Progress()
     video = json.loads(contract.from_workspace("video.json", "detect").read_text(encoding="utf-8"))
-    seconds = {int(r["frame"]): float(r["second"]) for r in contract.read_csv(contract.from_workspace("camera.csv", "detect"))}
+    seconds = {
+        int(r["frame"]): float(r["second"]) for r in contract.read_csv(contract.from_workspace("camera.csv", "detect"))
+    }
     sightings: dict[int, list[tracks.Sample]] = defaultdict(list)
     for row in contract.read_csv(contract.from_workspace("blobs.csv", "detect")):
         if float(row["area"]) < video["min_area"]:

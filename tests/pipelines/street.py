@@ -41,7 +41,7 @@ def film(
     shake: float = 0.0,
     cut_at: float | None = None,
 ) -> Path:
-    """Cars on a textured street; `post` hides columns, `shake` moves the camera, `cut_at` shows another street after it."""
+    """Cars on a textured street; `post` hides columns, `shake` moves the camera, `cut_at` changes the street."""
     rng = np.random.default_rng(7)
     streets = []
     for _ in range(2):
@@ -74,7 +74,7 @@ def film(
 
 @dataclass
 class Run:
-    """Stages of one lineage below a folder, each with the workspace of the one before and the contract's environment."""
+    """Stages of one lineage below a folder, each with the workspace of the one before and the environment."""
 
     folder: Path
     pipeline: str
@@ -82,7 +82,10 @@ class Run:
     last: Path | None = None
 
     def stage(self, name: str, script: str, fresh: bool = False, output: str = "", **values: str) -> Done:
-        work, out = self.folder / f"{output or name}.workspace".replace("/", "-"), self.folder / "stages" / (output or name)
+        work, out = (
+            self.folder / f"{output or name}.workspace".replace("/", "-"),
+            self.folder / "stages" / (output or name),
+        )
         if self.last and not fresh:
             shutil.copytree(self.last, work)
         else:

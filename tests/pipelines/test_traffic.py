@@ -74,7 +74,9 @@ def test_charts_and_gates_name_files_and_columns_that_exist(street: dict[str, Do
 
 def test_the_script_of_every_stage_exists() -> None:
     declared = yaml.safe_load((PIPELINES / "traffic" / "pipeline.yaml").read_text())
-    assert [(s["id"], s["command"][1].removeprefix("${WINSLOW_PIPELINE}/")) for s in declared["stages"]] == list(TRAFFIC)
+    assert [(s["id"], s["command"][1].removeprefix("${WINSLOW_PIPELINE}/")) for s in declared["stages"]] == list(
+        TRAFFIC
+    )
 
 
 def test_the_annotated_video_plays_in_every_browser(street: dict[str, Done]) -> None:

@@ -1,7 +1,7 @@
 """The assignment problem, exactly: which detection belongs to which track, at the least total cost.
 
-The Hungarian method with potentials (Jonker-Volgenant style shortest augmenting paths), O(n^2 m); a street has tens of
-rows, so numpy is enough and scipy is not needed.
+The Hungarian method with potentials (Jonker-Volgenant style shortest augmenting paths), O(n^2 m); a street has tens
+of rows, so numpy is enough and scipy is not needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def assign(cost: ArrayLike, most: float = np.inf) -> list[tuple[int, int]]:
-    """Pairs (row, column), each row and column at most once: as many as can be had for `most` or less each, then cheapest.
+    """Pairs (row, column), each at most once: as many as can be had for `most` or less each, then the cheapest.
 
     A pair that costs more than `most`, or infinity, is never made.
     """

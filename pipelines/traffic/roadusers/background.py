@@ -1,8 +1,9 @@
 """From frames to blobs: cuts, an empty street per shot, background subtraction, and what moves in front of it.
 
-Two passes over the video. The first finds the cuts and, for every shot, the empty street: the median of frames spread over
-its first half minute. The second subtracts. A subtractor that starts on the first frame instead takes whatever stands
-there for background and sees a ghost where it drove off; here no frame is lost to warming up, which matters in short shots.
+Two passes over the video. The first finds the cuts and, for every shot, the empty street: the median of frames spread
+over its first half minute. The second subtracts. A subtractor that starts on the first frame instead takes whatever
+stands there for background and sees a ghost where it drove off; here no frame is lost to warming up, which matters in
+short shots.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ CUT_CORRELATION, CUT_CHANGE = 0.35, 12.0
 # A truck that drives by close to the camera correlates 0.5 and more from frame to frame, a cut 0.2 and less.
 LEARN_SECONDS, LEARN_FRAMES = 30.0, 40
 PAD = 0.1  # margin of the canvas, as a share of the width
-EVERYTHING = 0.85  # more of the picture than this has changed: the light or the camera, not a road user
+EVERYTHING = 0.85  # more of the picture than this has changed: light or camera, not a road user
 FLOOR = 20  # blobs smaller than this are noise at any setting
 FILLED = 0.15  # of the picture moves even in the quietest quarter of the frames
 SHORTEST = 0.5
-LATELY = 0.2  # seconds back with which a frame is compared to tell what moves by itself from what merely differs
+LATELY = 0.2  # seconds back to the frame that tells what moves by itself from what merely differs
 MOST = 60  # blobs kept per frame, largest first
 
 
@@ -36,7 +37,7 @@ MOST = 60  # blobs kept per frame, largest first
 class Shot:
     """A stretch without a cut: frames `first` to `last`, both included, and its empty street.
 
-    The empty street lies on a canvas at working size with a margin of `pad` pixels on all sides, so that what a drifting
+    The empty street lies on a canvas at working size with a margin of `pad` pixels all round, so that what a drifting
     camera shows later has a place. `known` marks the pixels of the canvas that were seen often enough.
     """
 
@@ -61,7 +62,7 @@ class Shot:
 
 @dataclass
 class Usable:
-    """Whether a shot can be counted: in a close-up the picture never shows the empty street, so nothing stands out from it."""
+    """Whether a shot can be counted: a close-up never shows the empty street, so nothing stands out from it."""
 
     shares: list[float] = field(default_factory=list)
 
@@ -140,16 +141,15 @@ def find_shots(
     shots: list[Shot] = []
     learner: _Learner | None = None
     previous: Frame | None = None
-    small_before: Image | None = None
+    small_before: Image = np.zeros(SMALL[::-1], np.uint8)
     for frame in frames:
         seen(frame)
         work = shrink(frame.image, work_width)
         grey = np.asarray(cv2.cvtColor(work, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
         small = np.asarray(cv2.resize(grey, SMALL, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        if learner is not None and previous is not None and cuts and small_before is not None:
-            if is_cut(small_before, small):
-                shots.append(learner.close(len(shots), previous, rate))
-                learner = None
+        if learner is not None and previous is not None and cuts and is_cut(small_before, small):
+            shots.append(learner.close(len(shots), previous, rate))
+            learner = None
         if learner is None:
             learner = _Learner(frame, steady)
         learner.add(frame, work, grey)
@@ -179,7 +179,7 @@ class _Learner:
                 self._samples, self._every = self._samples[::2], self._every * 2
 
     def close(self, index: int, last: Frame, rate: float) -> Shot:
-        height, width = self._samples[0][0].shape[:2]
+        width = self._samples[0][0].shape[1]
         pad = round(PAD * width) if self._moving else 0
         placed = [_on_canvas(image, matrix, pad) for image, matrix in self._samples]
         colours = np.stack([colour for colour, _ in placed])
@@ -244,8 +244,7 @@ class Subtractor:
         self._shot, self._region = shot, region
         self.usable = Usable()
         self.matrix = steady_module.STILL
-        height, width = shot.background.shape[:2]
-        self._width = width - 2 * shot.pad
+        self._width = shot.background.shape[1] - 2 * shot.pad
         contrast = 24.0 / sensitivity
         if method == "knn":
             self._model = cv2.createBackgroundSubtractorKNN(500, contrast**2, True)
@@ -285,7 +284,7 @@ class Subtractor:
         raw = self._model.apply(colour, learningRate=0.002)
         beyond = cv2.max(cv2.subtract(colour, self._brightest), cv2.subtract(self._darkest, colour))
         blue, green, red = cv2.split(cv2.compare(beyond, (self._contrast,) * 4, cv2.CMP_GT))
-        mask = cv2.compare(raw, 200, cv2.CMP_GT)  # 127 marks shadow, which is no road user
+        mask = cv2.compare(raw, 200, cv2.CMP_GT)  # 127 marks shadow: no road user
         mask &= (blue | green | red) & here & self._shot.known
         if self._region is not None:
             inner = slice(self._shot.pad, self._shot.pad + self._region.shape[0])
@@ -320,7 +319,7 @@ class Subtractor:
         full_height, full_width = frame.image.shape[:2]
         scale, pad = full_width / self._width, self._shot.pad
         to_frame = cv2.invertAffineTransform(self.matrix)
-        # Pieces of one road user behind a fence or a post lie close together: label them grown, measure them as they are.
+        # Pieces of one road user behind a fence lie close together: label them grown, measure them as they are.
         count, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask, self._merge))
         labels[mask == 0] = 0
         pixels = np.bincount(labels.ravel(), minlength=count)
@@ -328,7 +327,9 @@ class Subtractor:
         pieces = []
         for label in range(1, count):
             left, top, width, height = (int(n) for n in stats[label][:4])
-            x, y, w, h = cv2.boundingRect(cv2.compare(labels[top : top + height, left : left + width], label, cv2.CMP_EQ))
+            x, y, w, h = cv2.boundingRect(
+                cv2.compare(labels[top : top + height, left : left + width], label, cv2.CMP_EQ)
+            )
             if pixels[label]:
                 box = (left + x, top + y, left + x + w, top + y + h)
                 pieces.append(Piece(box, int(pixels[label]), int(moved[label])))
@@ -339,10 +340,10 @@ class Subtractor:
             if area < FLOOR:
                 continue
             x0, y0, x1, y1 = (n - pad for n in piece.box)
-            l, t = steady_module.apply(to_frame, x0, y0)
-            r, b = steady_module.apply(to_frame, x1, y1)
-            edges = ("l" if l < near else "") + ("r" if r > self._width - near else "")
-            edges += ("t" if t < near else "") + ("b" if b > full_height / scale - near else "")
+            left, top = steady_module.apply(to_frame, x0, y0)
+            right, bottom = steady_module.apply(to_frame, x1, y1)
+            edges = ("l" if left < near else "") + ("r" if right > self._width - near else "")
+            edges += ("t" if top < near else "") + ("b" if bottom > full_height / scale - near else "")
             found.append(
                 Blob(
                     frame.index,

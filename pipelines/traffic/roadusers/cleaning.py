@@ -24,13 +24,13 @@ class Settings:
     gap: float = 1.0  # seconds over which two pieces may be joined
     shortest: float = 0.4  # seconds in view
     motion: float = 0.1  # share of the pixels that change from moment to moment, on average
-    motion_drifting: float = 0.35  # the same where the camera wanders: what stands near then slides before what stands far
+    motion_drifting: float = 0.35  # where the camera wanders: what stands near slides before what stands far
     drift: float = 0.01  # of the picture's width: a camera that stays within this counts as still
     travel: float = 0.05  # of the picture's diagonal, between first and last place
 
 
 def absorb(tracks: list[Track], together: float = 0.6) -> tuple[list[Track], int]:
-    """Merge tracks that lie on each other for most of the shorter one's life: two blobs of one vehicle, not two vehicles."""
+    """Merge tracks that lie on each other for most of the shorter one's life: two blobs, but one vehicle."""
     left = sorted(tracks, key=lambda t: -len(t.samples))
     absorbed = 0
     index = 0
@@ -59,7 +59,9 @@ def _same(big: Track, small: Track, together: float) -> bool:
     gap = np.mean([_gap(a, b) for a, b in common])
     size = np.mean([np.sqrt(a.width * a.height) for a, _ in common])
     travelled = float(np.hypot(common[-1][1].x - common[0][1].x, common[-1][1].y - common[0][1].y))
-    return bool(gap < 0.1 * size and np.hypot(*apart.std(axis=0)) < 0.1 * size and travelled > 0.5 * size and inside > 0.15)
+    return bool(
+        gap < 0.1 * size and np.hypot(*apart.std(axis=0)) < 0.1 * size and travelled > 0.5 * size and inside > 0.15
+    )
 
 
 def _gap(a: Sample, b: Sample) -> float:
@@ -132,7 +134,9 @@ def _leaving(track: Track) -> bool:
     """Ends at a border of the picture while moving towards it."""
     across, down = _velocity(track, last=True)
     edges = track.samples[-1].edges
-    return bool(("l" in edges and across < 0) or ("r" in edges and across > 0) or ("t" in edges and down < 0) or ("b" in edges and down > 0 and abs(down) > abs(across)))
+    sideways = ("l" in edges and across < 0) or ("r" in edges and across > 0)
+    # Who drives along the lower border touches it all the time: there it has to be the main direction.
+    return bool(sideways or ("t" in edges and down < 0) or ("b" in edges and down > abs(across)))
 
 
 def _velocity(track: Track, last: bool) -> NDArray[np.float64]:
@@ -166,13 +170,13 @@ def drop(
 
 
 def _motion(track: Track) -> float:
-    """How much of it changes lately. A ghost, or a post in front of which the camera drifts, differs but hardly changes."""
+    """How much of it changes lately. A ghost, or a post that a drifting camera passes, hardly does."""
     known = [s.motion for s in track.samples if s.motion >= 0]
     return float(np.mean(known)) if known else 1.0
 
 
 def _edge_travel(track: Track) -> float:
-    """How far the front of a box went: of a vehicle that only enters, the centre moves by half as much as the vehicle."""
+    """How far the front of a box went: of one that only enters, the centre moves by half as much."""
     boxes = np.array([s.box for s in track.samples])
     spot = max(1, len(boxes) // 8)
     step = np.median(boxes[-spot:], axis=0) - np.median(boxes[:spot], axis=0)

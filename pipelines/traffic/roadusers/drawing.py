@@ -82,9 +82,7 @@ def sheet(panels: Sequence[tuple[Image, str]], columns: int, title: str, note: s
     tallest = max(p.shape[0] for p, _ in pictures)
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    page = np.full(
-        (head + rows * (tallest + caption + gap), gap + columns * (width + gap), 3), PAPER, dtype=np.uint8
-    )
+    page = np.full((head + rows * (tallest + caption + gap), gap + columns * (width + gap), 3), PAPER, dtype=np.uint8)
     write(page, title, gap, 36, 22, INK, 600)
     write(page, note, gap, 62, 15, (90, 82, 74))
     for index, (picture, words) in enumerate(pictures):

@@ -1,6 +1,6 @@
 """From clean tracks to what a traffic engineer asks for: counts, ways, speeds, crossings, occupancy.
 
-Units are named in every column: seconds of the video, pixels of the full picture, and km/h only where a scale was given.
+Every column names its unit: seconds of the video, pixels of the full picture, and km/h only where a scale was given.
 """
 
 from __future__ import annotations

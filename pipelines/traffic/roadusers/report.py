@@ -10,7 +10,8 @@ from pathlib import Path
 from roadusers.measures import Second
 
 STYLE = """
-:root { color-scheme: light dark; --ink:#1a1f26; --soft:#5b6570; --line:#d9dee4; --paper:#fff; --mark:#1f6feb; --bar:#9cc3f5 }
+:root { color-scheme: light dark;
+  --ink:#1a1f26; --soft:#5b6570; --line:#d9dee4; --paper:#fff; --mark:#1f6feb; --bar:#9cc3f5 }
 @media (prefers-color-scheme: dark) {
   :root { --ink:#e6e9ed; --soft:#9aa5b1; --line:#333b45; --paper:#14181d; --mark:#6cb0ff; --bar:#2f5f99 } }
 * { box-sizing: border-box }
@@ -21,7 +22,8 @@ p { margin: 8px 0; max-width: 72ch } .soft { color: var(--soft) }
 .key { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 0; margin: 22px 0;
   border: 1px solid var(--line); border-radius: 10px; overflow: hidden }
 .key div { padding: 12px 14px; border-right: 1px solid var(--line) } .key div:last-child { border-right: 0 }
-.key b { display: block; font-size: 24px; font-weight: 600; line-height: 1.2 } .key span { color: var(--soft); font-size: 13px }
+.key b { display: block; font-size: 24px; font-weight: 600; line-height: 1.2 }
+.key span { color: var(--soft); font-size: 13px }
 video, img { width: 100%; display: block; border-radius: 8px; border: 1px solid var(--line); background: #000 }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 13px }
 th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap }
@@ -34,7 +36,8 @@ svg text { fill: var(--soft); font: 11px Inter, system-ui, sans-serif }
 
 def picture(path: Path, words: str) -> str:
     kind = "jpeg" if path.suffix == ".jpg" else "png"
-    return f'<img alt="{html.escape(words)}" src="data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}">'
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{html.escape(words)}" src="data:image/{kind};base64,{content}">'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = ()) -> str:
@@ -61,7 +64,8 @@ def chart(seconds: Sequence[Second]) -> str:
     for k, (second, active, so_far) in enumerate(bars):
         x, tall = left + k * each, (height - bottom - 12) * active / most
         shapes.append(
-            f'<rect x="{x + each * 0.1:.1f}" y="{height - bottom - tall:.1f}" width="{each * 0.8:.1f}" height="{tall:.1f}"'
+            f'<rect x="{x + each * 0.1:.1f}" y="{height - bottom - tall:.1f}" width="{each * 0.8:.1f}"'
+            f' height="{tall:.1f}"'
             f' fill="var(--bar)"><title>second {second}: {active} in view, {so_far} so far</title></rect>'
         )
         way.append(f"{x + each / 2:.1f},{height - bottom - (height - bottom - 12) * so_far / total:.1f}")

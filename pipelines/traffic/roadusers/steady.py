@@ -1,7 +1,8 @@
 """Takes the movement of the camera out: where a frame lies in the picture of its shot's first frame.
 
-A camera held by hand or on a mast in the wind drifts by some pixels, and every edge of every house would count as movement.
-Corners of the first frame are followed with optical flow; what most of them agree on is the camera, the rest is traffic.
+A camera held by hand or on a mast in the wind drifts by some pixels, and every edge of every house would count as
+movement. Corners of the first frame are followed with optical flow; what most of them agree on is the camera, the
+rest is traffic.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ WINDOW = (21, 21)
 
 
 class Steady:
-    """`place(grey)` answers the matrix that maps a point of this frame to the first one; the first call sets the reference."""
+    """`place(grey)` answers what maps a point of this frame to the first one; the first call sets that one."""
 
     def __init__(self, enabled: bool = True) -> None:
         self._enabled = enabled
@@ -61,7 +62,7 @@ class Steady:
         matrix, inliers = cv2.estimateAffine2D(points[good], there[good], ransacReprojThreshold=1.5)
         if matrix is None or inliers is None or inliers.sum() < FEWEST or inliers.mean() < AGREE:
             return None
-        if np.abs(matrix[:, :2] - np.eye(2)).max() > 0.12:  # no camera of ours turns or zooms like this: traffic was followed
+        if np.abs(matrix[:, :2] - np.eye(2)).max() > 0.12:  # no camera turns like this: traffic was followed
             return None
         return np.asarray(matrix, dtype=np.float64)
 

@@ -80,7 +80,7 @@ class _Live:
 
 
 class Tracker:
-    """Feed it the sightings of every frame of one shot in order, also of frames without any; ids go on from `first_id`."""
+    """Feed it the sightings of every frame of one shot in order, also of frames without any."""
 
     def __init__(self, shot: int, settings: Settings = Settings(), first_id: int = 1) -> None:
         self._shot, self._settings, self.next_id = shot, settings, first_id

@@ -1,6 +1,7 @@
 """Reading and writing video with PyAV: exact times for every frame, and H.264 that every browser plays.
 
-OpenCV's wheel could read the clip too, but it invents frame times for videos with a variable rate and cannot write H.264.
+OpenCV's wheel could read the clip too, but it invents frame times for videos with a variable rate, and cannot write
+H.264.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Reader:
             self.rate = 25.0
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame, upright, in BGR, with its second since the first frame. A broken tail ends the video with a warning."""
+        """Every frame, upright, in BGR, with its second. A broken tail ends the video with a warning."""
         index, first, last = 0, None, -1.0
         try:
             with av.open(str(self.path)) as container:
@@ -105,9 +106,7 @@ class Writer:
         self._last = -1
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
-        stream = self._container.add_stream(
-            "libx264", rate=Fraction(rate).limit_denominator(1001), options=options
-        )
+        stream = self._container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001), options=options)
         stream.width, stream.height = self.size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, CLOCK)
