@@ -438,7 +438,7 @@ _Noreturn void carrier(struct board *board, const struct options *options, const
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid(); /* whoever kills MAIN's process group must not kill the one who can tell of it */
-    prctl(PR_SET_NAME, "winslow-carrier");
+    prctl(PR_SET_NAME, "winslow-carrier", 0, 0, 0);
     umask(022);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

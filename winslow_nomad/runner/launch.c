@@ -115,7 +115,7 @@ static _Noreturn void run(const struct launch *launch, int report) {
 
 static _Noreturn void child(const struct launch *launch, pid_t parent, int out, int err, int report) {
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != parent)
         _exit(EXIT_OWN_FAILURE);
     struct sigaction plain = {.sa_handler = SIG_DFL};

@@ -156,7 +156,7 @@ int main(int argc, char **argv) {
         return EXIT_OWN_FAILURE;
     close_inherited();
     move_into_memory(argv);
-    prctl(PR_SET_NAME, "winslow-run");
+    prctl(PR_SET_NAME, "winslow-run", 0, 0, 0);
     struct board *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     unsigned char random[16];
     if (board == MAP_FAILED || getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
