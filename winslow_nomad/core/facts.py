@@ -187,6 +187,8 @@ def attempt_out_of_contact(draft: Draft, fact: m.AttemptOutOfContact) -> None:
 
 def attempt_in_contact(draft: Draft, fact: m.AttemptInContact) -> None:
     found = open_attempt(draft, fact)
+    if found is not None and found[1] is not draft.project.stages[fact.stage].attempt:
+        draft.put(found[0])  # newer than anything known: remembered, so that an older report stays without effect
     if found is not None and found[1].out_of_contact is not None:
         stage = draft.put(with_attempt(found[0], found[1].but(out_of_contact=None)).but(reason=None))
         draft.note("in_contact", stage)

@@ -34,12 +34,9 @@ def make_stage(
 ) -> Stage:
     """A new queued stage, with the gate it needs."""
     number = draft.project.next_number
-    pause_after = (
-        definition.pause_after
-        or definition.id in draft.project.pause_after
-        or fields.pop("pause_after", False)
-    )
-    if definition.id in draft.project.pause_after:
+    asked = definition.id in draft.project.pause_after
+    pause_after = bool(fields.pop("pause_after", False)) or definition.pause_after or asked
+    if asked:
         draft.set(pause_after=tuple(i for i in draft.project.pause_after if i != definition.id))
     stage = Stage(
         number=number,
