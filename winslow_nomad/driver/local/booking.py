@@ -40,6 +40,8 @@ class Booking(Record):
     boot_id: str = ""
     launched: float = 0.0  # seconds since that boot
     launches: int = 0
+    pid: int = 0  # of the runner that holds the claim, once seen
+    pid_start: int = 0
     forgotten: bool = False  # goes as soon as nothing of it is left
 
     @property

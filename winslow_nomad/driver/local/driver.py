@@ -76,16 +76,17 @@ class LocalDriver:
     def stop(self, ref: AttemptRef, how: Literal["terminate", "kill"]) -> None:
         """The word in `control` is what counts; the signal makes the runner read it at once. What no
         runner has claimed is claimed here, so that it never starts."""
+        booking = self._book.get(ref)
+        if booking is None:
+            return
         with _share_errors():
-            booking = self._book.get(ref)
-            if booking is None or self._judge.look(booking).phase == "ended":
-                return
-            if self._judge.claim(booking) is None and self._attempts.cancel(ref) is not None:
-                self.pump()
-                return
             runner = self._judge.runner_of(booking)
-            if how == "terminate" and runner is not None:
-                machine.send(runner, signal.SIGTERM)
+            if runner is None and self._attempts.cancel(ref) is None:
+                runner = self._judge.runner_of(booking)
+        if runner is None:
+            self.pump()
+        elif how == "terminate":
+            machine.send(runner, signal.SIGTERM)
 
     def observe(self, refs: Iterable[AttemptRef]) -> list[Observation]:
         wanted = list(refs)
@@ -164,7 +165,7 @@ class LocalDriver:
             if booking.launches < LAUNCHES:
                 return booking.but(state="waiting", gpus=(), revision=booking.revision + 1)
             self._judge.give_up(booking, f"the runner could not be started: {self._last_words(booking)}")
-        return booking
+        return self._judge.noted(booking)
 
     def _is_overdue(self, booking: Booking) -> bool:
         return (
@@ -233,7 +234,7 @@ class LocalDriver:
         directory = self._share / spec.directory
         for name in ("results", "progress"):  # a file can be opened by name only when it is there
             (directory / name).touch()
-        readable = [self._share / "inputs", *(self._share / d for d in spec.stages.values())]
+        readable = [self._share / "inputs", directory / "stages", *(self._share / d for d in spec.stages.values())]
         if spec.pipeline_folder is not None:
             readable.append(self._share / spec.pipeline_folder)
         own = [directory / name for name in ("output", "results", "progress")]

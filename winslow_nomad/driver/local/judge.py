@@ -33,10 +33,18 @@ class Judge:
         self.own_mark = f"WINSLOW_LOCAL_DRIVER={home}"
 
     def runner_of(self, booking: Booking) -> Process | None:
-        """The runner that holds the claim, if it lives here."""
+        """The runner that holds the claim, if it lives here. Once noted, the share is not asked again."""
+        known = Process(booking.pid, booking.pid_start)
+        if booking.pid and booking.boot_id == self._machine.boot_id:
+            return known if alive(known) else None
         claim = self.claim(booking)
         here = claim is not None and claim.kind == "runner" and self._is_here(claim) and alive(claim.runner)
         return claim.runner if claim is not None and here else None
+
+    def noted(self, booking: Booking) -> Booking:
+        """The booking with its runner's process, where that was not known yet."""
+        runner = None if booking.pid else self.runner_of(booking)
+        return booking if runner is None else booking.but(pid=runner.pid, pid_start=runner.start)
 
     def directory(self, booking: Booking) -> Path:
         return self._share / booking.spec.directory
