@@ -466,6 +466,11 @@ def edit_pipeline(draft: Draft, message: m.EditPipeline) -> None:
             draft.put(stage.but(definition=definition, environment=None))
         elif not stage.attempts:
             remove(draft, stage, "its definition was removed from the pipeline")
+    for sweep in list(draft.project.sweeps.values()):
+        if sweep.id not in message.pipeline.by_id and not sweep.closed:
+            draft.close_gates(sweep=sweep.number)
+            draft.put_sweep(sweep.but(halted=True))
+            finish_sweep(draft, draft.project.sweeps[sweep.number])
     if draft.project.ended or draft.project.stages:
         fill_graph(draft)
         reconsider_values(draft)

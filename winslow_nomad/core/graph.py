@@ -301,7 +301,7 @@ def member_ended(draft: Draft, sweep: Sweep, ended: EndedStage) -> None:
 
 def finish_sweep(draft: Draft, sweep: Sweep) -> None:
     """When the last of its stages has ended: gather, ask for a choice, or report that none succeeded."""
-    if sweep.closed or sweep.open or (sweep.next < sweep.total and not sweep.halted) or not sweep.confirmed:
+    if sweep.closed or sweep.open or (sweep.next < sweep.total and not sweep.halted):
         return
     draft.put_sweep(sweep.but(closed=True))
     text = f"{sweep.succeeded} of {sweep.next} stages of {sweep.id} succeeded"
