@@ -30,28 +30,28 @@ def rules(
     """Entries `ro:/path` and `rw:/path`, each ended by NUL.
 
     forbidden: neither read nor written, with all beneath. readable and writable: exceptions within."""
-    hidden = {Path(os.path.realpath(p)) for p in forbidden}
-    entries = [f"ro:{path}" for path in _beside(Path("/"), hidden)]
+    hidden = {os.path.realpath(path) for path in forbidden}
+    on_the_way = {os.fspath(parent) for path in hidden for parent in Path(path).parents}
+    entries = [f"ro:{path}" for path in _beside("/", hidden, on_the_way)]
     entries += [f"ro:{os.path.realpath(path)}" for path in readable]
     entries += [f"rw:{os.path.realpath(path)}" for path in writable]
     return b"".join(os.fsencode(entry) + b"\0" for entry in entries)
 
 
-def _beside(directory: Path, hidden: set[Path]) -> Iterator[Path]:
-    """All in `directory` but what is hidden, in as few paths as possible."""
+def _beside(directory: str, hidden: set[str], on_the_way: set[str]) -> Iterator[str]:
+    """All in `directory` but what is hidden, in as few paths as possible. Texts, not Path: it is on the way
+    of every start."""
     if directory in hidden:
         return
-    if not any(directory in h.parents for h in hidden):
+    if directory not in on_the_way:
         yield directory
         return
     try:
-        entries = sorted(os.scandir(directory), key=lambda e: e.name)
+        entries = list(os.scandir(directory))
     except OSError:
         return  # what we may not list need not be allowed by name
     for entry in entries:
-        if entry.is_symlink():
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _beside(Path(entry.path), hidden)
-        else:
-            yield Path(entry.path)
+        if entry.path in on_the_way:
+            yield from _beside(entry.path, hidden, on_the_way)
+        elif entry.path not in hidden and not entry.is_symlink():
+            yield entry.path
