@@ -1,0 +1,253 @@
+"""Declares the commands about a project as a whole."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from winslow_nomad.cli import doors, options
+
+
+def register(app: typer.Typer) -> None:
+    app.command("projects")(projects)
+    app.command("show")(show)
+    app.command("log")(log)
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+    app.command("gate")(gate)
+    app.command("set")(set_values)
+    app.command("edit")(edit)
+    app.command("comment")(comment)
+    app.command("delete")(delete)
+    app.command("restore")(restore)
+
+
+def projects(
+    context: typer.Context,
+    state: Annotated[str, typer.Option("--state", help="Only those in this state.")] = "",
+    tag: Annotated[str, typer.Option("--tag", help="Only those with this tag.")] = "",
+    author: Annotated[str, typer.Option("--author", help="Only those of this user.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Only those whose name holds this.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option("--after", metavar="PROJECT", help="Go on behind this one.")] = "",
+    json: options.Json = False,
+) -> None:
+    """List projects, newest change first."""
+    from datetime import UTC, datetime
+
+    from winslow_nomad.cli import as_json, tables
+    from winslow_nomad.core.errors import Invalid
+    from winslow_nomad.core.project import ProjectState
+    from winslow_nomad.core.suggest import did_you_mean
+
+    if state and state not in list(ProjectState):
+        near = did_you_mean(state, list(ProjectState))
+        raise Invalid(f"{state!r} is not a state.", hint=near[:1].upper() + near[1:], code="cli.unknown_state")
+    with doors.of(context).client() as client:
+        found = client.projects(state=state, tag=tag, author=author, text=text, limit=limit, after=after)
+    if json:
+        as_json.put({"projects": [as_json.summary(p) for p in found]})
+    else:
+        tables.projects(found, datetime.now(UTC))
+
+
+def show(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage's whole record.")] = "",
+    json: options.Json = False,
+) -> None:
+    """Show a project, or everything about one stage."""
+    from datetime import UTC, datetime
+
+    from winslow_nomad.cli import as_json, given, outputs, tables
+    from winslow_nomad.cli.sending import project_of
+
+    with project_of(context, project) as sender:
+        found = sender.project
+        if stage:
+            record = sender.client.record(found.id, given.stage_number(found, stage))
+            if json:
+                as_json.put({"project": found.id, "record": record})
+            else:
+                tables.record(record)
+            return
+        paths = outputs.of_project(sender.client, found)
+    if json:
+        as_json.put({"project": as_json.project(found, datetime.now(UTC), paths)})
+    else:
+        tables.project(found, datetime.now(UTC), paths)
+
+
+def log(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage; without it the newest that ran.")] = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the attempt has ended.")] = False,
+    attempt: Annotated[int, typer.Option("--attempt", min=0, help="An earlier attempt; 0 is the newest.")] = 0,
+    stream: Annotated[str, typer.Option("--stream", metavar="out|err", help="Only one of the two.")] = "",
+) -> None:
+    """Print what a stage wrote.
+
+    Byte for byte into a file or pipe; on a terminal without what would steer it.
+    """
+    from winslow_nomad.cli import logs
+    from winslow_nomad.cli.sending import project_of
+
+    if stream not in ("", "out", "err"):
+        raise typer.BadParameter(f"{stream!r} is not a stream; there are out and err", param_hint="--stream")
+    with project_of(context, project) as sender:
+        number = logs.chosen(sender.project, stage)
+        logs.write(sender.client.log(sender.project.id, number, attempt, follow=follow), stream)
+
+
+def pause(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    text: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.")] = "",
+    json: options.Json = False,
+) -> None:
+    """Start no further stage; what runs goes on."""
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.messages import PauseProject
+
+    change(context, project, lambda _: PauseProject(text=text), "Paused:", as_json=json)
+
+
+def resume(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    single: Annotated[bool, typer.Option("--single", help="Start one stage, then pause again.")] = False,
+    json: options.Json = False,
+) -> None:
+    """End a pause."""
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.messages import ResumeProject
+
+    change(context, project, lambda _: ResumeProject(single=single), "Goes on:", as_json=json)
+
+
+def gate(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    which: Annotated[str, typer.Argument(metavar="GATE", help="Which question, if several are open.")] = "",
+    go: Annotated[bool, typer.Option("--go", help="Let it run.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Go on without it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End it here.")] = False,
+    choose: Annotated[str, typer.Option("--choose", metavar="STAGE", help="Go on with this stage of a sweep.")] = "",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A value asked for.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", metavar="PARAM=FILE", help="A file asked for.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Show the open questions, or answer one."""
+    from winslow_nomad.cli import gates
+    from winslow_nomad.cli.sending import project_of
+
+    answer = gates.Answer(
+        go=go, skip=skip, stop=stop, choose=choose, values=tuple(set_ or ()), inputs=tuple(inputs or ())
+    )
+    with project_of(context, project) as sender:
+        gates.show_or_answer(sender, which, answer, as_json=json)
+
+
+def set_values(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    values: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...")] = None,
+    unset: Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Back to the default.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Change values for stages that start later."""
+    from winslow_nomad.cli import given
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.errors import Invalid
+    from winslow_nomad.core.messages import SetValues
+    from winslow_nomad.core.project import Project
+
+    if not values and not unset:
+        raise Invalid("No value is given.", hint="Write KEY=VALUE or --unset KEY.", code="cli.nothing_to_do")
+
+    def make(found: Project) -> SetValues:
+        for name in unset or ():
+            given.known_name(found.pipeline, name)
+        return SetValues(values={**given.values(found.pipeline, values or ()), **dict.fromkeys(unset or ())})
+
+    change(context, project, make, "Changed:", as_json=json)
+
+
+def edit(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    file: Annotated[str, typer.Argument(metavar="PIPELINE", help="A pipeline file or folder.")],
+    json: options.Json = False,
+) -> None:
+    """Give a project another pipeline.
+
+    What ran keeps the definition it ran with.
+    """
+    from pathlib import Path
+
+    from winslow_nomad.cli.sending import project_of, report
+    from winslow_nomad.core.messages import EditPipeline
+
+    with project_of(context, project) as sender:
+        pipeline = sender.client.pipeline(Path(file).absolute())
+        after = sender.send(EditPipeline(pipeline=pipeline))
+    report(after, "Changed:", as_json=json)
+
+
+def comment(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help="About this stage.")] = "",
+    json: options.Json = False,
+) -> None:
+    """Write something down for everybody."""
+    from winslow_nomad.cli import given
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.messages import AddComment
+    from winslow_nomad.core.project import Project
+
+    def make(found: Project) -> AddComment:
+        return AddComment(text=text, stage=given.stage_number(found, stage) if stage else 0)
+
+    change(context, project, make, "Noted:", as_json=json)
+
+
+def delete(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Stop a project and put it into the trash."""
+    from winslow_nomad.cli import terminal
+    from winslow_nomad.cli.sending import project_of, report
+    from winslow_nomad.core.errors import Refused
+    from winslow_nomad.core.messages import TrashProject
+
+    with project_of(context, project) as sender:
+        if not yes and not terminal.present(sys.stderr):
+            raise Refused("Nobody can be asked here.", hint="Repeat it with --yes.", code="cli.not_confirmed")
+        if not yes:
+            asked = terminal.Terminal(lambda: True)
+            asked.tell(f"{sender.project.name} ({sender.project.id}) is {sender.project.state.value}.")
+            try:
+                answer = asked.ask("Put it into the trash (type trash)?")
+            except terminal.Withdrawn:
+                answer = ""
+            if answer != "trash":
+                raise Refused("Nothing was done.", code="cli.not_confirmed")
+        after = sender.send(TrashProject())
+    report(after, "In the trash:", as_json=json)
+
+
+def restore(context: typer.Context, project: options.ProjectArgument, json: options.Json = False) -> None:
+    """Take a project out of the trash."""
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.messages import RestoreProject
+
+    change(context, project, lambda _: RestoreProject(), "Restored:", as_json=json)

@@ -1,0 +1,137 @@
+"""The way from the command line to an installation: the data directory of this machine.
+
+Everything that a command needs from outside comes through `Doors`, so that a server can stand behind the
+same commands. Nothing is opened before a command asks for it, and settings are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from winslow_nomad.config import Settings
+    from winslow_nomad.core.client import Client
+    from winslow_nomad.core.pipeline import Pipeline
+
+
+class Engine(Protocol):
+    """What runs stages while it is open; joins what another process already runs."""
+
+    @property
+    def client(self) -> Client: ...
+
+
+class Doors(Protocol):
+    @property
+    def user(self) -> str:
+        """Who acts."""
+        ...
+
+    @property
+    def home(self) -> Path: ...
+
+    @property
+    def driver(self) -> str: ...
+
+    def client(self) -> AbstractContextManager[Client]: ...
+
+    def engine(self, driver: str) -> AbstractContextManager[Engine]: ...
+
+    def read_pipeline(self, path: Path) -> Pipeline:
+        """Read and check, store nothing. InvalidPipeline."""
+        ...
+
+    def schema(self) -> dict[str, Any]: ...
+
+    def rebuild(self) -> Sequence[str]:
+        """Restore the store from the share; what was found, in sentences."""
+        ...
+
+    def backup(self, target: Path) -> Sequence[str]: ...
+
+    def restore_backup(self, file: Path) -> Sequence[str]: ...
+
+    def serve(self, what: str) -> None:
+        """Run the controller, the worker or the worker of operations until told to end."""
+        ...
+
+
+class Installation:
+    """The real thing."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        from winslow_nomad import config
+
+        return config.load()
+
+    @property
+    def user(self) -> str:
+        return self.settings.user
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def driver(self) -> str:
+        return self.settings.driver
+
+    def client(self) -> AbstractContextManager[Client]:
+        from contextlib import closing
+
+        from winslow_nomad import bootstrap
+
+        return closing(bootstrap.open_client(self.settings))
+
+    def engine(self, driver: str) -> AbstractContextManager[Engine]:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.open_engine(replace(self.settings, driver=driver))
+
+    def read_pipeline(self, path: Path) -> Pipeline:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.read_pipeline(path)
+
+    def schema(self) -> dict[str, Any]:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.pipeline_schema()
+
+    def rebuild(self) -> Sequence[str]:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.rebuild(self.settings)
+
+    def backup(self, target: Path) -> Sequence[str]:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.backup(self.settings, target)
+
+    def restore_backup(self, file: Path) -> Sequence[str]:
+        from winslow_nomad import bootstrap
+
+        return bootstrap.restore_backup(self.settings, file)
+
+    def serve(self, what: str) -> None:
+        from winslow_nomad import worker
+
+        serve: dict[str, Callable[[Settings], None]] = {
+            "controller": worker.run_controller,
+            "worker": worker.run_worker,
+            "operations": worker.run_operations,
+        }
+        serve[what](self.settings)
+
+
+def of(context: Any) -> Doors:
+    """The doors of this call: given by who embeds the command line, or those of this machine."""
+    if context.obj is None:
+        context.find_root().obj = context.obj = Installation()
+    doors: Doors = context.obj
+    return doors

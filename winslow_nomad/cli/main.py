@@ -1,0 +1,30 @@
+"""`winslow`: the root of the command line. Loads typer and the standard library only, since it is what
+`winslow --help` waits for; a command's body loads what the command needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from winslow_nomad.cli import commands_installation, commands_projects, commands_run, commands_stages
+from winslow_nomad.cli.edge import Wall
+
+app = typer.Typer(
+    name="winslow",
+    cls=Wall,
+    help="Long pipelines on your own machines, with a person in the loop.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+commands_run.register(app)
+commands_projects.register(app)
+commands_stages.register(app)
+commands_installation.register(app)
+
+
+def main(doors: Any = None) -> None:
+    """Run the command line of this process; `doors` lead to another installation than this machine's."""
+    app(obj=doors, prog_name="winslow")

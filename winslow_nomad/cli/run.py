@@ -1,0 +1,201 @@
+"""`winslow run`: the whole job in one foreground command. Makes a project (or finds one), runs it with an
+engine of its own, follows it, and says at the end what came out."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winslow_nomad.cli import as_json, asking, edge, given, outputs, tables, terminal, words
+from winslow_nomad.cli.follow import Following, exit_code, now
+from winslow_nomad.cli.interrupt import Interrupt
+from winslow_nomad.cli.screen import LineScreen, LiveScreen, Screen
+from winslow_nomad.cli.sending import Sender
+from winslow_nomad.core.errors import Invalid, Unavailable
+from winslow_nomad.core.expand import grid_size
+from winslow_nomad.core.messages import CreateProject, PauseProject, ResumeProject, StartProject
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import ACTIVE
+
+if TYPE_CHECKING:
+    from winslow_nomad.cli.doors import Doors
+    from winslow_nomad.core.client import Client
+
+ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is taken for something else
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `winslow run` was asked for."""
+
+    pipeline: str = ""
+    resume: str = ""
+    name: str = ""
+    values: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    driver: str = ""
+    yes: bool = False
+    as_json: bool = False
+
+
+def run(doors: Doors, wish: Wish) -> int:
+    """The exit code. Raises WinslowError for what could not even begin."""
+    if bool(wish.pipeline) == bool(wish.resume):
+        raise Invalid(
+            "Say what to run." if not wish.resume else "A project that goes on has its own pipeline already.",
+            hint="Name a pipeline file or folder, or --resume with a project.",
+            code="cli.what_to_run",
+        )
+    if wish.resume and (wish.values or wish.inputs or wish.sweeps or wish.secrets or wish.tags or wish.name):
+        raise Invalid(
+            "--resume goes on with a project as it is.",
+            hint="Change it with winslow set, redo or enqueue.",
+            code="cli.what_to_run",
+        )
+    if wish.pipeline:
+        doors.read_pipeline(Path(wish.pipeline))  # a mistake in it is told before anything is started
+    with doors.engine(wish.driver or doors.driver) as engine:
+        client = engine.client
+        project = resume(client, doors.user, wish.resume) if wish.resume else create(client, doors, wish)
+        return follow(client, Sender(client, project, doors.user), wish)
+
+
+def create(client: Client, doors: Doors, wish: Wish) -> Project:
+    pipeline = client.pipeline(Path(wish.pipeline).absolute())
+    values = given.values(pipeline, wish.values)
+    sweeps = given.sweeps(pipeline, wish.sweeps)
+    texts = secret_texts(pipeline, wish.secrets)
+    files = given.inputs(pipeline, wish.inputs, client.bring_input)
+    for name in files:
+        if name in values:
+            raise Invalid(f"{name} is given by --set and by --input.", code="cli.given_twice")
+    for stage, grid in sweeps.items():
+        axes = ", ".join(f"{name} takes {words.count(len(points), 'value')}" for name, points in grid.items())
+        say(f"{words.count(grid_size(grid), 'stage')} of {stage}: {axes}")
+    command = CreateProject(
+        actor=doors.user,
+        project=new_id(pipeline.name),
+        name=wish.name or default_name(pipeline, wish),
+        pipeline=pipeline,
+        driver=wish.driver or doors.driver,
+        values={**values, **files},
+        secrets={name: client.put_secret(name, text) for name, text in texts.items()},
+        tags=wish.tags,
+        sweeps=sweeps,
+        start=True,
+    )
+    return client.send(command.project, command, key=command.project)
+
+
+def resume(client: Client, user: str, name: str) -> Project:
+    project = client.project(client.find(name))
+    command = ResumeProject(actor=user) if project.pause is not None else StartProject(actor=user)
+    return client.send(project.id, command)
+
+
+def new_id(pipeline: str) -> str:
+    """The pipeline's name, so that a directory tells what is in it, and six signs that nobody guesses."""
+    word = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:24].strip("-") or "project"
+    return f"{word}-{''.join(secrets.choice(ALPHABET) for _ in range(6))}"
+
+
+def default_name(pipeline: Pipeline, wish: Wish) -> str:
+    files = [Path(text.rpartition("=")[2]).stem for text in wish.inputs]
+    return " ".join([pipeline.name, *files])[:200]
+
+
+def secret_texts(pipeline: Pipeline, names: tuple[str, ...]) -> Mapping[str, str]:
+    """The texts of secrets: from the environment variable of that name, else asked for at the terminal.
+    Never from the command line, where every process of the machine could read them."""
+    required = [n for n, s in pipeline.secrets.items() if s.required]
+    for name in names:
+        if name not in pipeline.secrets:
+            raise Invalid(f"The pipeline {pipeline.name} has no secret {name}.", code="cli.unknown_parameter")
+    found: dict[str, str] = {}
+    for name in dict.fromkeys([*names, *required]):
+        text = os.environ.get(name, "")
+        if not text and terminal.present(sys.stderr):
+            text = getpass(f"{name} (not shown): ", stream=sys.stderr)
+        if not text:
+            raise Invalid(
+                f"The secret {name} has no value.",
+                hint=f"Put it into the environment variable {name}.",
+                code="cli.secret_missing",
+            )
+        found[name] = text
+    return found
+
+
+def say(text: str) -> None:
+    sys.stderr.write(words.safe(text) + "\n")
+
+
+def follow(client: Client, sender: Sender, wish: Wish) -> int:
+    project = sender.project
+    out = tables.console(stderr=wish.as_json)
+    person = terminal.present(out.file)
+    with Interrupt() as interrupt:
+        screen: Screen = LiveScreen(out) if out.is_terminal else LineScreen(out)
+        try:
+            screen.say(f"{project.name} ({project.id})")
+            following = Following(
+                client, screen, project.id, interrupt, sender.send, ask=person, yes=wish.yes, fresh=not wish.resume
+            )
+            project = following.until_settled()
+        finally:
+            screen.close()
+        if interrupt.asked:
+            return leave(sender, project, interrupt)
+    paths = outputs.of_project(client, project)
+    code = exit_code(project)
+    if wish.as_json:
+        as_json.put({"exit": code, "project": as_json.project(project, now(), paths)})
+    else:
+        tables.end_of_run(out, project, now(), paths)
+    what_next(client, project, code)
+    return code
+
+
+def leave(sender: Sender, project: Project, interrupt: Interrupt) -> int:
+    """A person wants to go: pause, and say how to go on."""
+    if interrupt.by_signal:
+        say(f"Left by a signal; nothing was paused. Go on with: winslow run --resume {project.id}")
+        return 128 + interrupt.by_signal
+    try:
+        project = sender.send(PauseProject())
+        paused = "Paused"
+    except Unavailable as error:
+        paused = f"Not paused ({error.message})"
+    running = [s.name for s in project.stages.values() if s.state in ACTIVE and not s.held]
+    on = f"; {', '.join(sorted(running))} will go on by itself and nothing new starts" if running else ""
+    say(f"{paused}{on}. Go on with: winslow run --resume {project.id}")
+    return edge.WAITING
+
+
+def what_next(client: Client, project: Project, code: int) -> None:
+    """What a person can do about a project that did not succeed."""
+    for gate in project.gates:
+        say(f"{gate.question} Answer with: {asking.how_to_answer(project, gate)}")
+        for path in asking.looked_at(client, project, gate):
+            say(f"  to look at: {path}")
+    if project.gates:
+        say(f"then go on with: winslow run --resume {project.id}")
+    if code == edge.FAILED:
+        for failure in project.failures:
+            if failure.stage:
+                say(f"See: winslow log {project.id} {failure.stage}")
+                say(f"Try again: winslow redo {project.id} {failure.stage}")
+        say(f"then go on with: winslow run --resume {project.id}")
+    elif code == edge.WAITING and not project.gates:
+        say(f"Go on with: winslow run --resume {project.id}")
