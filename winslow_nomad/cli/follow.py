@@ -54,6 +54,17 @@ def exit_code(project: Project) -> int:
             return edge.STOPPED if stopped(project) and not project.gates else edge.WAITING
 
 
+Attempts = dict[tuple[int, int], tuple[str, AttemptState]]
+
+
+def attempts_of(project: Project) -> Attempts:
+    """(stage, attempt) -> name of the stage and state of the attempt, for every attempt that started."""
+    found: Attempts = {(e.number, e.attempt): (e.name, AttemptState.ENDED) for e in project.ended.values() if e.attempt}
+    for stage in (*project.stages.values(), *project.sealing.values()):
+        found |= {(stage.number, a.number): (stage.name, a.state) for a in stage.attempts if a.started is not None}
+    return found
+
+
 def stopped(project: Project) -> bool:
     """The newest execution of some stage was stopped."""
     newest = {project.ended[n].id: project.ended[n].state for n in sorted(project.ended)}
@@ -96,30 +107,26 @@ class Following:
 
     def _look(self) -> Project:
         project = self.client.project(self.project)
-        self._follow_logs(project)
+        attempts = attempts_of(project)
+        # the last lines of what has ended come before the line that says so, the first after "running"
+        self._tail.settle({key for key, (_, state) in attempts.items() if state is AttemptState.ENDED})
+        self._show_logs()
         running = any(s.state is StageState.RUNNING for s in project.stages.values())
         told: dict[int, Progress] = {p.stage: p for p in self.client.progress(self.project)} if running else {}
-        self._show_logs()
         self.screen.show(project, told, now())
+        self._follow_logs(attempts)
         return project
 
     def _wait(self, seconds: float) -> None:
         for happened in self.client.events(self.project, self._cursor, timeout=seconds):
             self._cursor = happened.cursor
 
-    def _follow_logs(self, project: Project) -> None:
+    def _follow_logs(self, attempts: Attempts) -> None:
         """Read the log of every attempt that started while we look on."""
-        started = {
-            (s.number, a.number, s.name): a.state
-            for s in (*project.stages.values(), *project.sealing.values())
-            for a in s.attempts
-            if a.started is not None
-        }
-        started |= {(e.number, e.attempt, e.name): AttemptState.ENDED for e in project.ended.values() if e.attempt}
         if self._history is None:
             # what ended before we came is in the log, and not shown again
-            self._history = {(n, a) for (n, a, _), state in started.items() if state is AttemptState.ENDED}
-        for number, attempt, name in sorted(started):
+            self._history = {key for key, (_, state) in attempts.items() if state is AttemptState.ENDED}
+        for (number, attempt), (name, _) in sorted(attempts.items()):
             if (number, attempt) not in self._history:
                 self._tail.follow(number, attempt, name)
 

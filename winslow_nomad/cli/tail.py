@@ -6,14 +6,16 @@ said: the log itself is complete, and the screen never holds a stage up."""
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from winslow_nomad.core.client import Client
 from winslow_nomad.core.errors import WinslowError
 
 HELD = 200  # lines kept between two looks
 LONGEST = 500  # characters of a line that are shown
+SETTLING = 0.3  # seconds to wait for the last lines of an attempt that has ended
 READERS = 8  # attempts read at a time; the logs of others are on the share all the same
 
 
@@ -25,6 +27,7 @@ class Tail:
         self._lines: deque[tuple[str, str]] = deque(maxlen=HELD)
         self._left_out = 0
         self._readers: dict[tuple[int, int], threading.Thread] = {}
+        self._unsettled: set[tuple[int, int]] = set()
 
     def follow(self, stage: int, attempt: int, name: str) -> None:
         """Begin to read an attempt's log, once."""
@@ -32,6 +35,7 @@ class Tail:
             return
         reader = threading.Thread(target=self._read, args=(stage, attempt, name), daemon=True, name=f"tail {name}")
         self._readers[stage, attempt] = reader
+        self._unsettled.add((stage, attempt))
         reader.start()
 
     def take(self) -> Iterator[tuple[str, list[str]]]:
@@ -45,10 +49,17 @@ class Tail:
         for name, line in lines:
             yield name, [line]
 
+    def settle(self, ended: Iterable[tuple[int, int]]) -> None:
+        """Wait a moment, once for each attempt, until the rest of what has ended was read."""
+        for key in [k for k in self._unsettled if k in set(ended)]:
+            self._unsettled.discard(key)
+            self._readers[key].join(SETTLING)
+
     def finish(self, seconds: float) -> None:
         """Wait until all that has been written was read, or `seconds` have passed."""
+        deadline = time.monotonic() + seconds
         for reader in self._readers.values():
-            reader.join(seconds / max(len(self._readers), 1))
+            reader.join(max(deadline - time.monotonic(), 0.0))
 
     def _read(self, stage: int, attempt: int, name: str) -> None:
         rest = {"out": b"", "err": b""}
