@@ -46,6 +46,15 @@ def test_no_assignment_has_more_pairs_or_the_same_for_less(rows: list[list[float
     assert sum(cost[p] for p in pairs) <= total + 1e-9
 
 
+def test_crowded_frames_get_the_least_total_of_all_orders() -> None:
+    rng = np.random.default_rng(1)
+    orders = np.array(list(itertools.permutations(range(6))))
+    for _ in range(300):
+        cost = rng.integers(0, 12, (6, 6)).astype(float)
+        least = cost[np.arange(6), orders].sum(axis=1).min()
+        assert sum(cost[p] for p in assign(cost)) == least
+
+
 def test_nothing_to_assign_gives_no_pairs() -> None:
     assert assign(np.zeros((0, 3))) == []
     assert assign([[float("inf")]]) == []

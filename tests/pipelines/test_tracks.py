@@ -72,7 +72,10 @@ def test_clean_up_joins_the_pieces_of_a_broken_path() -> None:
 def test_clean_up_does_not_join_a_follower_to_who_has_left_the_picture() -> None:
     left = straight(1, range(0, 30), 500, 120)
     left.samples[-1] = Sample(29, 29 / RATE, 639, 100, 20, 24, "r", True, 0.5)
-    assert len(cleaning.join([left, straight(2, range(35, 70), 640, -120)], cleaning.Settings())[0]) == 2
+    follower = straight(2, range(32, 70), 625, 30)
+    assert len(cleaning.join([left, follower], cleaning.Settings())[0]) == 2
+    left.samples[-1] = Sample(29, 29 / RATE, 616, 100, 40, 24, "", True, 0.5)  # had it not left, it would be the same
+    assert len(cleaning.join([left, follower], cleaning.Settings())[0]) == 1
 
 
 def test_three_pieces_become_one() -> None:
@@ -85,6 +88,13 @@ def test_two_blobs_on_one_vehicle_are_one_road_user() -> None:
     body = straight(1, range(0, 60), 0, 100, size=80)
     wheel = straight(2, range(10, 50), 40, 100, y=105, size=20)
     left, absorbed = cleaning.absorb([body, wheel])
+    assert ([t.id for t in left], absorbed) == ([1], 1)
+
+
+def test_a_load_that_swings_on_its_vehicle_is_no_road_user_of_its_own() -> None:
+    lorry = straight(1, range(0, 60), 0, 100, size=100)
+    swinging = [sighting(s.frame, s.x + 30 * np.sin(s.frame / 4), s.y, 20, 12) for s in lorry.samples]
+    left, absorbed = cleaning.absorb([lorry, Track(2, 0, swinging)])
     assert ([t.id for t in left], absorbed) == ([1], 1)
 
 

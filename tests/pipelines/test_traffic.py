@@ -145,6 +145,16 @@ def test_a_sound_file_fails_with_one_sentence(tmp_path: Path) -> None:
     assert "no video" in one_sentence(done)
 
 
+def test_a_video_without_a_single_frame_fails_with_one_sentence(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "none.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    done = Run(tmp_path, "traffic", {"VIDEO": str(tmp_path / "none.mkv")}).stage("detect", "detect.py")
+    assert "none.mkv" in (sentence := one_sentence(done))
+    assert "no frames" in sentence or "before its first frame" in sentence
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("VIDEO", "/nowhere/x.mp4"), ("MIN_AREA", "many"), ("REGION", "0,0 1,1"), ("METHOD", "magic")]
 )

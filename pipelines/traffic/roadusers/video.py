@@ -95,6 +95,8 @@ class Reader:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "it ends before its first frame"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".").lower()
 
 
