@@ -55,9 +55,7 @@ class LocalDriver:
         self._launcher = launcher or Launcher()
         self._patience = start_patience
         self._book = Book(home / "local")
-        self._judge = Judge(
-            share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock
-        )
+        self._judge = Judge(share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock)
         self.confines = confine.landlock_version() > 0
 
     def submit(self, spec: AttemptSpec) -> Observation:
@@ -98,6 +96,7 @@ class LocalDriver:
         Follower(self._book, self._judge, self.pump, report).run(stopping)
 
     def inventory(self) -> Inventory:
+        self.pump()
         node = node_of(self._book.all(), self._machine, self._gpus().found)
         return Inventory(driver=self.name, nodes=(node,), seen=self._clock.now())
 
@@ -168,10 +167,7 @@ class LocalDriver:
         return self._judge.noted(booking)
 
     def _is_overdue(self, booking: Booking) -> bool:
-        return (
-            booking.boot_id != self._machine.boot_id
-            or machine.uptime() - booking.launched > self._patience
-        )
+        return booking.boot_id != self._machine.boot_id or machine.uptime() - booking.launched > self._patience
 
     def _start(self, booking: Booking, gpus: tuple[str, ...]) -> Booking:
         """Written down before it is done: whoever comes after a crash repeats it, and the claim decides."""
@@ -253,9 +249,7 @@ class LocalDriver:
             pids = ", ".join(str(p.pid) for p in left)
             raise OSError(f"processes of an earlier attempt cannot be ended: {pids}")
 
-    def _explain(
-        self, planned: Plan, bookings: Sequence[Booking], cards: Cards, fresh: AttemptSpec | None
-    ) -> None:
+    def _explain(self, planned: Plan, bookings: Sequence[Booking], cards: Cards, fresh: AttemptSpec | None) -> None:
         """Write down why each of the others waits, where that has changed."""
         if not planned.waits:
             return

@@ -136,5 +136,3 @@ class Judge:
     def _observe(self, booking: Booking, phase: Phase, **more: object) -> Observation:
         values = {"ref": booking.spec.ref, "phase": phase, **more}
         return Observation.model_validate(values | {"index": _LATER[phase] * _STEP + booking.revision})
-
-

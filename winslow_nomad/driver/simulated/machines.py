@@ -1,0 +1,96 @@
+"""The simulated nodes: what is free on each, and which one a request gets. Knows no attempts' fates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from winslow_nomad.core.admit import eligible, memory_of, suits
+from winslow_nomad.core.inventory import GpuGroup, Node
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec
+
+
+class Room:
+    """What one placed attempt takes: a node, and how many GPUs of which of its groups."""
+
+    def __init__(self, node: str, group: int | None, gpus: int) -> None:
+        self.node, self.group, self.gpus = node, group, gpus
+
+
+class Machine:
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.cut = False  # it works, but nobody hears of it
+        self.gone = False  # it is dead
+        self.unheard: list[AttemptRef] = []  # what ended while it was cut
+        self.cpu, self.memory = node.cpu, node.memory
+        self.gpus = [group.count for group in node.gpus]
+
+    def room(self, spec: AttemptSpec) -> Room | None:
+        wanted, gpu = spec.resources, spec.resources.gpu
+        if self.cut or self.gone or not self.node.ready or not eligible(spec.placement, self.node):
+            return None
+        if wanted.cpu > self.cpu + 1e-9 or memory_of(wanted) > self.memory:
+            return None
+        if gpu is None:
+            return Room(self.node.name, None, 0)
+        fitting = [
+            (group.memory, index)
+            for index, group in enumerate(self.node.gpus)
+            if suits(gpu, group) and self.gpus[index] >= gpu.count
+        ]
+        return Room(self.node.name, min(fitting)[1], gpu.count) if fitting else None
+
+    def change(self, spec: AttemptSpec, room: Room, sign: int) -> None:
+        self.cpu -= sign * spec.resources.cpu
+        self.memory -= sign * memory_of(spec.resources)
+        if room.group is not None:
+            self.gpus[room.group] -= sign * room.gpus
+
+    def shown(self) -> Node:
+        """As the driver sees it."""
+        away = self.cut or self.gone
+        return self.node.but(
+            ready=self.node.ready and not away,
+            note="out of contact" if away else self.node.note,
+            cpu_used=round(self.node.cpu - self.cpu, 6),
+            memory_used=self.node.memory - self.memory,
+            gpus=tuple(
+                GpuGroup(model=g.model, memory=g.memory, count=g.count, used=g.count - free)
+                for g, free in zip(self.node.gpus, self.gpus, strict=True)
+            ),
+        )
+
+
+class Machines:
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._machines = {node.name: Machine(node) for node in nodes}
+
+    def __getitem__(self, name: str) -> Machine:
+        return self._machines[name]
+
+    def join(self, node: Node) -> None:
+        self._machines[node.name] = Machine(node)
+
+    def shown(self) -> tuple[Node, ...]:
+        return tuple(m.shown() for m in self._machines.values())
+
+    def place(self, spec: AttemptSpec) -> Room | None:
+        """The preferred node, else the one with the smallest GPU that suffices and the least left over."""
+        preferred = self._machines.get(spec.previous_node)
+        if spec.placement.prefer == "previous_node" and preferred is not None:
+            room = preferred.room(spec)
+            if room is not None:
+                return room
+        found = [(self._waste(room), room.node, room) for m in self._machines.values() if (room := m.room(spec))]
+        return min(found, key=lambda f: f[:2])[2] if found else None
+
+    def _waste(self, room: Room) -> tuple[int, float]:
+        machine = self._machines[room.node]
+        memory = 0 if room.group is None else machine.node.gpus[room.group].memory
+        return memory, machine.cpu
+
+    def take(self, spec: AttemptSpec, room: Room) -> None:
+        self._machines[room.node].change(spec, room, 1)
+
+    def release(self, spec: AttemptSpec, room: Room) -> None:
+        self._machines[room.node].change(spec, room, -1)
