@@ -173,8 +173,10 @@ class Store(Protocol):
         key: str = "",
         request: str = "",
         actor: str = "",
+        epoch: int = 0,
     ) -> tuple[Project, Change]:
-        """load -> decide -> commit, again on conflict. `decide` may be called several times. `key`: an
+        """load -> decide -> commit, again on conflict. `decide` may be called several times. `epoch`: of the
+        controller's lease, for what a sweep saw; refused (Conflict lease.lost) when a newer one is held. `key`: an
         idempotency key, with the hash of the request; repeating answers what was answered (another
         request under the same key: Conflict). Raises what `decide` raises, OutcomeUnknown, StoreUnavailable."""
         ...

@@ -1,0 +1,78 @@
+"""Counting for the statistics page: what a commit adds to the counters of each quarter of an hour.
+
+Computed from a project before and after a commit, so that a repeated or late report counts nothing, and
+written in that same commit, so that nothing is counted twice. Never read by any decision."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import Stage
+
+QUARTER = 900  # seconds
+LONGEST = 31 * 24 * 3600  # seconds of one span that are spread over quarters; older ones are left out
+
+
+class Cell(NamedTuple):
+    """`quarter`: seconds since 1970 at its start (UTC). `what`: started, started_by_hand, ended_<state>,
+    active (seconds that a process ran), idle (seconds that a stage waited between queued and started)."""
+
+    quarter: int
+    what: str
+    stage: str
+    pipeline: str
+
+
+def counted(before: Project | None, after: Project) -> Counter[Cell]:
+    """What the step from `before` to `after` adds. Values are counts and whole seconds."""
+    cells: Counter[Cell] = Counter()
+    pipeline = after.pipeline.name
+    old_open = before.stages if before is not None else {}
+    old_sealing = before.sealing if before is not None else {}
+    old_ended = before.ended if before is not None else {}
+    for number, stage in after.stages.items():
+        old = old_open.get(number)
+        if old is not stage:
+            _count_start(cells, pipeline, old, stage)
+    for number, stage in after.sealing.items():
+        if number in old_sealing or number in old_ended:
+            continue
+        _count_start(cells, pipeline, old_open.get(number), stage)
+        _count_end(cells, pipeline, stage)
+    return cells
+
+
+def _count_start(cells: Counter[Cell], pipeline: str, before: Stage | None, stage: Stage) -> None:
+    if stage.started is None or (before is not None and before.started is not None):
+        return
+    what = "started" if stage.automatic else "started_by_hand"
+    cells[Cell(_quarter(stage.started), what, stage.definition.id, pipeline)] += 1
+    _spread(cells, "idle", stage.definition.id, pipeline, stage.queued, stage.started)
+
+
+def _count_end(cells: Counter[Cell], pipeline: str, stage: Stage) -> None:
+    if stage.ended is None:
+        return
+    cells[Cell(_quarter(stage.ended), f"ended_{stage.state}", stage.definition.id, pipeline)] += 1
+    if stage.started is not None:
+        _spread(cells, "active", stage.definition.id, pipeline, stage.started, stage.ended)
+
+
+def _spread(cells: Counter[Cell], what: str, stage: str, pipeline: str, start: datetime, end: datetime) -> None:
+    """Distribute the seconds from `start` to `end` over the quarters they fall in. A clock that was set
+    back makes an empty span."""
+    finish = int(end.timestamp())
+    at = max(int(start.timestamp()), finish - LONGEST)
+    while at < finish:
+        quarter = at - at % QUARTER
+        until = min(quarter + QUARTER, finish)
+        cells[Cell(quarter, what, stage, pipeline)] += until - at
+        at = until
+
+
+def _quarter(at: datetime) -> int:
+    seconds = int(at.astimezone(UTC).timestamp())
+    return seconds - seconds % QUARTER

@@ -1,0 +1,48 @@
+"""Connections to the server, one kind for each way of using them.
+
+State: no retries inside the library, because its retries apply a transaction twice when only the reply was
+lost (redis-py 8.1 retries ten times by default). Readers block for seconds, so their socket may wait
+longer than their block. RQ changes the time-outs of the pool it is given, so it gets one of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+LONGEST_BLOCK = 15.0  # seconds a reader may ask to be blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Either the path of a unix socket, or a URL (redis://, rediss://, unix://)."""
+
+    socket: str = ""
+    url: str = ""
+
+    def __str__(self) -> str:
+        return self.url or f"unix://{self.socket}"
+
+
+def state_client(address: Address) -> Redis:
+    return _client(address, socket_timeout=10.0, retry=Retry(NoBackoff(), 0))
+
+
+def reader_client(address: Address) -> Redis:
+    """For blocking reads of at most LONGEST_BLOCK."""
+    return _client(address, socket_timeout=LONGEST_BLOCK + 5.0, retry=Retry(NoBackoff(), 0))
+
+
+def worker_client(address: Address) -> Redis:
+    """For RQ: the library's own defaults."""
+    return Redis.from_url(address.url) if address.url else Redis(unix_socket_path=address.socket)
+
+
+def _client(address: Address, *, socket_timeout: float, retry: Retry) -> Redis:
+    if address.url:
+        return Redis.from_url(address.url, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry)
+    return Redis(
+        unix_socket_path=address.socket, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry
+    )

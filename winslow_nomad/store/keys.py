@@ -1,0 +1,138 @@
+"""All key names, in one place. Everything of an installation starts with its prefix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """`prefix` keeps installations apart that share a server."""
+
+    prefix: str = "winslow"
+
+    def project(self, project: str) -> str:
+        """Hash: format, version, head (JSON), pipeline (digest), log (the last commits), marks, summary."""
+        return f"{self.prefix}:p:{project}"
+
+    def stages(self, project: str) -> str:
+        """Hash: number of an open stage -> its record."""
+        return f"{self.prefix}:p:{project}:stages"
+
+    def sealing(self, project: str) -> str:
+        """Hash: number of an ended stage whose stage.json is not on the share yet -> its record."""
+        return f"{self.prefix}:p:{project}:sealing"
+
+    def ended(self, project: str) -> str:
+        """Hash: number of an ended stage -> its summary, never rewritten."""
+        return f"{self.prefix}:p:{project}:ended"
+
+    def lock(self, project: str) -> str:
+        return f"{self.prefix}:p:{project}:lock"
+
+    def pipeline(self, digest: str) -> str:
+        """Text of a pipeline by the SHA-256 of that text."""
+        return f"{self.prefix}:pipeline:{digest}"
+
+    def idempotency(self, actor: str, key: str) -> str:
+        return f"{self.prefix}:idem:{actor}:{key}"
+
+    def state(self, state: str) -> str:
+        """Set of project ids."""
+        return f"{self.prefix}:idx:state:{state}"
+
+    def tag(self, tag: str) -> str:
+        return f"{self.prefix}:idx:tag:{tag}"
+
+    def author(self, author: str) -> str:
+        return f"{self.prefix}:idx:author:{author}"
+
+    @property
+    def updated(self) -> str:
+        """Sorted set of all projects: id -> time of the last change, in milliseconds."""
+        return f"{self.prefix}:idx:updated"
+
+    def waiting(self, driver: str) -> str:
+        """Hash: <project>/<stage> -> core.admit.Waiting."""
+        return f"{self.prefix}:waiting:{driver}"
+
+    def at_driver(self, driver: str) -> str:
+        """Hash: <project>/<stage> -> 1 or 0 (it runs), then core.admit.Waiting."""
+        return f"{self.prefix}:at:{driver}"
+
+    def edition(self, key: str) -> str:
+        """How often the list under `key` has changed."""
+        return f"{key}:edition"
+
+    @property
+    def open(self) -> str:
+        """Set of the projects a sweep has to look at."""
+        return f"{self.prefix}:open"
+
+    @property
+    def dirty(self) -> str:
+        """Sorted set: project with outstanding effects -> when it was last rung, in seconds."""
+        return f"{self.prefix}:dirty"
+
+    @property
+    def timers(self) -> str:
+        """Sorted set: project -> when it is due, in seconds."""
+        return f"{self.prefix}:timers"
+
+    @property
+    def live(self) -> str:
+        """Stream of what changed, trimmed."""
+        return f"{self.prefix}:ev"
+
+    @property
+    def journal(self) -> str:
+        """Stream of what the mirror has not written yet."""
+        return f"{self.prefix}:journal"
+
+    def statistics(self, month: str) -> str:
+        """Hash of counters of one month (`2025-03`)."""
+        return f"{self.prefix}:stat:{month}"
+
+    def lease(self, name: str) -> str:
+        return f"{self.prefix}:lease:{name}"
+
+    def epoch(self, name: str) -> str:
+        """How many holders a lease has had; it only grows."""
+        return f"{self.prefix}:epoch:{name}"
+
+    def breaker(self, name: str) -> str:
+        return f"{self.prefix}:breaker:{name}"
+
+    def parked(self, name: str) -> str:
+        """Set of projects whose effects wait for this breaker to close."""
+        return f"{self.prefix}:parked:{name}"
+
+    @property
+    def breakers(self) -> str:
+        """Set of the names of all breakers there have been."""
+        return f"{self.prefix}:breakers"
+
+    def operation(self, operation: str) -> str:
+        return f"{self.prefix}:op:{operation}"
+
+    @property
+    def operations_open(self) -> str:
+        """Sorted set of ids by the time they were made."""
+        return f"{self.prefix}:ops:open"
+
+    @property
+    def operations_ended(self) -> str:
+        return f"{self.prefix}:ops:ended"
+
+    @property
+    def operations_bell(self) -> str:
+        """A list that gets an element whenever an operation may be taken."""
+        return f"{self.prefix}:ops:bell"
+
+    @property
+    def secrets(self) -> str:
+        return f"{self.prefix}:secrets"
+
+    @property
+    def schema(self) -> str:
+        return f"{self.prefix}:schema"
