@@ -160,7 +160,7 @@ def _log(before: Snapshot | None, project: Project, cause: Cause, *changes: _Cha
 
 
 def _write_indexes(commands: list[Command], keys: Keys, old: Project | None, project: Project) -> None:
-    commands.append(("ZADD", keys.updated, milliseconds(project.updated), project.id))
+    commands.append(("ZADD", keys.updated, extracts.milliseconds(project.updated), project.id))
     state, before = project.state, old.state if old is not None else None
     if state != before:
         if before is not None:
@@ -316,7 +316,3 @@ def write_marks(snapshot: Snapshot) -> str:
 def read_marks(text: bytes) -> tuple[bool, datetime | None]:
     dirty, due = text.decode().split(" ", 1)
     return dirty == "1", datetime.fromisoformat(due) if due else None
-
-
-def milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

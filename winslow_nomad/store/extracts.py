@@ -61,6 +61,11 @@ def due(effects: Iterable[Effect]) -> datetime | None:
     return min((e.at for e in effects if isinstance(e, WakeAt)), default=None)
 
 
+def milliseconds(at: datetime) -> int:
+    """The place in a list by time."""
+    return round(at.timestamp() * 1000)
+
+
 def _unchanged(project: Project, before: Project | None) -> Mapping[int, object]:
     """Stages whose extracts still hold when the stage itself is the same."""
     if before is None or (project.priority, project.author) != (before.priority, before.author):

@@ -1,0 +1,189 @@
+"""The store in a dictionary: for scenarios and experiments on a virtual clock. Keeps the contract of
+store.redis but its promise: nothing survives the process. Deterministic; safe between threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from winslow_nomad.core import ledger, statistics
+from winslow_nomad.core.admit import Waiting
+from winslow_nomad.core.decision import Decision
+from winslow_nomad.core.effects import Effect
+from winslow_nomad.core.errors import Conflict
+from winslow_nomad.core.ports import Change, Clock
+from winslow_nomad.core.project import Project
+from winslow_nomad.store import extracts
+from winslow_nomad.store.lists import RING_AFTER, Page
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    project: Project
+    waiting: dict[int, Waiting]
+    at_driver: dict[int, extracts.AtDriver]
+
+
+class MemoryStore:
+    """core.ports.Store and core.ledger.Ledger. `epoch`: that of the controller's lease in force."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.epoch = 0
+        self.counters: Counter[statistics.Cell] = Counter()
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._kept: dict[str, _Kept] = {}
+        self._answers: dict[tuple[str, str], tuple[str, int]] = {}
+        self._dirty: OrderedDict[str, datetime] = OrderedDict()
+        self._timers: dict[str, datetime] = {}
+        self._rung: deque[str] = deque()
+        self._open: dict[str, None] = {}
+        self._waiting: dict[str, dict[tuple[str, int], Waiting]] = {}
+        self._at_driver: dict[str, dict[tuple[str, int], extracts.AtDriver]] = {}
+
+    def load(self, project: str) -> Project | None:
+        kept = self._kept.get(project)
+        return kept.project if kept is not None else None
+
+    def change(
+        self,
+        project: str,
+        decide: Callable[[Project | None], Decision],
+        *,
+        key: str = "",
+        request: str = "",
+        actor: str = "",
+        epoch: int = 0,
+    ) -> tuple[Project, Change]:
+        with self._lock:
+            before = self.load(project)
+            if epoch and epoch < self.epoch:
+                raise Conflict("The lease has passed to another controller. Nothing was changed.", code="lease.lost")
+            answer = self._answers.get((actor, key)) if key else None
+            if answer is not None:
+                if answer[0] != request or before is None:
+                    raise Conflict(
+                        "This idempotency key was used for another request. Nothing was changed.",
+                        code="idempotency.other_request",
+                    )
+                return before, Change(project=project, version=answer[1], applied=False)
+            decision = decide(before)
+            version = (before.version if before is not None else 0) + decision.changed
+            if key:
+                self._answers[actor, key] = (request, version)
+            if not decision.changed:
+                return decision.project, Change(project=project, version=version, applied=False)
+            after = decision.project.but(version=version)
+            self.counters.update(statistics.counted(before, after))
+            self._keep(after, decision.effects, dirty=extracts.needs_work(decision.effects))
+            return after, Change(project=project, version=version, applied=True)
+
+    def restore(self, project: Project, effects: Sequence[Effect] = ()) -> Change:
+        with self._lock:
+            before = self.load(project.id)
+            if before is not None and before.version >= project.version:
+                return Change(project=project.id, version=before.version, applied=False)
+            self._keep(project, effects, dirty=True)
+            return Change(project=project.id, version=project.version, applied=True)
+
+    def _keep(self, project: Project, effects: Sequence[Effect], *, dirty: bool) -> None:
+        old = self._kept.get(project.id)
+        before = old.project if old is not None else None
+        waiting = extracts.waiting(project, before, old.waiting if old is not None else {})
+        at_driver = extracts.at_driver(project, before, old.at_driver if old is not None else {})
+        fresh = any(old is None or old.waiting.get(n) != row for n, row in waiting.items())
+        if old is not None:
+            for number in old.waiting:
+                self._waiting[old.project.driver].pop((project.id, number))
+            for number in old.at_driver:
+                self._at_driver[old.project.driver].pop((project.id, number))
+        self._waiting.setdefault(project.driver, {}).update({(project.id, n): r for n, r in waiting.items()})
+        self._at_driver.setdefault(project.driver, {}).update({(project.id, n): r for n, r in at_driver.items()})
+        self._kept[project.id] = _Kept(project, waiting, at_driver)
+        self._dirty.pop(project.id, None)
+        if dirty:
+            self._dirty[project.id] = self._clock.now()
+        due = extracts.due(effects)
+        if due is not None:
+            self._timers[project.id] = due
+        else:
+            self._timers.pop(project.id, None)
+        if ledger.is_open(project):
+            self._open[project.id] = None
+        else:
+            self._open.pop(project.id, None)
+        if dirty or fresh:
+            self._rung.append(project.id)
+
+    def ring(self, project: str) -> None:
+        self._rung.append(project)
+
+    def answer(self) -> str | None:
+        """The project whose doorbell rang first and was not answered yet; None: silence."""
+        with self._lock:
+            return self._rung.popleft() if self._rung else None
+
+    def ring_again(self, now: datetime) -> list[str]:
+        with self._lock:
+            limit = now - timedelta(seconds=RING_AFTER)
+            room = max(len(self._dirty) - len(self._rung), 0)
+            chosen = [p for p, since in self._dirty.items() if since <= limit][:room]
+            for project in chosen:
+                self._rung.append(project)
+                self._dirty[project] = now
+                self._dirty.move_to_end(project)
+            return chosen
+
+    def projects(self) -> Sequence[str]:
+        """In the order of their last change."""
+        with self._lock:
+            return [k.project.id for k in sorted(self._kept.values(), key=_position)]
+
+    def dirty(self) -> Sequence[str]:
+        with self._lock:
+            return list(self._dirty)
+
+    def due(self, now: datetime, *, again: float = 5.0) -> list[str]:
+        with self._lock:
+            found = sorted((at, p) for p, at in self._timers.items() if at <= now)
+            for _, project in found:
+                self._timers[project] = now + timedelta(seconds=again)
+            return [p for _, p in found]
+
+    def waiting(self, driver: str) -> Sequence[Waiting]:
+        with self._lock:
+            return list(self._waiting.get(driver, {}).values())
+
+    def at_driver(self, driver: str) -> Sequence[tuple[Waiting, bool]]:
+        with self._lock:
+            return list(self._at_driver.get(driver, {}).values())
+
+    def open_projects(self) -> Sequence[str]:
+        with self._lock:
+            return sorted(self._open)
+
+    def page(
+        self, *, state: str = "", tag: str = "", author: str = "", text: str = "", after: str = "", limit: int = 50
+    ) -> Page:
+        with self._lock:
+            kept = sorted(self._kept.values(), key=_position, reverse=True)
+        score, _, project = after.partition("-")
+        rows = [
+            extracts.summary(k.project)
+            for k in kept
+            if (not after or _position(k) < (int(score), project))
+            and (not state or k.project.state == state)
+            and (not tag or tag in k.project.tags)
+            and (not author or k.project.author == author)
+            and text.casefold() in k.project.name.casefold()
+        ]
+        last = rows[limit - 1] if len(rows) > limit else None
+        position = f"{extracts.milliseconds(last.updated)}-{last.id}" if last is not None else ""
+        return Page(rows=tuple(rows[:limit]), next=position)
+
+
+def _position(kept: _Kept) -> tuple[int, str]:
+    return extracts.milliseconds(kept.project.updated), kept.project.id

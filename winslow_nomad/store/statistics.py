@@ -1,0 +1,40 @@
+"""Reading the counters that commits write (core.statistics)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from redis import Redis
+
+from winslow_nomad.core.statistics import Cell
+from winslow_nomad.store.commit import read_cell
+from winslow_nomad.store.keys import Keys
+from winslow_nomad.store.transaction import as_dict, ask
+
+
+class Statistics:
+    def __init__(self, client: Redis, keys: Keys | None = None) -> None:
+        self._client = client
+        self._keys = keys or Keys()
+
+    def read(self, since: datetime, until: datetime) -> Counter[Cell]:
+        """All cells whose quarter begins in [since, until). Raises StoreUnavailable."""
+        months = _months(since.astimezone(UTC), until.astimezone(UTC))
+        first, last = since.timestamp(), until.timestamp()
+        cells: Counter[Cell] = Counter()
+        for reply in ask(self._client, *(("HGETALL", self._keys.statistics(m)) for m in months)):
+            for field, amount in as_dict(reply).items():
+                cell = read_cell(field.decode())
+                if first <= cell.quarter < last:
+                    cells[cell] += int(amount)
+        return cells
+
+
+def _months(since: datetime, until: datetime) -> list[str]:
+    year, month = since.year, since.month
+    found: list[str] = []
+    while (year, month) <= (until.year, until.month):
+        found.append(f"{year:04d}-{month:02d}")
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return found
