@@ -95,11 +95,7 @@ class Judge:
         return booking.boot_id != self._machine.boot_id or not self._starting(booking)
 
     def give_up(self, booking: Booking, text: str) -> None:
-        """Nothing may run it any more: take the claim, and say why."""
-        claimed = self._attempts.cancel(booking.spec.ref) is None
-        claim = self.claim(booking) if claimed else None
-        if claim is not None and claim.kind == "runner":
-            return  # a runner was quicker: it counts
+        """For what `never_claimed` says and is not tried again: no process is left that could claim it."""
         self._lost(booking, Cause.RUNNER_LOST, text)
 
     def _waits(self, booking: Booking) -> Reason | None:
