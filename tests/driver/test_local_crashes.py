@@ -139,10 +139,11 @@ def test_when_all_of_the_runner_is_killed_its_end_is_told_and_what_it_left_is_en
     case.specs.append(spec)
     case.driver.submit(spec)
     until(lambda: case.runs(ref) and phase(case, spec) == "running")
-    runner = runner_of(case, spec)
-    os.kill(runner.pid, signal.SIGSTOP)  # so that MAIN cannot react to the end of its carrier
-    for who in carrying(frozenset({f"WINSLOW_RUNNER={ref}"})):
-        os.kill(who.pid, signal.SIGKILL)
+    runner = list(carrying(frozenset({f"WINSLOW_RUNNER={ref}"})))
+    assert len(runner) == 2, "the runner and its carrier"
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # neither may see the other's end
+        for who in runner:
+            os.kill(who.pid, number)
     assert of_attempt(spec), "the detached child is left"
     assert outcome(case, spec).cause is Cause.RUNNER_LOST
     assert not of_attempt(spec)
