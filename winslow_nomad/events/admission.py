@@ -29,7 +29,7 @@ class Admission:
         drivers: Mapping[str, Driver],
         ledger: Ledger,
         clock: Clock,
-        send: Callable[[str, Sequence[m.Message]], object],
+        send: Callable[[str, Sequence[m.AnyFact]], object],
         installation: Sequence[EnvironmentValue] = (),
     ) -> None:
         self.drivers = drivers
@@ -54,9 +54,7 @@ class Admission:
         inventory = self.inventory(name)
         active = list(self.ledger.at_driver(name))
         served = Counter(w.actor for w, _ in active)
-        verdict = admit(
-            waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served))
-        )
+        verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served)))
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
             self.send(chosen.project, [m.Admitted(stage=chosen.stage, installation=self.installation)])

@@ -124,9 +124,7 @@ def facts_of(seen: Observation) -> list[m.AnyFact]:
             return [m.AttemptOutOfContact(**where, text=seen.text or "out of contact")]
         case "ended" if seen.outcome is not None:
             started = seen.outcome.started
-            begun = (
-                [m.AttemptStarted(**where, node=seen.node, started=started)] if started is not None else []
-            )
+            begun = [m.AttemptStarted(**where, node=seen.node, started=started)] if started is not None else []
             return [*begun, ended(seen.ref, seen.outcome, seen.index)]
         case _:
             return []

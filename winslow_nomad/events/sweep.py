@@ -56,9 +56,7 @@ class Sweep:
 
     def of_attempts(self, project: Project) -> list[m.AnyFact]:
         """What its driver says now about every attempt that is with it."""
-        open_stages = [
-            s for s in project.stages.values() if s.attempts and s.attempts[-1].state in WITH_DRIVER
-        ]
+        open_stages = [s for s in project.stages.values() if s.attempts and s.attempts[-1].state in WITH_DRIVER]
         driver = self.drivers.get(project.driver)
         if not open_stages or driver is None:
             return []
@@ -117,9 +115,7 @@ class Sweep:
             operation = self.operations.get(stage.operation)
             where = {"stage": stage.number, "attempt": len(stage.attempts)}
             if operation is None or operation.state in ("failed", "cancelled"):
-                text = (
-                    operation.text if operation is not None else "the copy's record is gone; it is made anew"
-                )
+                text = operation.text if operation is not None else "the copy's record is gone; it is made anew"
                 gone = operation is not None and operation.code == "workspace.source_gone"
                 facts.append(m.WorkspaceFailed(**where, text=text, for_ever=gone))
             elif operation.state == "done":

@@ -1,0 +1,157 @@
+"""core.client.Client on the data directory of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from winslow_nomad.bootstrap.doctor import examine
+from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
+from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.messages import AnyCommand, CreateProject
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.ports import AttemptRef
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
+from winslow_nomad.resources import definitions, layout, logs
+from winslow_nomad.resources.sealing import masked
+from winslow_nomad.resources.work import unwatched
+
+POLL = 0.1  # seconds between two looks at a log
+
+
+class LocalClient:
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+
+    def close(self) -> None:
+        """Nothing of its own; the installation is closed by who opened it."""
+
+    def projects(
+        self, *, state: str = "", tag: str = "", author: str = "", text: str = "", limit: int = 100, after: str = ""
+    ) -> Sequence[Summary]:
+        page = self.installation.store.page(state=state, tag=tag, author=author, text=text, limit=limit, after=after)
+        return page.rows
+
+    def find(self, name: str) -> str:
+        store = self.installation.store
+        if store.load(name) is not None:
+            return name
+        found = [s.id for s in self.projects(text=name, limit=1000) if s.name == name]
+        if not found:
+            starts = [p for p in store.projects() if p.startswith(name)] if len(name) >= 3 else []
+            found = starts if len(starts) == 1 else []
+        if not found:
+            raise NotFound(
+                f"There is no project {name!r}.", hint="`winslow projects` lists them.", code="project.not_found"
+            )
+        return found[0]
+
+    def project(self, project: str) -> Project:
+        found = self.installation.store.load(project)
+        if found is None:
+            raise NotFound(f"There is no project {project!r}.", code="project.not_found")
+        return found
+
+    def send(self, project: str, command: AnyCommand, *, key: str = "") -> Project:
+        request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key else ""
+        if isinstance(command, CreateProject) and not project:
+            project = command.project
+        return self.installation.sender(project, [command], key=key, request=request, actor=command.actor)
+
+    def pipeline(self, path: PurePath) -> Pipeline:
+        self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there
+        return definitions.take(Path(path), self.installation.settings.share)
+
+    def bring_input(self, path: PurePath) -> str:
+        self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there
+        done = self.installation.pool.import_path(Path(path))
+        return done if isinstance(done, str) else self.installation.pool.carry_out_import(done, unwatched)
+
+    def put_secret(self, name: str, value: str) -> str:
+        return self.installation.secrets.put(name, value)
+
+    def record(self, project: str, stage: int) -> dict[str, Any]:
+        found = self.project(project)
+        if stage in found.ended and stage not in found.sealing:
+            directory = layout.folder_of(project, found.ended[stage])
+            text = self.installation.reader.read(f"{directory}/stage.json")
+            if text is not None:
+                record: dict[str, Any] = json.loads(text)
+                return record
+        open_stage = found.stages.get(stage) or found.sealing.get(stage)
+        if open_stage is None:
+            raise NotFound(f"There is no stage {stage} in this project.", code="stage.not_found")
+        made: dict[str, Any] = json.loads(open_stage.model_dump_json(exclude={"environment"}))
+        made["environment"] = [masked(v) for v in open_stage.environment or ()]
+        return made
+
+    def output(self, project: str, stage: int) -> PurePath | None:
+        found = self.project(project)
+        which = self._stage(found, stage)
+        attempt = which.attempt if isinstance(which, EndedStage) else len(which.attempts)
+        if not attempt:
+            return None
+        directory = layout.attempt_folder(layout.folder_of(project, which), attempt)
+        output = self.installation.settings.share / directory / "output"
+        return output if output.is_dir() else None
+
+    def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:
+        found = self.project(project)
+        which = self._stage(found, stage)
+        newest = which.attempt if isinstance(which, EndedStage) else len(which.attempts)
+        number = attempt or newest
+        if not number:
+            return
+        directory = layout.attempt_folder(layout.folder_of(project, which), number)
+        reader = logs.LogReader(self.installation.reader, directory)
+        mask = logs.Mask([self.installation.secrets.reveal(r) for r in found.secrets.values()])
+
+        def ended() -> bool:
+            now = self.project(project).stages.get(stage)
+            return now is None or len(now.attempts) != number or now.attempts[-1].state is AttemptState.ENDED
+
+        for chunk in logs.chunks(reader, follow, ended, lambda: time.sleep(POLL)):
+            yield mask.apply(chunk)
+        yield from mask.rest()
+
+    @staticmethod
+    def _stage(project: Project, stage: int) -> Stage | EndedStage:
+        found = project.stages.get(stage) or project.ended.get(stage)
+        if found is None:
+            raise NotFound(f"There is no stage {stage} in this project.", code="stage.not_found")
+        return found
+
+    def progress(self, project: str) -> Sequence[Progress]:
+        found = []
+        for stage in self.project(project).stages.values():
+            last = stage.attempt
+            if last is None or last.state is not AttemptState.RUNNING:
+                continue
+            ref = AttemptRef(project=project, stage=stage.number, attempt=last.number)
+            beat = self.installation.attempts.heartbeat(ref)
+            if beat is not None:
+                found.append(
+                    Progress(
+                        stage=stage.number,
+                        attempt=last.number,
+                        percent=beat.progress,
+                        cpu_seconds=beat.cpu_seconds,
+                        memory_bytes=beat.memory_bytes,
+                    )
+                )
+        return found
+
+    def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
+        """An empty cursor: from now on. Each entry carries the cursor of its commit."""
+        live = self.installation.live
+        batch = live.read(cursor or live.now(), timeout=timeout)
+        return [h for h in batch.happened if h.project == project]
+
+    def doctor(self) -> Sequence[Finding]:
+        return examine(self.installation)

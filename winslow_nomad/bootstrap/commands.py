@@ -1,0 +1,74 @@
+"""One-shot work on an installation: what the command line does without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from winslow_nomad.bootstrap.client import LocalClient
+from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.config import Settings
+from winslow_nomad.core.outstanding import outstanding
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.project import Project
+from winslow_nomad.resources import definitions, schema
+from winslow_nomad.resources import rebuild as rebuilding
+
+
+def open_client(settings: Settings) -> LocalClient:
+    """Joins or starts the store; runs no stages. `close` lets go of it."""
+    return OwningClient(Installation(settings))
+
+
+class OwningClient(LocalClient):
+    def close(self) -> None:
+        self.installation.close()
+
+
+def read_pipeline(path: Path) -> Pipeline:
+    return definitions.read(path)
+
+
+def pipeline_schema() -> dict[str, Any]:
+    return schema.schema()
+
+
+def rebuild(settings: Settings) -> Sequence[str]:
+    """Restore the store from the share. What the store has in a newer version is left alone."""
+    installation = Installation(settings)
+    try:
+
+        def restore(project: Project) -> None:
+            installation.store.restore(project, outstanding(project))
+
+        report = rebuilding.rebuild(settings.share, restore)
+        for name in ("controller", "mirror"):
+            installation.lease("rebuild", name).raise_epoch(report.epoch)
+        sentences = [f"{report.restored} projects were restored from {settings.share}."]
+        sentences += [f"{p.project}: {text}" for p in report.projects for text in (*p.lost, *p.notes)]
+        return sentences
+    finally:
+        installation.close()
+
+
+def backup(settings: Settings, target: Path) -> Sequence[str]:
+    from winslow_nomad.resources.backup import write_backup
+    from winslow_nomad.store.dump import dump
+
+    installation = Installation(settings)
+    try:
+        return write_backup(target, dump(installation.state, installation.keys))
+    finally:
+        installation.close()
+
+
+def restore_backup(settings: Settings, file: Path) -> Sequence[str]:
+    from winslow_nomad.resources.backup import read_backup
+    from winslow_nomad.store.dump import load
+
+    installation = Installation(settings)
+    try:
+        return read_backup(file, lambda records: load(installation.state, installation.keys, records))
+    finally:
+        installation.close()

@@ -1,0 +1,103 @@
+"""What `winslow doctor` looks at: settings, store, share, runner, driver, and what waits too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from winslow_nomad import __version__, runner
+from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.core.client import Finding
+from winslow_nomad.core.errors import WinslowError
+from winslow_nomad.resources import probe
+from winslow_nomad.resources.space import size
+from winslow_nomad.store.check import check_server
+
+
+def examine(installation: Installation) -> list[Finding]:
+    """Every check runs, whatever the others find."""
+    checks: list[tuple[str, Callable[[Installation], Iterator[Finding]]]] = [
+        ("settings", settings),
+        ("store", store),
+        ("share", share),
+        ("runner", the_runner),
+        ("driver", driver),
+        ("work", work),
+    ]
+    findings: list[Finding] = []
+    for subject, check in checks:
+        try:
+            findings += list(check(installation))
+        except (WinslowError, OSError, RuntimeError) as error:
+            hint = error.hint if isinstance(error, WinslowError) else ""
+            findings.append(Finding(severity="problem", subject=subject, text=str(error), fix=hint))
+    return findings
+
+
+def settings(installation: Installation) -> Iterator[Finding]:
+    found = installation.settings
+    yield Finding(severity="ok", subject="winslow", text=f"version {__version__}")
+    for name in ("home", "share", "driver", "redis_url", "user"):
+        value = getattr(found, name)
+        if value:
+            shown = "set" if name == "redis_url" else str(value)
+            yield Finding(severity="ok", subject=name, text=f"{shown} ({found.origins.get(name, 'default')})")
+
+
+def store(installation: Installation) -> Iterator[Finding]:
+    yield Finding(
+        severity="ok", subject="store", text=f"answers at {installation.address}" if installation.server else "answers"
+    )
+    if installation.server is None:
+        for finding in check_server(installation.state):
+            severity = {"refuse": "problem", "warn": "warning"}.get(finding.severity, "note")
+            yield Finding.model_validate(
+                {"severity": severity, "subject": "store", "text": finding.text, "fix": finding.fix}
+            )
+    lag = installation.journal.lag()
+    severity = "warning" if lag.seconds > 10 else "ok"
+    text = (
+        f"{lag.lines} changes are not on the share yet, the oldest for {lag.seconds:.0f} s" if lag.lines else "mirrored"
+    )
+    yield Finding.model_validate({"severity": severity, "subject": "mirror", "text": text})
+
+
+def share(installation: Installation) -> Iterator[Finding]:
+    facts = probe.probe(installation.scribe, installation.reader)
+    kind = f"{facts.mount.kind}, {size(facts.free)} of {size(facts.total)} free"
+    copies = "copies of workspaces share blocks" if facts.reflink else "workspaces are copied whole"
+    yield Finding(severity="ok", subject="share", text=f"{installation.settings.share} ({kind}; {copies})")
+    if facts.condition:
+        yield Finding(severity="problem", subject="share", text=facts.condition, fix="What waits goes on by itself.")
+    for text in facts.advice:
+        yield Finding(severity="warning", subject="share", text=text)
+
+
+def the_runner(_: Installation) -> Iterator[Finding]:
+    for architecture in runner.ARCHITECTURES:
+        yield Finding(severity="ok", subject="runner", text=str(runner.binary(architecture)))
+
+
+def driver(installation: Installation) -> Iterator[Finding]:
+    for name, made in installation.drivers.items():
+        for node in made.inventory().nodes:
+            gpus = ", ".join(f"{g.count} {g.model}" for g in node.gpus) or "no GPU"
+            text = f"{node.name}: {node.cpu:g} cores, {size(node.memory)}, {gpus}"
+            yield Finding(severity="ok" if node.ready else "warning", subject=name, text=text, fix=node.note)
+    local = installation.drivers.get("local")
+    if local is not None and not getattr(local, "confines", True):
+        text = "this kernel has no Landlock: stages can read and write whatever this user can"
+        yield Finding(severity="warning", subject="local", text=text, fix="A kernel of 5.13 or later has it.")
+
+
+def work(installation: Installation) -> Iterator[Finding]:
+    holder = installation.lease("doctor").holder()
+    if holder:
+        yield Finding(severity="ok", subject="controller", text=f"active: {holder}")
+    dirty = installation.store.dirty()
+    if dirty and not holder:
+        text = f"{len(dirty)} projects have work waiting and no controller is active"
+        yield Finding(severity="warning", subject="controller", text=text, fix="Start `winslow up`.")
+    for breaker in installation.breakers.states():
+        if breaker.state != "closed":
+            text = f"{breaker.name} cannot be reached: {breaker.text}"
+            yield Finding(severity="problem", subject=breaker.name, text=text, fix="It is tried again by itself.")

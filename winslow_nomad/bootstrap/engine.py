@@ -1,0 +1,213 @@
+"""What runs in a process that moves projects: `winslow run`, `winslow up`, and the single-purpose ones.
+
+In one process: the controller and a worker as threads. Copying, deleting and mirroring are in a process
+of their own, because what has written to a share that hangs can neither end nor start children."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from winslow_nomad.bootstrap.client import LocalClient
+from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.config import Settings
+from winslow_nomad.core import messages as m
+from winslow_nomad.events.controller import Chore, Controller
+from winslow_nomad.store.queue import WorkerThread, answer_with
+
+log = logging.getLogger(__name__)
+PR_SET_PDEATHSIG = 1
+
+
+class Engine:
+    """Controller and worker threads over one installation, and the process for files."""
+
+    def __init__(self, installation: Installation, files: Files) -> None:
+        self.installation = installation
+        self.client = LocalClient(installation)
+        self._stopping = threading.Event()
+        self._files = files
+        answer_with(installation.advance)
+        self._worker = WorkerThread(installation.worker_client(), worker_queue(installation))
+        self._threads = [
+            threading.Thread(target=controller(installation).run, args=(self._stopping,), name="controller"),
+            threading.Thread(target=files.watch, args=(self._stopping,), name="files"),
+        ]
+
+    def start(self) -> None:
+        self._worker.start()
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._worker.stop()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._files.stop()
+        self.client.close()
+
+
+@contextlib.contextmanager
+def open_engine(settings: Settings) -> Iterator[Engine]:
+    """Call from the main thread, before other threads exist: the process for files is forked here."""
+    files = Files(settings)
+    files.start()
+    installation = Installation(settings)
+    try:
+        engine = Engine(installation, files)
+        engine.start()
+        try:
+            yield engine
+        finally:
+            engine.stop()
+    finally:
+        files.stop()
+        installation.close()
+
+
+def worker_queue(installation: Installation) -> str:
+    return f"{installation.keys.prefix}-advance"
+
+
+def owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def controller(installation: Installation) -> Controller:
+    """Its chores: what has to be looked at again and again, each with how often."""
+    store, sender, clock = installation.store, installation.sender, installation.clock
+
+    def fire_timers(epoch: int) -> None:
+        for project in store.due(clock.now()):
+            sender.facts(project, [m.TimerFired(epoch=epoch)])
+
+    def ring_again(_: int) -> None:
+        store.ring_again(clock.now())
+
+    chores = [
+        Chore("timers", 0.2, fire_timers),
+        Chore("doorbells", 0.5, ring_again),
+        Chore("admission", 1.0, lambda _: installation.admission.run()),
+        Chore("sweep", installation.settings.sweep_seconds, installation.sweep),
+    ]
+    return Controller(installation.lease(owner()), installation.drivers, sender.facts, chores, time.monotonic)
+
+
+class Files:
+    """The process that writes to the share at length. First forked, so that it shares memory with this
+    one; started anew as a program when it ends before its time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pid = 0
+
+    def start(self) -> None:
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid:
+            return
+        code = 1
+        try:
+            follow_parent(parent)
+            run_files(self._settings)
+            code = 0
+        except BaseException:
+            log.exception("the process for files failed")
+        finally:
+            os._exit(code)
+
+    def watch(self, stopping: threading.Event) -> None:
+        pause = 0.2
+        while not stopping.wait(pause):
+            if self._ended():
+                log.warning("the process for files has ended; starting it again")
+                self._pid = self._spawn()
+                pause = min(pause * 2, 5.0)
+
+    def _spawn(self) -> int:
+        argv = [sys.executable, "-m", "winslow_nomad.worker", "files", str(os.getpid())]
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL).pid
+
+    def _ended(self) -> bool:
+        try:
+            return os.waitpid(self._pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            return True
+
+    def stop(self) -> None:
+        """Asks it to end, and does not wait for a share that hangs."""
+        if not self._pid:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+        deadline = time.monotonic() + 3
+        while not self._ended() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._pid = 0
+
+
+def follow_parent(parent: int) -> None:
+    """End when the parent ends, however it does."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def until_told() -> threading.Event:
+    """Set by SIGTERM or SIGINT; the second one ends at once."""
+    stopping = threading.Event()
+
+    def told(signum: int, frame: object) -> None:  # noqa: ARG001
+        if stopping.is_set():
+            os._exit(128 + signum)
+        stopping.set()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, told)
+    return stopping
+
+
+def run_files(settings: Settings) -> None:
+    """Operations and the mirror, until told to end."""
+    from winslow_nomad.bootstrap.files import run
+
+    stopping = until_told()
+    installation = Installation(settings)
+    try:
+        run(installation, stopping, owner())
+    finally:
+        installation.close()
+
+
+def run_controller(settings: Settings) -> None:
+    stopping = until_told()
+    installation = Installation(settings)
+    try:
+        controller(installation).run(stopping)
+    finally:
+        installation.close()
+
+
+def run_worker(settings: Settings) -> None:
+    """Answers doorbells; restarted whenever RQ gives up, whatever its reason."""
+    stopping = until_told()
+    installation = Installation(settings)
+    try:
+        answer_with(installation.advance)
+        worker = WorkerThread(installation.worker_client(), worker_queue(installation))
+        worker.start()
+        stopping.wait()
+        worker.stop()
+    finally:
+        installation.close()

@@ -1,0 +1,253 @@
+"""Wires the parts of one installation together, from settings. The only place that sees all of them.
+
+Parts are made when they are first asked for: a command that only lists projects starts no scribe."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from redis import Redis
+
+from winslow_nomad import __version__, runner
+from winslow_nomad.config import Settings
+from winslow_nomad.core.effects import Notify
+from winslow_nomad.core.errors import Refused, StoreUnavailable
+from winslow_nomad.core.operations import OperationKind
+from winslow_nomad.core.ports import Driver
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import EnvironmentValue
+from winslow_nomad.driver.local import machine
+from winslow_nomad.driver.local.driver import LocalDriver
+from winslow_nomad.events.admission import Admission
+from winslow_nomad.events.advance import Advance, Sender
+from winslow_nomad.events.contact import Heartbeats
+from winslow_nomad.events.perform import Performer
+from winslow_nomad.events.sweep import Sweep
+from winslow_nomad.resources.attempts import ShareAttempts, install_runner
+from winslow_nomad.resources.operate import Handler
+from winslow_nomad.resources.pool import Pool
+from winslow_nomad.resources.probe import can_reflink
+from winslow_nomad.resources.reader import Reader
+from winslow_nomad.resources.scribe import Scribe
+from winslow_nomad.resources.workspaces import CopyWorkspace
+from winslow_nomad.store.breaker import Breakers
+from winslow_nomad.store.check import check_server
+from winslow_nomad.store.client import Address, reader_client, state_client, worker_client
+from winslow_nomad.store.embedded import Embedded
+from winslow_nomad.store.journal import JournalFeed
+from winslow_nomad.store.keys import Keys
+from winslow_nomad.store.lease import Lease
+from winslow_nomad.store.live import Live
+from winslow_nomad.store.operations import RedisOperations
+from winslow_nomad.store.redis import RedisStore
+from winslow_nomad.store.schema import open_schema
+from winslow_nomad.store.secrets import Secrets
+
+log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def new_id(prefix: str) -> str:
+    """Twelve letters and digits, not to be guessed and without upper case (file systems differ)."""
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    return prefix + "".join(secrets.choice(alphabet) for _ in range(12))
+
+
+class Installation:
+    """`close` lets go of everything; stages run on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.keys = Keys(prefix=settings.installation)
+        self._closing: list[Callable[[], object]] = []
+
+    def close(self) -> None:
+        while self._closing:
+            self._closing.pop()()
+
+    # --- the store
+
+    @cached_property
+    def server(self) -> Embedded | None:
+        """The embedded server, joined or started; None when another one is named."""
+        if self.settings.redis_url:
+            return None
+        self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        server = Embedded(self.settings.home / "store")
+        server.start()
+        self._closing.append(server.stop)
+        return server
+
+    @cached_property
+    def address(self) -> Address:
+        return Address(url=self.settings.redis_url) if self.server is None else self.server.address
+
+    def _client(self, make: Callable[[Address], Redis]) -> Redis:
+        client = make(self.address)
+        self._closing.append(client.close)
+        return client
+
+    @cached_property
+    def state(self) -> Redis:
+        """Refused where the server would lose what was acknowledged, or is newer than this Winslow."""
+        client = self._client(state_client)
+        if self.server is None:
+            refused = [f for f in check_server(client) if f.severity == "refuse"]
+            if refused:
+                raise StoreUnavailable(refused[0].text, hint=refused[0].fix, code="store.unsafe")
+        open_schema(client, self.keys)
+        return client
+
+    @cached_property
+    def store(self) -> RedisStore:
+        return RedisStore(self.state, keys=self.keys, clock=self.clock)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        return Breakers(self.state, self.clock, self.keys)
+
+    @cached_property
+    def operations(self) -> RedisOperations:
+        return RedisOperations(self.state, self._client(reader_client), self.clock, self.keys)
+
+    @cached_property
+    def live(self) -> Live:
+        return Live(self._client(reader_client), self.keys)
+
+    @cached_property
+    def journal(self) -> JournalFeed:
+        return JournalFeed(self.state, self.clock, self.keys)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets(self.state, self.settings.home / "secret.key", self.clock, self.keys)
+
+    def lease(self, owner: str, name: str = "controller") -> Lease:
+        return Lease(self.state, owner, name=name, keys=self.keys)
+
+    def worker_client(self) -> Redis:
+        return self._client(worker_client)
+
+    # --- the share
+
+    @cached_property
+    def scribe(self) -> Scribe:
+        self.settings.share.mkdir(parents=True, exist_ok=True)
+        writer = Scribe(self.settings.share)
+        self._closing.append(writer.close)
+        writer.establish(self.settings.installation)
+        return writer
+
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(self.settings.share)
+
+    @cached_property
+    def attempts(self) -> ShareAttempts:
+        here = str(Path(sys.executable).parent)
+        path = f"{here}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+        return ShareAttempts(
+            self.scribe,
+            self.reader,
+            self.operations,
+            self.clock,
+            reveal=self.secrets.reveal,
+            installation=self.settings.installation,
+            driver_places={"local": "local"},
+            base={"local": {"PATH": path, "LANG": os.environ.get("LANG", "C.UTF-8")}},
+            largest=lambda: "",
+        )
+
+    @cached_property
+    def handlers(self) -> dict[OperationKind, Handler]:
+        """What the process for files can do."""
+        copies = CopyWorkspace(self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: "")
+        return {"workspace": copies, "import": self.pool.carry_out_import, "checksum": self.pool.carry_out_checksum}
+
+    @cached_property
+    def pool(self) -> Pool:
+        mapped = {name: Path(path) for name, path in self.settings.roots.items()}
+        return Pool(self.settings.share, mapped, lambda: new_id("o"), self.clock.now)
+
+    def install_runner(self) -> Path:
+        """The runner of this version, on the share; the one for this machine."""
+        install_runner(self.scribe, __version__, runner.binary)
+        return runner.binary()
+
+    # --- drivers and what moves projects
+
+    @cached_property
+    def drivers(self) -> dict[str, Driver]:
+        if self.settings.driver != "local":
+            raise Refused(
+                f"There is no driver {self.settings.driver!r} in this installation.",
+                hint="The driver is `local`.",
+                code="driver.unknown",
+            )
+        here = machine.this_machine(cpu=self.settings.cpu or None, memory=self.settings.memory or None)
+        local = LocalDriver(
+            share=self.settings.share,
+            home=self.settings.home,
+            attempts=self.attempts,
+            runner=self.install_runner(),
+            clock=self.clock,
+            machine=here,
+        )
+        return {"local": local}
+
+    @cached_property
+    def sender(self) -> Sender:
+        return Sender(self.store, self.clock, self.tell)
+
+    def tell(self, project: Project, notice: Notify) -> None:
+        """People are told by a hook, if there is one: `<home>/notify <what> <project id> <name> <text>`."""
+        hook = self.settings.home / "notify"
+        if shutil.which(str(hook)) is not None:
+            argv = [str(hook), notice.what, project.id, project.name, notice.text]
+            try:
+                os.posix_spawn(argv[0], argv, os.environ, setsid=True)
+            except OSError as error:
+                log.warning("the notification hook failed: %s", error)
+
+    @cached_property
+    def variables(self) -> tuple[EnvironmentValue, ...]:
+        """The layer `installation` of every stage's environment."""
+        items = self.settings.environment.items()
+        return tuple(EnvironmentValue(name=k, value=v, origin="installation") for k, v in items)
+
+    @cached_property
+    def admission(self) -> Admission:
+        return Admission(self.drivers, self.store, self.clock, self.sender.facts, self.variables)
+
+    @cached_property
+    def advance(self) -> Advance:
+        performer = Performer(self.drivers, self.attempts, self.operations)
+        return Advance(self.store, self.sender, performer, self.admission, self.breakers)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        heartbeats = Heartbeats(self.attempts, time.monotonic)
+        return Sweep(
+            self.store,
+            self.store,
+            self.drivers,
+            self.attempts,
+            self.operations,
+            heartbeats,
+            self.admission.inventory,
+            self.sender.facts,
+        )

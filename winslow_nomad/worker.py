@@ -1,0 +1,27 @@
+"""Processes with one purpose each, and the name under which doorbells are answered."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from winslow_nomad import config
+from winslow_nomad.bootstrap import engine
+from winslow_nomad.bootstrap.engine import run_controller, run_worker
+from winslow_nomad.bootstrap.engine import run_files as run_operations
+
+__all__ = ["run_controller", "run_operations", "run_worker"]
+
+
+def main() -> None:
+    """`python -m winslow_nomad.worker files <parent pid>`: how a process restarts the one for its files."""
+    logging.basicConfig(level=logging.WARNING)
+    what, parent = sys.argv[1:3]
+    if what != "files":
+        raise SystemExit(f"no such process: {what}")
+    engine.follow_parent(int(parent))
+    run_operations(config.load())
+
+
+if __name__ == "__main__":
+    main()
