@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from winslow_nomad.core import expand
 from winslow_nomad.core.errors import Invalid, NotFound, Refused, ShareUnavailable
 from winslow_nomad.core.operations import Operations
-from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Clock
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Clock, Heartbeat
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Cause, EndedStage, Outcome, Stage
 from winslow_nomad.resources import endings, farm, layout, places, scribe, space
@@ -149,6 +149,14 @@ class ShareAttempts:
             return outcome
         return self._publish(directory, outcome, str(ref))
 
+    def heartbeat(self, ref: AttemptRef) -> Heartbeat | None:
+        directory = self._find(ref)
+        data = self._read.read(f"{directory}/heartbeat", 64 * 1024) if directory is not None else None
+        try:
+            return endings.parse_heartbeat(data) if data else None
+        except ValueError:
+            return None  # read while it was being written; the next one is whole
+
     def seal(self, project: Project, stage: int) -> None:
         self._sealing.seal(project, project.sealing[stage])
 
@@ -158,6 +166,20 @@ class ShareAttempts:
         directory = _directory(project, stage, attempt)
         at = self._where(project, stage, attempt)
         variables, public = self._variables(project, stage, attempt, at)
+        command = self._command(project, stage, public)
+        mode = _open_mode(stage)
+        environment = _terminated(f"{name}={text}" for name, text in variables.items())
+        return [
+            scribe.mkdir(directory),
+            scribe.mkdir(f"{directory}/output", mode),
+            scribe.mkdir(f"{directory}/log"),
+            *self._stages(project, stage, directory, at),
+            scribe.write(f"{directory}/command", _terminated(command), sync=False),
+            scribe.write(f"{directory}/environment", environment, mode=0o600, sync=False),
+            scribe.create(f"{directory}/control", "run\n"),
+        ]
+
+    def _command(self, project: Project, stage: Stage, public: Mapping[str, str]) -> tuple[str, ...]:
         entrypoint = _argv(_chosen(stage.overrides.entrypoint, stage.definition.entrypoint), public) or ()
         command = (*entrypoint, *(_argv(_chosen(stage.overrides.command, stage.definition.command), public) or ()))
         if not command and self._places[project.driver] == "local":
@@ -166,17 +188,7 @@ class ShareAttempts:
                 hint="Give it a command: the local driver has no image that could bring one.",
                 code="stage.no_command",
             )
-        mode = _open_mode(stage)
-        environment = "".join(f"{name}={text}\0" for name, text in variables.items())
-        return [
-            scribe.mkdir(directory),
-            scribe.mkdir(f"{directory}/output", mode),
-            scribe.mkdir(f"{directory}/log"),
-            *self._stages(project, stage, directory, at),
-            scribe.write(f"{directory}/command", "".join(f"{text}\0" for text in command), sync=False),
-            scribe.write(f"{directory}/environment", environment, mode=0o600, sync=False),
-            scribe.create(f"{directory}/control", "run\n"),
-        ]
+        return command
 
     def _stages(self, project: Project, stage: Stage, directory: str, at: Places) -> list[Step]:
         """Links for the local driver. Containers get mounts, which need directories to be mounted on."""
@@ -242,13 +254,16 @@ class ShareAttempts:
         return {**standard, **resolved.variables}, {**standard, **resolved.public}
 
     def _still_whole(self, project: Project, stage: Stage, attempt: int, directory: str) -> None:
-        """Files made just before a loss of power may be missing or empty; `command` is written last but two."""
+        """Files made just before a loss of power may be missing or empty."""
         there = set(self._read.names(directory))
         if "claim" in there:
             return
-        whole = there >= COMPLETE and all(
-            (self._read.read(f"{directory}/{name}") or b"\0")[-1:] == b"\0" for name in ("command", "environment")
-        )
+        command = self._read.read(f"{directory}/command")
+        environment = self._read.read(f"{directory}/environment") or b""
+        at = self._where(project, stage, attempt)
+        _, public = self._variables(project, stage, attempt, at)
+        expected = _terminated(self._command(project, stage, public)).encode("utf-8", "surrogateescape")
+        whole = there >= COMPLETE and command == expected and environment.endswith(b"\0")
         workspace = layout.workspace_folder(project, stage, attempt).rpartition("/")
         if whole and workspace[2] in self._read.names(workspace[0]):
             return
@@ -323,6 +338,10 @@ def _directory(project: Project, stage: Stage, attempt: int) -> str:
 
 def _named(stage: Stage, attempt: int) -> str:
     return f"attempt {attempt} of {stage.name}"
+
+
+def _terminated(texts: Iterable[str]) -> str:
+    return "".join(f"{text}\0" for text in texts)
 
 
 def _open_mode(stage: Stage) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from winslow_nomad.core.ports import Heartbeat
 from winslow_nomad.core.stage import Cause, Outcome
 
 FORMAT = 1
@@ -67,3 +68,9 @@ def parse_results(data: bytes) -> tuple[dict[str, str], str]:
     if cut:
         said.append(f"results: only the first {RESULTS_BYTES >> 20} MiB were read")
     return found, "; ".join(said)
+
+
+def parse_heartbeat(data: bytes) -> Heartbeat:
+    """Raises ValueError for one that is torn."""
+    found = json.loads(data)
+    return Heartbeat.model_validate({k: v for k, v in found.items() if k in Heartbeat.model_fields})
