@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli import worlds
-from tests.fakes.client import FakeDoors, World
 from typer.testing import CliRunner, Result
 
+from tests.cli import worlds
+from tests.fakes.client import FakeDoors, World
 from winslow_nomad.cli.main import app
 
 

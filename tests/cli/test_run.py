@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.client import Plan, World
 from typer.testing import Result
 
+from tests.fakes.client import Plan, World
 from winslow_nomad.core.errors import StoreUnavailable
 from winslow_nomad.core.messages import AnswerGate, CreateProject
 

@@ -21,7 +21,7 @@ K = ParameterKind
 
 
 def stage(name: str, *needs: str, **fields: object) -> StageDefinition:
-    return StageDefinition(id=name, needs=needs, command=("true",), **fields)  # type: ignore[arg-type]
+    return StageDefinition(id=name, needs=needs, command=("true",), **fields)
 
 
 def street() -> Pipeline:

@@ -23,7 +23,7 @@ from winslow_nomad.core.line import startable
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import AttemptState, Cause, Outcome, StageState
+from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage, StageState
 
 
 @dataclass
@@ -49,11 +49,14 @@ class World:
     plans: dict[str, Plan] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     keys: dict[str, Project] = field(default_factory=dict)
+    sealed: dict[tuple[str, int], Stage] = field(default_factory=dict)  # stage.json of ended stages
     secrets: dict[str, str] = field(default_factory=dict)
     sent: list[Any] = field(default_factory=list)
     steps: dict[tuple[str, int, int], int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     broken: WinslowError | Exception | None = None  # raised by every call
+    refused: dict[str, WinslowError] = field(default_factory=dict)  # kind of command -> what it meets
+    journal: Path | None = None  # every command that was accepted, one a line
     opened: list[str] = field(default_factory=list)
     lock: Any = field(default_factory=threading.RLock)
 
@@ -109,10 +112,15 @@ class FakeClient:
     def send(self, project: str, command: m.AnyCommand, *, key: str = "") -> Project:
         self._there()
         with self.world.lock:
+            if command.kind in self.world.refused:
+                raise self.world.refused[command.kind]
             if key and key in self.world.keys:
                 return self.world.keys[key]
             self._apply(project, command)
             self.world.sent.append(command)
+            if self.world.journal is not None:
+                with self.world.journal.open("a", encoding="utf-8") as file:
+                    file.write(command.model_dump_json() + "\n")
             self.world.keys[key] = self.world.projects[project]
             return self.world.projects[project]
 
@@ -137,7 +145,7 @@ class FakeClient:
 
     def record(self, project: str, stage: int) -> dict[str, Any]:
         found = self.project(project)
-        whole = found.stages.get(stage) or found.sealing.get(stage) or found.ended[stage]
+        whole = found.stages.get(stage) or found.sealing.get(stage) or self.world.sealed[project, stage]
         return {"format": 1, **whole.model_dump(mode="json")}
 
     def output(self, project: str, stage: int) -> PurePath | None:
@@ -148,8 +156,7 @@ class FakeClient:
     def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:
         self._there()
         found = self.project(project)
-        whole = found.stages.get(stage) or found.ended[stage]
-        name = whole.id if stage in found.ended else found.stages[stage].definition.id
+        name = found.ended[stage].id if stage in found.ended else found.stages[stage].definition.id
         yield LogChunk(stream="out", data=self.world.plans.get(name, Plan()).out, at=now())
         yield LogChunk(stream="err", data=b"told on stderr\n", at=now())
 
@@ -187,6 +194,7 @@ class FakeClient:
                     self._apply(project, m.StopSent(stage=n, attempt=a, how=how))
                     self._end(project, n, a, Outcome(cause=Cause.STOPPED, signal=15, ended=now()))
                 case SealStage(stage=n):
+                    self.world.sealed[project, n] = self.world.projects[project].sealing[n]
                     self._apply(project, m.StageSealed(stage=n))
         for stage in list(self.world.projects[project].stages.values()):
             attempt = stage.attempt

@@ -68,10 +68,12 @@ def up(context: typer.Context) -> None:
 
     Everything runs on this machine in the foreground; other terminals can give commands meanwhile.
     """
+    import logging
     import sys
 
     from winslow_nomad.cli.interrupt import Interrupt
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     door = doors.of(context)
     with door.engine(door.driver), Interrupt() as interrupt:
         sys.stdout.write(

@@ -23,6 +23,7 @@ from winslow_nomad.core.project import Gate, Project, ProjectState
 from winslow_nomad.core.stage import ACTIVE, AttemptState, StageState
 
 SEALING = 15.0  # seconds to wait at the end for the records of ended stages to reach the share
+REST = 0.05  # seconds between two looks while much happens: the engine works in this process too
 LOGS = 2.0  # seconds to wait at the end for the last lines of logs
 
 
@@ -118,8 +119,10 @@ class Following:
         return project
 
     def _wait(self, seconds: float) -> None:
-        for happened in self.client.events(self.project, self._cursor, timeout=seconds):
-            self._cursor = happened.cursor
+        news = self.client.events(self.project, self._cursor, timeout=seconds)
+        if news:
+            self._cursor = news[-1].cursor
+            time.sleep(REST)
 
     def _follow_logs(self, attempts: Attempts) -> None:
         """Read the log of every attempt that started while we look on."""

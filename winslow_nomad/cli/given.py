@@ -17,10 +17,9 @@ from winslow_nomad.core.pipeline import FILE_KINDS, ParameterKind, Pipeline, Res
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Overrides, StageState
 from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.resources.sizes import parse_size
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|K|M|G|T|KiB|MiB|GiB|TiB)?\s*\Z")
-_UNITS = {"": 0, "B": 0, "K": 1, "KiB": 1, "M": 2, "MiB": 2, "G": 3, "GiB": 3, "T": 4, "TiB": 4}
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -244,18 +243,11 @@ def resources(base: Resources, cpu: float | None, memory: str) -> Resources:
     changed = base.but(cpu=cpu) if cpu is not None else base
     if not memory:
         return changed
-    amount = size(memory)
+    amount = parse_size(memory)
+    if amount == 0:
+        raise Invalid("No memory at all is not enough.", hint="Write it as 4 GiB.", code="cli.resources")
     ceiling = base.memory_max if base.memory_max is not None and base.memory_max > amount else None
     return changed.but(memory=amount, memory_max=ceiling)
-
-
-def size(text: str) -> int:
-    """Bytes from `4 GiB`, `512M`, `1.5G`."""
-    found = _SIZE.match(text)
-    amount = round(float(found[1]) * 1024 ** _UNITS[found[2] or ""]) if found else 0
-    if not 0 < amount < 1 << 60:
-        raise Invalid(f"{text!r} is not an amount of memory.", hint="Write it as 4 GiB.", code="cli.resources")
-    return amount
 
 
 def resources_of(project: Project, number: int) -> Resources:

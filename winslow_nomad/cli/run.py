@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from winslow_nomad.cli import as_json, asking, edge, given, outputs, tables, terminal, words
 from winslow_nomad.cli.follow import Following, exit_code, now
 from winslow_nomad.cli.interrupt import Interrupt
+from winslow_nomad.cli.notices import Notices
 from winslow_nomad.cli.screen import LineScreen, LiveScreen, Screen
 from winslow_nomad.cli.sending import Sender
 from winslow_nomad.core.errors import Invalid, Unavailable
@@ -65,10 +66,10 @@ def run(doors: Doors, wish: Wish) -> int:
         )
     if wish.pipeline:
         doors.read_pipeline(Path(wish.pipeline))  # a mistake in it is told before anything is started
-    with doors.engine(wish.driver or doors.driver) as engine:
+    with Notices() as notices, doors.engine(wish.driver or doors.driver) as engine:
         client = engine.client
         project = resume(client, doors.user, wish.resume) if wish.resume else create(client, doors, wish)
-        return follow(client, Sender(client, project, doors.user), wish)
+        return follow(client, Sender(client, project, doors.user), wish, notices)
 
 
 def create(client: Client, doors: Doors, wish: Wish) -> Project:
@@ -141,12 +142,13 @@ def say(text: str) -> None:
     sys.stderr.write(words.safe(text) + "\n")
 
 
-def follow(client: Client, sender: Sender, wish: Wish) -> int:
+def follow(client: Client, sender: Sender, wish: Wish, notices: Notices) -> int:
     project = sender.project
     out = tables.console(stderr=wish.as_json)
     person = terminal.present(out.file)
     with Interrupt() as interrupt:
         screen: Screen = LiveScreen(out) if out.is_terminal else LineScreen(out)
+        notices.screen = screen
         try:
             screen.say(f"{project.name} ({project.id})")
             following = Following(
@@ -154,6 +156,7 @@ def follow(client: Client, sender: Sender, wish: Wish) -> int:
             )
             project = following.until_settled()
         finally:
+            notices.screen = None
             screen.close()
         if interrupt.asked:
             return leave(sender, project, interrupt)
