@@ -137,7 +137,7 @@ def _beside(path: Path) -> list[str]:
 
 
 def sweeps(pipeline: Pipeline, texts: Iterable[str]) -> dict[str, Grid]:
-    """`KEY=1..5` for the first stage, `STAGE.KEY=fast|exact` for another; several axes of a stage make a grid."""
+    """`KEY=1..5` for the stage that is made for sweeps (else the first), `STAGE.KEY=fast|exact` for another; several axes of a stage make a grid."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for text in texts:
         name, equals, rest = text.partition("=")
@@ -175,10 +175,11 @@ def axis(pipeline: Pipeline, found: dict[str, tuple[str, ...]], text: str) -> No
 
 
 def _only_first(pipeline: Pipeline, text: str) -> str:
-    if len(pipeline.first) == 1:
-        return pipeline.first[0]
+    meant = [s.id for s in pipeline.stages if s.sweep is not None] or list(pipeline.first)
+    if len(meant) == 1:
+        return meant[0]
     raise Invalid(
-        f"{text[:80]!r} does not say which stage it is for, and the pipeline begins with several.",
+        f"{text[:80]!r} does not say which stage it is for, and there are several it could be.",
         hint=f"Write STAGE.KEY=..., with one of {', '.join(pipeline.by_id)}.",
         code="cli.sweep_unclear",
     )

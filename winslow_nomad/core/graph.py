@@ -18,7 +18,7 @@ from winslow_nomad.core.lineage import (
     logical_source,
     merged,
 )
-from winslow_nomad.core.pipeline import StageDefinition
+from winslow_nomad.core.pipeline import StageDefinition, SweepPolicy
 from winslow_nomad.core.project import Gate, Project, Sweep
 from winslow_nomad.core.stage import EndedStage, Overrides, Result, Stage, StageState
 
@@ -164,7 +164,7 @@ def make_sweep(
     turn: int,
     **fields: Any,
 ) -> Sweep:
-    policy = definition.sweep
+    policy = definition.sweep or SweepPolicy()
     project = draft.project
     automatic = bool(fields.get("automatic", False))
     sweep = Sweep(

@@ -118,7 +118,7 @@ class StageDefinition(Value):
     patience: float = 900.0  # seconds without a heartbeat, out of contact, until another attempt is made
     retry: Retry = Retry()
     results: dict[str, ResultKind] = {}
-    sweep: SweepPolicy = SweepPolicy()
+    sweep: SweepPolicy | None = None  # None: not meant for sweeps, which a person may still ask for
     charts: tuple[Chart, ...] = ()
     needs: tuple[str, ...] = ()
     join: Literal["all", "any"] = "all"

@@ -126,15 +126,14 @@ def _path(parameter: Parameter, text: str) -> str:
 def typed_results(
     definition: StageDefinition, texts: Mapping[str, str]
 ) -> tuple[dict[str, Result], tuple[str, ...]]:
-    """Results as declared, the others as texts; and in words what is missing or not of its kind. What is
-    not of its kind stays a text, so that nothing is lost; comparing it is unclear, never false."""
+    """Results as declared, the others as texts; and in words what is not of its kind. That stays a text, so
+    that nothing is lost; comparing it is unclear, never false. A declared result may be missing."""
     found: dict[str, Result] = dict(texts)
     problems: list[str] = []
     for name, kind in definition.results.items():
         if name not in texts:
-            problems.append(f"The result {name} ({kind}) was not written.")
             continue
-        value = _typed(kind, texts[name].strip()) if kind is not ResultKind.STRING else texts[name]
+        value = texts[name] if kind is ResultKind.STRING else _typed(kind, texts[name].strip())
         if value is None:
             article = "an" if kind is ResultKind.INTEGER else "a"
             problems.append(f"The result {name} is {_shown(texts[name])}, which is not {article} {kind}.")
