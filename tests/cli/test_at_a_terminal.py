@@ -151,7 +151,8 @@ def test_ctrl_c_pauses_and_says_what_goes_on_and_how_to_go_on(sits: Sits) -> Non
     person = sits("run", "plain", special="one")
     person.reads("still at it")
     person.presses(b"\x03")
-    person.reads("Paused; 0001-one will go on by itself and nothing new starts. Go on with: winslow run --resume plain-")
+    person.reads("Paused; 0001-one will go on by itself and nothing new starts.")
+    person.reads("Go on with: winslow run --resume plain-")
     assert person.ends() == 3
     assert person.sent()[-1]["kind"] == "pause_project"
 

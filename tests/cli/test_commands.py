@@ -221,9 +221,7 @@ def test_validate_says_what_is_right_and_names_line_and_column_of_what_is_wrong(
     assert (problem["line"], problem["column"], problem["code"]) == (3, 5, "pipeline.unknown_key")
 
 
-def test_doctor_ends_with_1_only_when_something_has_to_be_put_right(
-    winslow: Call, told: Told, world: World
-) -> None:
+def test_doctor_ends_with_1_only_when_something_has_to_be_put_right(winslow: Call, told: Told, world: World) -> None:
     world.findings = (Finding(severity="ok", subject="store", text="Valkey 9.1"),)
     assert winslow("doctor").exit_code == 0
     world.findings += (Finding(severity="problem", subject="share", text="It is full.", fix="Delete something."),)
@@ -236,9 +234,9 @@ def test_the_rest_of_the_commands_do_what_they_say(winslow: Call, world: World, 
     assert str(tmp_path / "b") in winslow("backup", str(tmp_path / "b")).stdout
     assert "was restored" in winslow("restore-backup", "x").stdout
     assert json.loads(winslow("schema").stdout)["$schema"].startswith("https://json-schema.org/")
-    for args, what in ((["controller"], "controller"), (["worker"], "worker"), (["worker", "operations"], "operations")):
+    for args in (["controller"], ["worker"], ["worker", "operations"]):
         assert winslow(*args).exit_code == 0
-        assert world.opened[-1] == what
+        assert world.opened[-1] == args[-1]
     assert winslow("worker", "everything").exit_code == 2
 
 

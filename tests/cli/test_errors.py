@@ -136,8 +136,11 @@ def test_hostile_names_are_shown_harmlessly_and_lead_nowhere(winslow: Call, worl
         assert "\x1b[2J" not in text and "\u202e" not in text and "Traceback" not in text
 
 
+VERBS = ["run", "redo", "set", "gate"]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(args=st.lists(st.text(min_size=1, max_size=12), max_size=4), verb=st.sampled_from(["run", "redo", "set", "gate"]))
+@given(args=st.lists(st.text(min_size=1, max_size=12), max_size=4), verb=st.sampled_from(VERBS))
 def test_whatever_is_typed_there_is_no_traceback(winslow: Call, verb: str, args: list[str]) -> None:
     result = winslow(verb, *args)
     assert result.exit_code in (0, 2, 3, 4), result.output

@@ -130,7 +130,7 @@ def test_values_names_tags_and_driver_reach_the_project(winslow: Call, world: Wo
     assert project.author == "mara" and world.opened[0] == "engine other"
 
 
-def test_a_project_is_named_after_pipeline_and_file_if_nobody_names_it(winslow: Call, world: World, video: Path) -> None:
+def test_a_project_without_a_name_is_named_after_pipeline_and_file(winslow: Call, world: World, video: Path) -> None:
     winslow("run", "street", "--input", str(video))
     (project,) = world.projects.values()
     assert project.name == "street bikes"

@@ -26,6 +26,7 @@ def stage(name: str, *needs: str, **fields: object) -> StageDefinition:
 
 def street() -> Pipeline:
     """detect -> inspect -> (a gate) -> track."""
+    show = ("inspect/preview.jpg", "inspect/counts.csv")
     return Pipeline(
         name="street",
         parameters={
@@ -35,7 +36,7 @@ def street() -> Pipeline:
         stages=(
             stage("detect", results={"detections": ResultKind.INTEGER}),
             stage("inspect", "detect"),
-            stage("track", "inspect", confirm=Confirm(ask="always", show=("inspect/preview.jpg", "inspect/counts.csv"))),
+            stage("track", "inspect", confirm=Confirm(ask="always", show=show)),
         ),
     )
 
@@ -72,9 +73,7 @@ def asking() -> Pipeline:
 
 
 def secretive() -> Pipeline:
-    return Pipeline(
-        name="secretive", secrets={"LICENCE": Secret()}, stages=(stage("only", secrets=("LICENCE",)),)
-    )
+    return Pipeline(name="secretive", secrets={"LICENCE": Secret()}, stages=(stage("only", secrets=("LICENCE",)),))
 
 
 def world(root: Path) -> World:

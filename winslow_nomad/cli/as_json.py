@@ -63,9 +63,7 @@ def gate(found: Gate) -> dict[str, Any]:
     return found.model_dump(mode="json")
 
 
-def stage(
-    within: Project, found: Stage | EndedStage, now: datetime, outputs: dict[int, PurePath]
-) -> dict[str, Any]:
+def stage(within: Project, found: Stage | EndedStage, now: datetime, outputs: dict[int, PurePath]) -> dict[str, Any]:
     said = words.of_stage(within, found, now)
     end = found.ended or now
     output = outputs.get(found.number)

@@ -23,6 +23,7 @@ from winslow_nomad.core.project import Gate, Project, ProjectState
 from winslow_nomad.core.stage import ACTIVE, AttemptState, StageState
 
 SEALING = 15.0  # seconds to wait at the end for the records of ended stages to reach the share
+PROGRESS = 1.0  # seconds between two readings of heartbeats
 REST = 0.05  # seconds between two looks while much happens: the engine works in this process too
 LOGS = 2.0  # seconds to wait at the end for the last lines of logs
 
@@ -88,6 +89,8 @@ class Following:
 
     def __post_init__(self) -> None:
         self._cursor = ""
+        self._told: dict[int, Progress] = {}
+        self._progress_due = 0.0
         self._tail = Tail(self.client, self.project)
         self._left_open: set[str] = set()  # questions that a person left without an answer
         self._history: set[tuple[int, int]] | None = set() if self.fresh else None
@@ -112,11 +115,18 @@ class Following:
         # the last lines of what has ended come before the line that says so, the first after "running"
         self._tail.settle({key for key, (_, state) in attempts.items() if state is AttemptState.ENDED})
         self._show_logs()
-        running = any(s.state is StageState.RUNNING for s in project.stages.values())
-        told: dict[int, Progress] = {p.stage: p for p in self.client.progress(self.project)} if running else {}
-        self.screen.show(project, told, now())
+        self.screen.show(project, self._progress(project), now())
         self._follow_logs(attempts)
         return project
+
+    def _progress(self, project: Project) -> dict[int, Progress]:
+        """What heartbeats say; read from the share, so not at every look."""
+        if not any(s.state is StageState.RUNNING for s in project.stages.values()):
+            return {}
+        if time.monotonic() >= self._progress_due:
+            self._told = {p.stage: p for p in self.client.progress(self.project)}
+            self._progress_due = time.monotonic() + PROGRESS
+        return self._told
 
     def _wait(self, seconds: float) -> None:
         news = self.client.events(self.project, self._cursor, timeout=seconds)
