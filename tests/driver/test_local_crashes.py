@@ -139,6 +139,7 @@ def test_when_all_of_the_runner_is_killed_its_end_is_told_and_what_it_left_is_en
     case.specs.append(spec)
     case.driver.submit(spec)
     until(lambda: case.runs(ref) and phase(case, spec) == "running")
+    until(lambda: "sleep" in {Path(f"/proc/{p.pid}/comm").read_text().strip() for p in of_attempt(spec)})
     runner = list(carrying(frozenset({f"WINSLOW_RUNNER={ref}"})))
     assert len(runner) == 2, "the runner and its carrier"
     for number in (signal.SIGSTOP, signal.SIGKILL):  # neither may see the other's end

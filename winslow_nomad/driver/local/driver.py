@@ -125,7 +125,7 @@ class LocalDriver:
         bookings = self._book.all()
         if fresh is not None:
             sequence = max((b.sequence for b in bookings), default=0) + 1
-            bookings.append(Booking(spec=fresh, sequence=sequence))
+            bookings += self._settled([Booking(spec=fresh, sequence=sequence)])
         if fresh is None or any(b.state == "waiting" for b in bookings[:-1]):
             bookings = list(self._settled(bookings))
         cards = self._cards(bookings)
@@ -156,8 +156,8 @@ class LocalDriver:
     def _settle(self, booking: Booking) -> Booking:
         if booking.state == "ended":
             return booking
-        if booking.state == "waiting" and self._judge.claim(booking) is None:
-            return booking
+        if booking.state == "waiting":
+            return self._claimed_while_waiting(booking)
         if self._judge.is_free(booking):
             return booking.but(state="ended", gpus=(), reason=None, revision=booking.revision + 1)
         if booking.state == "launched" and self._is_overdue(booking) and self._judge.never_claimed(booking):
@@ -165,6 +165,15 @@ class LocalDriver:
                 return booking.but(state="waiting", gpus=(), revision=booking.revision + 1)
             self._judge.give_up(booking, f"the runner could not be started: {self._last_words(booking)}")
         return self._judge.noted(booking)
+
+    def _claimed_while_waiting(self, booking: Booking) -> Booking:
+        """Cancelled, or known from before its booking was lost: it must not be started again."""
+        claim = self._judge.claim(booking)
+        if claim is None:
+            return booking
+        here = claim.kind == "unreadable" or self._judge.runner_of(booking) is not None
+        state = {"state": "launched", "boot_id": self._machine.boot_id} if here else {"state": "ended"}
+        return booking.but(**state, revision=booking.revision + 1)
 
     def _is_overdue(self, booking: Booking) -> bool:
         return booking.boot_id != self._machine.boot_id or machine.uptime() - booking.launched > self._patience

@@ -17,6 +17,7 @@ _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+_EXEC_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,30 @@ def carrying(*any_of: Marks) -> Iterator[Process]:
         who = process(int(entry.name))
         if who is None:
             continue
-        try:
-            environ = (_PROC / entry.name / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # ended meanwhile, or another user's
+        environ = _environment(who)
         if any(marks.issubset(environ) for marks in wanted) and alive(who):
             yield who
+
+
+def _environment(who: Process) -> list[bytes]:
+    """What it was started with. In the middle of an exec nothing can be read: it is asked again, or a
+    process that is just being started would be overlooked."""
+    for _ in range(_EXEC_TRIES):
+        try:
+            environ = (_PROC / str(who.pid) / "environ").read_bytes()
+        except OSError:
+            return []  # ended meanwhile, or another user's
+        if environ or not _has_memory(who.pid):
+            return environ.split(b"\0")
+        time.sleep(0.001)
+    return []  # started with an empty environment
+
+
+def _has_memory(pid: int) -> bool:
+    """Kernel threads have none."""
+    with suppress(OSError):
+        return (_PROC / str(pid) / "statm").read_bytes().split()[0] != b"0"
+    return False
 
 
 def end_all(*any_of: Marks, patience: float = 5.0) -> list[Process]:
