@@ -355,7 +355,7 @@ static void take_over_log(struct carrier *c) {
         if (fstat(c->spool.fd[stream], &about) == 0 && (uint64_t)about.st_size > known &&
             spool_index(&c->spool, board, stream, now_us()))
             atomic_store(&board->written[stream], (uint64_t)about.st_size);
-        while (c->read_end[stream] >= 0) {
+        while (c->read_end[stream] >= 0 && !atomic_load(&board->in_hand[stream])) { /* else a gap would come before it */
             ssize_t got = read(c->read_end[stream], buffer, sizeof buffer);
             if (got < 0 && errno == EINTR)
                 continue;

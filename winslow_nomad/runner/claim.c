@@ -82,7 +82,9 @@ static enum claim_state judge_found_claim(int dir, struct board *board, const ch
 
 /* Once the name is ours, nothing but its content is missing: errors are retried until `give_up` says otherwise. */
 enum claim_state claim_take(int dir, struct board *board, const char *owner, bool (*give_up)(void *), void *context) {
-    int fd = -1;
+    int fd = -1, said = 0;
+    struct text text = {.len = 0};
+    claim_text(&text, board, owner);
     if (!atomic_load(&board->claim)) {
         fd = openat(dir, "claim", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0 && errno == EEXIST)
@@ -93,9 +95,6 @@ enum claim_state claim_take(int dir, struct board *board, const char *owner, boo
         }
         atomic_store(&board->claim, CLAIM_MADE);
     }
-    struct text text = {.len = 0};
-    claim_text(&text, board, owner);
-    int said = 0;
     for (;;) {
         if (fd < 0)
             fd = openat(dir, "claim", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);

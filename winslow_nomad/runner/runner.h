@@ -56,6 +56,7 @@ struct board {
         uint64_t time_us;
         int stream;
     } pending; /* the read, or merged reads, that the index does not tell of yet; at most one stream has such */
+    _Atomic bool in_hand[2];           /* MAIN may hold bytes that are neither in the pipe nor in the spool */
     _Atomic bool input_taken;          /* MAIN has command and environment; `environment` may go */
     _Atomic pid_t command_pid;
     uint64_t command_start;
@@ -103,6 +104,7 @@ bool spool_make(struct spool *spool, struct board *board, const struct options *
 void spool_publish(const struct spool *spool, const char *token);
 void spool_discard(const struct spool *spool, struct board *board, const struct options *options);
 bool spool_append(const struct spool *spool, struct board *board, int stream, const char *data, size_t len);
+ssize_t spool_splice(const struct spool *spool, struct board *board, int stream, int pipe, size_t most);
 bool spool_index(const struct spool *spool, struct board *board, int stream, int64_t time_us); /* before append */
 bool spool_index_pending(struct board *board);
 bool spool_index_flush(const struct spool *spool, struct board *board);

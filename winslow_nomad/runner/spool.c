@@ -96,6 +96,18 @@ bool spool_append(const struct spool *spool, struct board *board, int stream, co
     return true;
 }
 
+/* Moves what is in a pipe into the spool within the kernel, so that at any moment a byte is either in the pipe or in the
+ * file: a runner killed between the two could not tell the carrier what it had in its hands. Returns the bytes moved, 0 at
+ * the end of the pipe, -1 with errno. */
+ssize_t spool_splice(const struct spool *spool, struct board *board, int stream, int pipe, size_t most) {
+    uint64_t written = atomic_load(&board->written[stream]);
+    off_t at = (off_t)written;
+    ssize_t moved = splice(pipe, NULL, spool->fd[stream], &at, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (moved > 0)
+        atomic_store(&board->written[stream], written + (uint64_t)moved);
+    return moved;
+}
+
 static uint64_t not_indexed(struct board *board, int stream) {
     return atomic_load(&board->written[stream]) - atomic_load(&board->indexed[stream]);
 }

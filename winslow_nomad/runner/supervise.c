@@ -51,8 +51,9 @@ struct run {
     double cpu_seconds;
     uint64_t largest; /* peak resident size of any one process, in bytes */
     char *buffer;
-    size_t held[2]; /* read from the pipe but not taken by the spool yet; only one stream at a time */
-    bool open[2], told_full;
+    size_t held[2]; /* read from the pipe but not taken by the spool yet; of one stream at a time */
+    bool open[2], told_full, no_splice;
+    int retry_stream; /* with retry_at: the spool did not take something of this stream */
     unsigned small_reads[2];
     int64_t hold_us[2];
 };
@@ -442,33 +443,8 @@ static bool spool_has_room(struct run *run) {
     return room;
 }
 
-/* Puts what was read into the spool; what does not fit is held and tried again, and nothing more is read meanwhile. */
-static void keep(struct run *run, int stream) {
-    if (spool_index(run->spool, run->board, stream, now_us()) &&
-        spool_append(run->spool, run->board, stream, run->buffer, run->held[stream])) {
-        run->held[stream] = 0;
-        run->retry_at = NEVER;
-        if (atomic_exchange(&run->board->carrier_sleeps, false))
-            wake_carrier(run);
-        return;
-    }
-    if (run->retry_at == NEVER)
-        say("the spool cannot be written: %s; the command waits", strerror(errno));
-    run->retry_at = now_ms() + 200;
-}
-
-static void drain(struct run *run, int stream) {
-    ssize_t got = read(*read_end(run, stream), run->buffer, PIPE_BYTES);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) {
-        run->open[stream] = false;
-        close_end(read_end(run, stream));
-        return;
-    }
-    run->held[stream] = (size_t)got;
-    keep(run, stream);
-    /* A busy writer of small pieces: let it fill the pipe for a moment, as long as the other stream is silent. */
+/* A busy writer of small pieces: let it fill the pipe for a moment, as long as the other stream is silent. */
+static void hold_back(struct run *run, int stream, ssize_t got) {
     int64_t now = mono_us();
     int other = stream == OUT ? ERR : OUT;
     run->small_reads[other] = 0;
@@ -476,6 +452,73 @@ static void drain(struct run *run, int stream) {
     bool soon = now < run->hold_us[stream] + 2000;
     run->small_reads[stream] = got < 65536 && (soon || !run->hold_us[stream]) ? run->small_reads[stream] + 1 : 0;
     run->hold_us[stream] = run->small_reads[stream] > 8 ? now + HOLD_US : now;
+}
+
+static void spool_troubles(struct run *run, int stream) {
+    if (run->retry_at == NEVER)
+        say("the spool cannot be written: %s; the command waits", strerror(errno));
+    run->retry_at = now_ms() + 200;
+    run->retry_stream = stream;
+}
+
+static void spool_took(struct run *run) {
+    run->retry_at = NEVER;
+    if (atomic_exchange(&run->board->carrier_sleeps, false))
+        wake_carrier(run);
+}
+
+/* For spools on file systems that cannot splice: what was read and does not fit is held and tried again. */
+static void keep(struct run *run, int stream) {
+    if (!spool_append(run->spool, run->board, stream, run->buffer, run->held[stream])) {
+        spool_troubles(run, stream);
+        return;
+    }
+    run->held[stream] = 0;
+    atomic_store(&run->board->in_hand[stream], false);
+    spool_took(run);
+}
+
+static void drain(struct run *run, int stream) {
+    if (run->held[stream]) {
+        keep(run, stream);
+        return;
+    }
+    if (!spool_index(run->spool, run->board, stream, now_us())) {
+        spool_troubles(run, stream);
+        return;
+    }
+    int end = *read_end(run, stream);
+    ssize_t got = run->no_splice ? -1 : spool_splice(run->spool, run->board, stream, end, PIPE_BYTES);
+    bool in_spool = !run->no_splice;
+    if (got < 0 && (run->no_splice || errno == EINVAL || errno == ENOSYS || errno == EPERM)) {
+        run->no_splice = true;
+        in_spool = false;
+        atomic_store(&run->board->in_hand[stream], true);
+        got = read(end, run->buffer, PIPE_BYTES);
+        if (got <= 0)
+            atomic_store(&run->board->in_hand[stream], false);
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        run->retry_at = NEVER;
+        return;
+    }
+    if (got < 0) {
+        spool_troubles(run, stream);
+        return;
+    }
+    if (got == 0) {
+        run->open[stream] = false;
+        run->retry_at = NEVER;
+        close_end(read_end(run, stream));
+        return;
+    }
+    if (in_spool) {
+        spool_took(run);
+    } else {
+        run->held[stream] = (size_t)got;
+        keep(run, stream);
+    }
+    hold_back(run, stream, got);
 }
 
 static void run_timers(struct run *run) {
@@ -506,7 +549,7 @@ static void run_timers(struct run *run) {
             stop(run, "out_of_memory");
     }
     if (now >= run->retry_at)
-        keep(run, run->held[OUT] ? OUT : ERR);
+        drain(run, run->retry_stream);
 }
 
 /* Kills until nothing is left; a process that cannot die (in the kernel, on a dead share) is waited for: as long as it
@@ -544,15 +587,17 @@ static void advance(struct run *run) {
         sweep_now(run);
     }
     sweep(run);
-    if (run->step == STEP_DRAINING && !run->held[OUT] && !run->held[ERR] && run->retry_at == NEVER) {
+    if (run->step == STEP_DRAINING && run->retry_at == NEVER) {
         if (!run->open[OUT] && !run->open[ERR]) {
             if (spool_index_flush(run->spool, run->board))
                 publish(run);
         } else if (now_ms() - run->dead_at >= DRAIN_MS && spool_has_room(run)) {
             say("something outside still holds the log open; not waiting for it");
             for (int stream = OUT; stream <= ERR; stream++) {
+                if (!run->open[stream])
+                    continue;
                 drain(run, stream);
-                if (run->held[stream])
+                if (run->retry_at != NEVER)
                     return;
                 run->open[stream] = false;
                 close_end(read_end(run, stream));
@@ -578,7 +623,7 @@ static int64_t next_event_us(struct run *run, bool paused) {
 }
 
 static void wait_for_events(struct run *run) {
-    bool holding = run->held[OUT] || run->held[ERR];
+    bool holding = run->retry_at != NEVER;
     bool room = (run->open[OUT] || run->open[ERR]) && spool_has_room(run);
     int64_t wait = next_event_us(run, !room && (run->open[OUT] || run->open[ERR]));
     struct pollfd polled[5] = {{.fd = run->signals, .events = POLLIN},
@@ -608,7 +653,7 @@ static void wait_for_events(struct run *run) {
                 drain(run, first);
         }
     for (int stream = OUT; stream <= ERR; stream++)
-        if (polled[3 + stream].revents && run->open[stream] && !run->held[OUT] && !run->held[ERR])
+        if (polled[3 + stream].revents && run->open[stream] && run->retry_at == NEVER)
             drain(run, stream);
     if (spool_index_pending(run->board) && (uint64_t)now_us() - run->board->pending.time_us > 10000 &&
         spool_index_flush(run->spool, run->board) && atomic_exchange(&run->board->carrier_sleeps, false))
