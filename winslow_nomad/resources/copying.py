@@ -135,7 +135,7 @@ def _file(source: Path, item: Item, to: Path, report: Callable[[int], None]) -> 
         write = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             if not clone(read, write):
-                _bytes(read, write, report)
+                _bytes(read, write, item.size, report)
             after = os.fstat(read)
             if (after.st_size, after.st_mtime_ns) != (item.size, item.modified_ns) or os.fstat(
                 write
@@ -164,20 +164,21 @@ def clone(read: int, write: int) -> bool:
     return True
 
 
-def _bytes(read: int, write: int, report: Callable[[int], None]) -> None:
+def _bytes(read: int, write: int, size: int, report: Callable[[int], None]) -> None:
+    """Not more than `size` bytes: a file that grows as fast as it is copied would never end."""
     offset = 0
     by_kernel = True
-    while True:
+    while offset < size:
         if by_kernel:
             try:
-                count = os.copy_file_range(read, write, CHUNK, offset, offset)
+                count = os.copy_file_range(read, write, min(CHUNK, size - offset), offset, offset)
             except OSError as error:
                 if error.errno not in UNSUPPORTED:
                     raise
                 by_kernel = False
                 continue
         else:
-            block = os.pread(read, CHUNK // 8, offset)
+            block = os.pread(read, min(CHUNK // 8, size - offset), offset)
             count = 0
             while count < len(block):
                 count += os.pwrite(write, memoryview(block)[count:], offset + count)

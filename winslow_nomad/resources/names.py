@@ -66,7 +66,10 @@ def open_beneath(root: Path, path: str, flags: int = os.O_RDONLY) -> int:
     NotFound, Refused (code path.outside), OSError of the share."""
     parts = split(path)
     flags |= os.O_CLOEXEC
-    base = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        base = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _translated(error, path) from error
     try:
         return _openat2(base, "/".join(parts) or ".", flags)
     except NotImplementedError:

@@ -259,8 +259,10 @@ class Pool:
     def open(self, path: str, flags: int = os.O_RDONLY) -> int:
         """A descriptor for reading a file or folder of the pool; the caller closes it."""
         root, below = self._place(path)
+        if not flags & os.O_PATH:
+            flags |= os.O_NONBLOCK  # a pipe must not hold us
         with share_conditions():
-            return names.open_beneath(root, below, flags | os.O_NONBLOCK)
+            return names.open_beneath(root, below, flags)
 
     def resolve(self, path: str) -> Path:
         """Where a path of the pool lies on this machine, links followed, proven to be in the pool."""
@@ -385,7 +387,7 @@ class Pool:
             with share_conditions():
                 before = os.fstat(fd)
                 digest, done = hashlib.sha256(), 0
-                while block := os.read(fd, BLOCK):
+                while done <= before.st_size and (block := os.read(fd, BLOCK)):  # one that grows is given up
                     digest.update(block)
                     done += len(block)
                     progress(done, before.st_size, 0, 1)

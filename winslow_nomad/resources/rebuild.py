@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import ENDED, EndedStage, StageState
+from winslow_nomad.core.stage import ENDED, EndedStage
 from winslow_nomad.resources import journals, names
 from winslow_nomad.resources.journals import Folded, RawLine
 from winslow_nomad.resources.work import require_share, share_conditions
@@ -181,10 +181,13 @@ def ended_of(raw: Any) -> EndedStage | None:
     if not isinstance(raw, dict):
         return None
     try:
-        ended = EndedStage.model_validate({k: raw[k] for k in EndedStage.model_fields if k in raw})
-    except ValidationError:
+        fields = {k: raw[k] for k in EndedStage.model_fields if k in raw}
+        ended = EndedStage.model_validate(
+            {**fields, "id": raw["definition"]["id"], "attempt": raw["counting_attempt"]}
+        )
+    except (KeyError, TypeError, ValidationError):
         return None
-    return ended if StageState(ended.state) in ENDED else None
+    return ended if ended.state in ENDED else None
 
 
 def _first_line(error: Exception) -> str:

@@ -56,12 +56,15 @@ def remove_tree(path: Path, progress: Progress = unwatched, patience: float = 10
     try:
         device = os.fstat(parent).st_dev
         while True:
+            deeper = count.brought_up
             try:
                 _entry(parent, path.name, device, count)
                 break
             except OSError as error:
                 if error.errno not in BUSY:
                     raise
+                if count.brought_up > deeper:
+                    continue
                 if time.monotonic() > deadline:
                     raise Refused(
                         f"Something in {path.name!r} is still in use; the rest of it is removed.",
