@@ -81,7 +81,9 @@ def book(tmp_path: Path) -> FileBook:
     return FileBook(tmp_path / "book.json")
 
 
-def attempts_on(writer: Scribe, book: FileBook, clock: FixedClock) -> ShareAttempts:
+def attempts_on(
+    writer: Scribe, book: FileBook, clock: FixedClock, largest: Callable[[], str] = lambda: ""
+) -> ShareAttempts:
     return ShareAttempts(
         writer,
         Reader(writer.root),
@@ -91,7 +93,7 @@ def attempts_on(writer: Scribe, book: FileBook, clock: FixedClock) -> ShareAttem
         installation="test",
         driver_places={"local": "local", "nomad": "container"},
         base={"local": {"PATH": "/usr/bin:/bin"}},
-        largest=lambda: "",
+        largest=largest,
     )
 
 

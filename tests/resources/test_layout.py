@@ -12,7 +12,23 @@ from winslow_nomad.core.lineage import point_name
 from winslow_nomad.core.stage import Source
 from winslow_nomad.resources import layout
 
-HOSTILE = ["", ".", "..", "../x", "a/b", "/etc", "a\n", "\n", "a\0", "-rf", ".hidden", "x" * 300, "🎥", "a b", "a\u202eb"]
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "/etc",
+    "a\n",
+    "\n",
+    "a\0",
+    "-rf",
+    ".hidden",
+    "x" * 300,
+    "🎥",
+    "a b",
+    "a\u202eb",
+]
 
 
 def test_an_attempt_lies_below_its_stage_and_project():

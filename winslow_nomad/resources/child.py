@@ -1,10 +1,11 @@
 """A program of this machine that works on the share for us, in a process group of its own, politely, and
-gone when we are: it may hang with the share, we only look at it four times a second and can leave.
+gone when we are: it may hang with the share, we only look at it now and then and can leave.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-LOOK_EVERY = 0.25  # seconds
+LOOK_EVERY = 0.15  # seconds
 TEXT = 64 * 1024  # bytes kept of what it says
 
 
@@ -55,6 +56,7 @@ class Child:
             start_new_session=True,
             cwd="/",
         )
+        self._handle = os.pidfd_open(self.pid)  # readable when it has ended
 
     @property
     def pid(self) -> int:
@@ -71,19 +73,14 @@ class Child:
     def wait(self, look: Callable[[], None]) -> Ended:
         """Until it ends; `look` is called again and again. What it raises ends the child and comes out."""
         try:
-            while True:
-                try:
-                    code = self._process.wait(LOOK_EVERY)
-                    break
-                except subprocess.TimeoutExpired:
-                    look()
-            return Ended(code, _tail(self._out, TEXT * 1024), _tail(self._err, TEXT))
+            while not select.select([self._handle], [], [], LOOK_EVERY)[0]:
+                look()
+            return Ended(self._process.wait(), _tail(self._out, TEXT * 1024), _tail(self._err, TEXT))
         except BaseException:
             self.leave()
             raise
         finally:
-            self._out.close()
-            self._err.close()
+            self._close()
 
     def leave(self) -> None:
         """Kill the whole group, unless it has ended; never waits for one that the share holds."""
@@ -92,8 +89,14 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.2)
+        self._close()
+
+    def _close(self) -> None:
         self._out.close()
         self._err.close()
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def _tail(file: IO[bytes], size: int) -> str:

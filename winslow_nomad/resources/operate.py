@@ -19,7 +19,7 @@ from winslow_nomad.core.ports import Clock
 from winslow_nomad.resources.work import Cancelled, Progress, condition
 
 LEASE = 30.0  # seconds; longer than any call to the share may take
-RENEW_EVERY = 0.4  # seconds; also how long a cancel may go unnoticed
+RENEW_EVERY = 0.25  # seconds; also how long a cancel may go unnoticed
 AGAIN_AFTER = 0.5  # seconds, while the store is away
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from winslow_nomad.resources.work import Progress
 PARTIAL = ".partial-"
 FIRST_WAIT = 20  # seconds between a failed copy and the next; doubled each time
 LONGEST_WAIT = 300
-DELETE_AT_ONCE = 0.5  # seconds; a cancel shall be over within one
+DELETE_AT_ONCE = 0.25  # seconds; a cancel shall be over within one
 CONDITIONS = (
     ("No space left on device", "share.full"),
     ("Disk quota exceeded", "share.full"),
@@ -157,12 +157,14 @@ def _gone(name: str, source: str | None) -> Refused:
 
 
 class CopyWorkspace:
-    """The handler of operations of kind "workspace". `reflink`: whether the share can share blocks."""
+    """The handler of operations of kind "workspace". `reflink`: tries whether the share can share blocks; asked
+    once, when it is first needed."""
 
     def __init__(self, writer: Scribe, reader: Reader, reflink: Callable[[], bool], largest: space.Largest) -> None:
         self._write = writer
         self._read = reader
-        self._reflink = reflink
+        self._try_reflink = reflink
+        self._reflinks: bool | None = None
         self._largest = largest
 
     def __call__(self, operation: Operation, progress: Progress) -> str:
@@ -193,9 +195,11 @@ class CopyWorkspace:
         parent = source.rpartition("/")
         if parent[2] not in self._read.names(parent[0]):
             raise _gone("this stage", source)
+        if self._reflinks is None:
+            self._reflinks = self._try_reflink()
         survey = Child(["find", f"{root}/{source}", "-printf", "%b\n"])
         total: tuple[int, int] | None = None
-        if not self._reflink():
+        if not self._reflinks:
             total = _surveyed(survey.wait(lambda: progress(0, 0, 0, 0)))
             space.check_room(self._read, total[0], self._largest)
         copy = Child(
