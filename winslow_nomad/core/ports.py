@@ -174,11 +174,13 @@ class Store(Protocol):
         request: str = "",
         actor: str = "",
         epoch: int = 0,
+        quiet: bool = False,
     ) -> tuple[Project, Change]:
         """load -> decide -> commit, again on conflict. `decide` may be called several times. `epoch`: of the
         controller's lease, for what a sweep saw; refused (Conflict lease.lost) when a newer one is held. `key`: an
         idempotency key, with the hash of the request; repeating answers what was answered (another
-        request under the same key: Conflict). Raises what `decide` raises, OutcomeUnknown, StoreUnavailable."""
+        request under the same key: Conflict). quiet: the caller looks at the project again by itself, so no
+        doorbell is rung; the dirty mark is set all the same. Raises what `decide` raises, OutcomeUnknown, StoreUnavailable."""
         ...
 
     def ring(self, project: str) -> None: ...

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.admit import Policy, admit
@@ -21,15 +22,19 @@ from winslow_nomad.core.stage import EnvironmentValue, Reason
 FRESH = timedelta(seconds=1)
 
 
-class Admission:
-    """`send(project, messages)` is the one path into `decide`."""
+class Send(Protocol):
+    """The one path into `decide`."""
 
+    def __call__(self, project: str, facts: Sequence[m.AnyFact], *, quiet: bool = False) -> object: ...
+
+
+class Admission:
     def __init__(
         self,
         drivers: Mapping[str, Driver],
         ledger: Ledger,
         clock: Clock,
-        send: Callable[[str, Sequence[m.AnyFact]], object],
+        send: Send,
         installation: Sequence[EnvironmentValue] = (),
     ) -> None:
         self.drivers = drivers
@@ -41,12 +46,12 @@ class Admission:
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
 
-    def run(self) -> int:
-        """Admit what may start now; how many were."""
+    def run(self, *, quiet: str = "") -> int:
+        """Admit what may start now; how many were. `quiet`: a project whose doorbell need not be rung."""
         with self._lock:
-            return sum(self._run(name) for name in self.drivers)
+            return sum(self._run(name, quiet) for name in self.drivers)
 
-    def _run(self, name: str) -> int:
+    def _run(self, name: str, quiet: str) -> int:
         waiting = list(self.ledger.waiting(name))
         if not waiting:
             self._told.clear()
@@ -57,7 +62,8 @@ class Admission:
         verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served)))
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
-            self.send(chosen.project, [m.Admitted(stage=chosen.stage, installation=self.installation)])
+            admitted = m.Admitted(stage=chosen.stage, installation=self.installation)
+            self.send(chosen.project, [admitted], quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
             self._tell(key, reason)
         return len(verdict.admitted)

@@ -13,7 +13,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, Notify, SealStage, WakeAt
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.errors import Conflict, NotFound
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
 from winslow_nomad.core.project import Project
@@ -50,6 +50,8 @@ class Sender:
         key: str = "",
         request: str = "",
         actor: str = "",
+        epoch: int = 0,
+        quiet: bool = False,
     ) -> Project:
         notices: list[Notify] = []
 
@@ -58,17 +60,25 @@ class Sender:
             notices[:] = [e for e in decision.effects if isinstance(e, Notify)]
             return decision
 
-        after, change = self.store.change(project, decide, key=key, request=request, actor=actor)
+        after, change = self.store.change(
+            project, decide, key=key, request=request, actor=actor, epoch=epoch, quiet=quiet
+        )
         if change.applied:
             for notice in notices:
                 self.tell(after, notice)
         return after
 
-    def facts(self, project: str, facts: Sequence[m.AnyFact]) -> Project | None:
-        """Facts about a project that is gone are nothing."""
+    def facts(self, project: str, facts: Sequence[m.AnyFact], *, quiet: bool = False) -> Project | None:
+        """Facts about a project that is gone are nothing, and so are those that a controller saw whose lease
+        has passed to another meanwhile: its successor has looked since."""
         try:
-            return self(project, facts)
+            return self(project, facts, epoch=max((f.epoch for f in facts), default=0), quiet=quiet)
         except NotFound:
+            return None
+        except Conflict as error:
+            if error.code != "lease.lost":
+                raise
+            log.warning("%s: %s", project, error)
             return None
 
 
@@ -85,7 +95,7 @@ class Advance:
     def __call__(self, project_id: str) -> None:
         """Admission comes first and sealing last: what follows an end should not wait for its paperwork."""
         for _ in range(ROUNDS):
-            admitted = self.admission.run()
+            admitted = self.admission.run(quiet=project_id)
             project = self.store.load(project_id)
             if project is None:
                 return
@@ -93,7 +103,7 @@ class Advance:
             urgent = [e for e in effects if not isinstance(e, SealStage)]
             facts = self.perform(project, urgent or effects)
             if facts:
-                self.sender.facts(project_id, facts)
+                self.sender.facts(project_id, facts, quiet=True)
             elif not admitted:
                 return
 

@@ -57,6 +57,7 @@ class MemoryStore:
         request: str = "",
         actor: str = "",
         epoch: int = 0,
+        quiet: bool = False,
     ) -> tuple[Project, Change]:
         with self._lock:
             before = self.load(project)
@@ -78,7 +79,7 @@ class MemoryStore:
                 return decision.project, Change(project=project, version=version, applied=False)
             after = decision.project.but(version=version)
             self.counters.update(statistics.counted(before, after))
-            self._keep(after, decision.effects, dirty=extracts.needs_work(decision.effects))
+            self._keep(after, decision.effects, dirty=extracts.needs_work(decision.effects), quiet=quiet)
             return after, Change(project=project, version=version, applied=True)
 
     def restore(self, project: Project, effects: Sequence[Effect] = ()) -> Change:
@@ -89,7 +90,7 @@ class MemoryStore:
             self._keep(project, effects, dirty=True)
             return Change(project=project.id, version=project.version, applied=True)
 
-    def _keep(self, project: Project, effects: Sequence[Effect], *, dirty: bool) -> None:
+    def _keep(self, project: Project, effects: Sequence[Effect], *, dirty: bool, quiet: bool = False) -> None:
         old = self._kept.get(project.id)
         before = old.project if old is not None else None
         waiting = extracts.waiting(project, before, old.waiting if old is not None else {})
@@ -115,7 +116,7 @@ class MemoryStore:
             self._open[project.id] = None
         else:
             self._open.pop(project.id, None)
-        if dirty or fresh:
+        if (dirty or fresh) and not quiet:
             self._rung.append(project.id)
 
     def ring(self, project: str) -> None:

@@ -84,11 +84,12 @@ class RedisStore(Lists):
         request: str = "",
         actor: str = "",
         epoch: int = 0,
+        quiet: bool = False,
     ) -> tuple[Project, Change]:
         """See core.ports.Store. `epoch`: that of the controller's lease; refused when there is a newer one."""
 
         def step(transaction: Transaction, attempt: _Attempt) -> tuple[Project, Change]:
-            return self._decide(transaction, attempt, project, decide, key, request, actor, epoch)
+            return self._decide(transaction, attempt, project, decide, key, request, actor, epoch, quiet)
 
         return self._insist(project, step)
 
@@ -147,6 +148,7 @@ class RedisStore(Lists):
         request: str,
         actor: str,
         epoch: int,
+        quiet: bool,
     ) -> tuple[Project, Change]:
         keys = self._keys
         idem, fence = keys.idempotency(actor, key), keys.epoch(CONTROLLER)
@@ -177,7 +179,8 @@ class RedisStore(Lists):
         version = (before.project.version if before is not None else 0) + 1
         after = decision.project.but(version=version)
         cause = Cause(attempt.commit, self._clock.now(), now_epoch, actor, decision.facts, decision.effects)
-        self._apply(transaction, attempt, before, after, cause, [self._answer(idem, request, version)] if key else [])
+        also = [self._answer(idem, request, version)] if key else []
+        self._apply(transaction, attempt, before, after, cause, also, quiet=quiet)
         return after, Change(project=project, version=version, applied=True)
 
     def _apply(
@@ -188,10 +191,12 @@ class RedisStore(Lists):
         project: Project,
         cause: Cause,
         also: list[Command],
+        *,
+        quiet: bool = False,
     ) -> None:
         """THE commit."""
         commands, after = plan(self._keys, before, project, cause)
-        if rings(before, after):
+        if rings(before, after) and not quiet:
             commands += self._bells.commands(project.id)
         try:
             transaction.commit([*commands, *also])
