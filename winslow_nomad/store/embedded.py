@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 START = 30.0  # seconds a server may take to read its data
+STOP = 10.0  # seconds a server may take to end when it is asked to
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between attempts to start a server that ends
 OLDEST = (7, 0)  # Redis 6.2 starts empty on the data of a newer one, without a word
 FULL = 1024 * 1024  # bytes free below which the disk counts as full
@@ -134,12 +136,12 @@ class Embedded:
         if self._users is None:
             return
         try:
-            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("the store stays up: others use it")
-        else:
-            self._shut_down()
-        self._leave()
+            if _try_lock(self._users):
+                self._shut_down()
+            else:
+                log.info("the store stays up: others use it")
+        finally:
+            self._leave()
 
     @property
     def pid(self) -> int | None:
@@ -204,9 +206,7 @@ class Embedded:
             if connection is not None:
                 return connection
             lock = _open_lock(self.data / "lock")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _try_lock(lock):
                 # a server is starting, or ending, or reading its data
                 os.close(lock)
                 if time.monotonic() > deadline:
@@ -214,10 +214,10 @@ class Embedded:
                         f"The store's server (process {self.pid}) holds {self.data} but does not answer.",
                         hint=f"Look at {self.data / 'server.log'}; when it hangs, end that process and try again.",
                         code="store.silent",
-                    ) from None
+                    )
                 self._stopping.wait(0.01)
                 if self._stopping.is_set():
-                    raise StoreUnavailable("The store is being stopped.") from None
+                    raise StoreUnavailable("The store is being stopped.")
                 continue
             try:
                 self._free_socket()
@@ -261,12 +261,9 @@ class Embedded:
     def _locked(self) -> bool:
         lock = _open_lock(self.data / "lock")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not _try_lock(lock)
         finally:
             os.close(lock)
-        return False
 
     def _taken(self, why: str) -> StoreUnavailable:
         return StoreUnavailable(
@@ -397,27 +394,33 @@ class Embedded:
 
     def _shut_down(self) -> None:
         """Only while `users` is held alone. Returns when the server has let go of the directory."""
+        lock = _open_lock(self.data / "lock")
+        began = time.monotonic()
+        try:
+            while not _try_lock(lock):
+                if time.monotonic() - began < STOP:
+                    self._ask_to_end()  # refused while it writes its first file: asked again
+                elif self.pid is not None:
+                    log.warning("the store's server (process %s) does not end; it is killed", self.pid)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self.pid, signal.SIGKILL)  # loses nothing: what was acknowledged is on disk
+                time.sleep(0.01)
+                if self._process is not None:
+                    self._process.poll()
+        finally:
+            os.close(lock)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
+    def _ask_to_end(self) -> None:
         client = state_client(self.address)
         try:
             client.shutdown(nosave=True)  # the AOF holds everything; nothing else is to be written
         except RedisError as error:
-            log.info("the store's server was not there to be stopped: %s", error)
+            log.info("the store's server does not end yet: %s", error)
         finally:
             client.close()
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-        lock = _open_lock(self.data / "lock")
-        try:
-            deadline = time.monotonic() + START
-            while time.monotonic() < deadline:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return
-                time.sleep(0.005)
-            log.warning("the store's server (process %s) does not end", self.pid)
-        finally:
-            os.close(lock)
 
 
 def find_binary(path: str | None = None) -> Binary:
@@ -475,6 +478,14 @@ def _number(version: str) -> tuple[int, ...]:
 
 def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _replace(path: Path, text: str) -> None:
