@@ -19,6 +19,7 @@ from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 
 FORMAT = 1
+TAIL = 256 * 1024  # bytes; more than most lines
 NEEDED = ("format", "project", "version", "head", "pipeline")
 
 RawLine = Mapping[str, Any]
@@ -40,7 +41,9 @@ class Folded:
     ended: dict[int, Any] = field(default_factory=dict)
 
     def apply(self, line: RawLine) -> None:
-        """Go on by the line of the next version."""
+        """Go on by the line of the next version, or by one that is `whole`: it says all there is."""
+        if line.get("whole"):
+            self.stages, self.sealing, self.ended = {}, {}, {}
         self.version, self.epoch, self.time = line["version"], line.get("epoch", 0), line.get("time", "")
         self.head, self.digest = line["head"], line["pipeline"]
         text = line.get("pipeline_text")
@@ -160,7 +163,32 @@ def merge(lines: Iterable[RawLine]) -> dict[int, RawLine]:
 
 
 def fold(lines: Mapping[int, RawLine], start: Folded) -> Folded:
-    """Go on from `start` as far as versions follow one another."""
-    while (line := lines.get(start.version + 1)) is not None:
+    """Go on from `start` as far as versions follow one another; a line that is `whole` needs none before it."""
+    whole = sorted(v for v, line in lines.items() if line.get("whole") and v > start.version + 1)
+    while True:
+        line = lines.get(start.version + 1)
+        while line is None and whole:
+            version = whole.pop(0)
+            line = lines[version] if version > start.version else None
+        if line is None:
+            return start
         start.apply(line)
-    return start
+
+
+def highest_epoch(root: Path) -> int:
+    """Of all journals on the share at `root`: whatever is committed after a store was put back to an earlier
+    state must have a higher one. Reads the end of each project's newest journal."""
+    highest = 0
+    try:
+        projects = list((root / "projects").iterdir())
+    except FileNotFoundError:
+        return 0
+    for project in projects:
+        for epoch, path in files(project / "journal")[-1:]:
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - TAIL))
+                lines, _ = read_lines(file.read(), project.name)
+                if not lines:
+                    lines, _ = read_lines(path.read_bytes(), project.name)
+            highest = max([highest, epoch, *(line.get("epoch", 0) for line in lines)])
+    return highest

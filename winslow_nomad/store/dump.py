@@ -28,10 +28,29 @@ from winslow_nomad.store.schema import SCHEMA
 from winslow_nomad.store.transaction import as_dict
 
 FORMAT = 1
-LEFT_OUT = (
-    "p:", "pipeline:", "idem:", "idx:", "waiting", "attempts", "at_driver", "dirty", "timers", "ev", "journal",
-    "lease:", "epoch:", "breaker", "parked:", "op:", "ops:", "bell", "schema", "rq:",
-)  # fmt: skip
+LEFT_OUT = frozenset(
+    {
+        "p",
+        "pipeline",
+        "idem",
+        "idx",
+        "waiting",
+        "at",
+        "open",
+        "dirty",
+        "timers",
+        "ev",
+        "journal",
+        "lease",
+        "epoch",
+        "breaker",
+        "breakers",
+        "parked",
+        "op",
+        "ops",
+        "schema",
+    }
+)  # first words of keys
 FENCED = ("controller", "mirror")  # leases whose epochs stand in the journals
 
 
@@ -62,7 +81,7 @@ def dump(client: Redis, keys: Keys | None = None) -> Iterator[Record]:
             yield Record("project", raw.decode(), json.dumps(found).encode())
         for key in sorted(db.scan_iter(match=f"{_escaped(keys.prefix)}:*", count=1000)):
             name = key.decode()[len(keys.prefix) + 1 :]
-            if not name.startswith(LEFT_OUT):
+            if name.split(":")[0] not in LEFT_OUT:
                 other = _other(db, key)
                 if other is not None:
                     yield Record("other", name, json.dumps(other).encode())
