@@ -4,7 +4,7 @@
     python -m bench.fork [--directory DIR] [--gibibytes 8] [--files 10000] [--rounds 3]
 
 Both sides begin with the source in the page cache and nothing to be written back. A tree that does not fit twice
-into the free space is left out, and said so. Exit code 1: a ratio was above 1.3.
+into the free space is left out, and said so. Exit code 1: one took longer than 1.3 times the yardstick and 50 ms.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from winslow_nomad.resources.scribe import Scribe, mkdir
 from winslow_nomad.resources.workspaces import CopyWorkspace
 
 LIMIT = 1.3
+FIXED = 0.05  # seconds beside: where blocks are shared, 8 GiB take less time than starting the programs does
 SOURCE = "projects/bench/stages/0001-source/attempts/1/workspace"
 BLOCK = 4 << 20
 
@@ -57,7 +58,7 @@ class Book:
     def list(self, *, open_only: bool = True) -> Sequence[Operation]:
         return [o for o in self._all.values() if o.state in ("waiting", "running") or not open_only]
 
-    def take(self, owner: str, lease: float) -> Operation | None:
+    def take(self, owner: str, lease: float) -> Operation | None:  # noqa: ARG002 - the port
         with self._change:
             for operation in self._all.values():
                 if operation.state == "waiting":
@@ -65,7 +66,7 @@ class Book:
                     return self._all[operation.id]
         return None
 
-    def renew(self, operation: Operation, lease: float) -> bool:
+    def renew(self, operation: Operation, lease: float) -> bool:  # noqa: ARG002 - the port
         self._all[operation.id] = operation
         return True
 
@@ -111,14 +112,13 @@ def measure(root: Path, chosen: argparse.Namespace) -> int:
     thread = threading.Thread(target=operate, args=arguments, daemon=True)
     thread.start()
     kind = mount_of(root, Path("/proc/self/mountinfo").read_text()).kind
-    print(
-        f"fork of a workspace on {kind}, shared blocks: {'yes' if reflink else 'no'}; seconds, median of {chosen.rounds}"
-    )
+    shared = "shared blocks" if reflink else "no shared blocks"
+    print(f"fork of a workspace on {kind}, {shared}; seconds, median of {chosen.rounds} rounds")
     trees: list[tuple[str, int, Callable[[Path], None]]] = [
         (f"{chosen.files} files of 4 KiB", chosen.files * 8192, lambda to: small(to, chosen.files)),
         (f"{chosen.gibibytes:g} GiB in 8 files", int(chosen.gibibytes * 2**30), lambda to: large(to, chosen.gibibytes)),
     ]
-    worst = 0.0
+    late = False
     for name, size, make in trees:
         if shutil.disk_usage(root).free * 0.95 < size * 2.2:
             print(f"  {name:24} left out: it needs {size * 2.2 / 2**30:.1f} GiB free")
@@ -130,13 +130,13 @@ def measure(root: Path, chosen: argparse.Namespace) -> int:
             ours.append(fork(root, writer, book, f"{name} {number}"))
         shutil.rmtree(root / SOURCE)
         ratio = statistics.median(ours) / statistics.median(theirs)
-        worst = max(worst, ratio)
+        late = late or statistics.median(ours) > LIMIT * statistics.median(theirs) + FIXED
         print(f"  {name:24} winslow {statistics.median(ours):8.3f}   cp -a; sync -f {statistics.median(theirs):8.3f}"
-              f"   ratio {ratio:.2f} (limit {LIMIT})")  # fmt: skip
+              f"   ratio {ratio:.2f} (limit {LIMIT} and {FIXED} s)")  # fmt: skip
     stop.set()
     thread.join()
     writer.close()
-    return 1 if worst > LIMIT else 0
+    return 1 if late else 0
 
 
 def fork(root: Path, writer: Scribe, book: Book, name: str) -> float:

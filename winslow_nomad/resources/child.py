@@ -4,6 +4,7 @@ gone when we are: it may hang with the share, we only look at it now and then an
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import shutil
@@ -19,6 +20,9 @@ from typing import IO
 
 LOOK_EVERY = 0.15  # seconds
 TEXT = 64 * 1024  # bytes kept of what it says
+WHO_PROCESS, BEST_EFFORT, LOWEST = 1, 2 << 13, 7  # ioprio_set(2)
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +33,28 @@ class Ended:
 
 
 @cache
-def polite() -> tuple[str, ...]:
-    """What goes before a command: it ends with us, and lets others go first where they want the same disk."""
-    words: list[str] = []
-    if shutil.which("setpriv"):
-        words += ["setpriv", "--pdeathsig", "KILL"]
-    if shutil.which("ionice"):
-        words += ["ionice", "-c", "2", "-n", "7"]
-    if shutil.which("nice"):
-        words += ["nice", "-n", "5"]
-    return tuple(words)
+def ending_with_us() -> tuple[str, ...]:
+    """What goes before a long command, so that the kernel ends it with the thread that started it. Without it a
+    copy whose worker was killed goes on until somebody takes its directory away, which is only a waste."""
+    return ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+
+
+def others_first(process: int) -> None:
+    """The lowest best-effort priority for the disk (ioprio_set(2)). The processors are shared evenly: beside
+    stages that keep them all busy, a copy of many small files would otherwise take twice as long."""
+    number = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(number, WHO_PROCESS, process, BEST_EFFORT | LOWEST)
 
 
 class Child:
     """Started at once. Its output goes to local files, so that it never waits for us."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], *, long: bool = False) -> None:
         self._out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `wait` and `leave`
         self._err: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [*polite(), *command],
+            [*(ending_with_us() if long else ()), *command],
             stdin=subprocess.DEVNULL,
             stdout=self._out,
             stderr=self._err,
@@ -57,6 +63,8 @@ class Child:
             cwd="/",
         )
         self._handle = os.pidfd_open(self.pid)  # readable when it has ended
+        if long:
+            others_first(self.pid)
 
     @property
     def pid(self) -> int:

@@ -202,7 +202,8 @@ class Scribe:
         return True
 
     def do_rename(self, step: Step) -> dict[str, Any]:
-        """Never over something that is there: then {"made": False}, and the source stays."""
+        """Never over something that is there: then {"made": False}, and the source stays. Not synced: a rename
+        lost with the power is found missing, and done again."""
         source, target = self.at(step["path"]), self.at(step["target"])
         try:
             os.lstat(source)
@@ -219,8 +220,6 @@ class Scribe:
             made = self.rename_plainly(source, target)
         else:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        if made:
-            sync_folder(os.path.dirname(target))
         return {"made": made}
 
     def rename_plainly(self, source: str, target: str) -> bool:

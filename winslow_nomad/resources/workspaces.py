@@ -202,9 +202,8 @@ class CopyWorkspace:
         if not self._reflinks:
             total = _surveyed(survey.wait(lambda: progress(0, 0, 0, 0)))
             space.check_room(self._read, total[0], self._largest)
-        copy = Child(
-            ["cp", "-a", "--reflink=auto", "--sparse=auto", "-T", "--", f"{root}/{source}", f"{root}/{partial}"]
-        )
+        words = ["cp", "-a", "--reflink=auto", "--sparse=auto", "-T", "--", f"{root}/{source}", f"{root}/{partial}"]
+        copy = Child(words, long=True)
 
         def look() -> None:
             size, files = total or (0, 0)
@@ -266,7 +265,7 @@ class CopyWorkspace:
                 raise TimeoutError
 
         with suppress(TimeoutError):
-            Child(["rm", "-rf", "--one-file-system", "--", f"{self._read.root}/{aside}"]).wait(look)
+            Child(["rm", "-rf", "--one-file-system", "--", f"{self._read.root}/{aside}"], long=True).wait(look)
 
 
 def _surveyed(ended: Ended) -> tuple[int, int]:
