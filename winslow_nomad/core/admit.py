@@ -74,8 +74,10 @@ def memory_of(resources: Resources) -> int:
 
 def model_matches(pattern: str, model: str) -> bool:
     """A glob without regard to case, against the name or its end: RTX* finds NVIDIA GeForce RTX 2080 Ti."""
+    if not pattern:
+        return True
     words = model.lower().split()
-    return any(fnmatchcase(" ".join(words[i:]), pattern.lower()) for i in range(len(words))) or not pattern
+    return any(fnmatchcase(" ".join(words[i:]), pattern.lower()) for i in range(len(words)))
 
 
 def suits(gpu: Gpu, group: GpuGroup) -> bool:

@@ -23,7 +23,7 @@ class MemoryAttempts:
         self._seconds = seconds
         self._claims: dict[AttemptRef, str] = {}
         self._words: dict[AttemptRef, Word] = {}
-        self._ends: dict[AttemptRef, Outcome] = {}
+        self.ends: dict[AttemptRef, Outcome] = {}
         self._beating: dict[AttemptRef, tuple[float, float | None]] = {}
         self.sealed: set[tuple[str, int]] = set()
         self.on_word: Callable[[AttemptRef], None] | None = None
@@ -59,8 +59,8 @@ class MemoryAttempts:
         return spec.but(fingerprint=hashlib.sha256(spec.model_dump_json().encode()).hexdigest())
 
     def cancel(self, ref: AttemptRef) -> Outcome | None:
-        if ref in self._ends:
-            return self._ends[ref]
+        if ref in self.ends:
+            return self.ends[ref]
         if self._claims.setdefault(ref, "cancelled") != "cancelled":
             return None
         return self.publish_end(ref, Outcome(cause=Cause.CANCELLED))
@@ -81,10 +81,10 @@ class MemoryAttempts:
         return self._words.get(ref, "run")
 
     def end(self, ref: AttemptRef) -> Outcome | None:
-        return self._ends.get(ref)
+        return self.ends.get(ref)
 
     def publish_end(self, ref: AttemptRef, outcome: Outcome) -> Outcome:
-        return self._ends.setdefault(ref, outcome)
+        return self.ends.setdefault(ref, outcome)
 
     def heartbeat(self, ref: AttemptRef) -> Heartbeat | None:
         if ref not in self._beating:

@@ -87,9 +87,11 @@ class SimulatedDriver:
         if life is None:
             life = _Life(spec, self._script(spec, Random(f"{self._seed}/{spec.ref}")))
             self._lives[spec.ref] = life
-            self._waiting[-spec.priority, class_of(spec.resources, spec.placement)].append(life)
+            line = self._line(spec)
+            line.append(life)
             self._changed(life)
-            self._place()
+            if len(line) == 1:  # else those before it do not fit either
+                self._start(line, None)
         elif life.spec.fingerprint != spec.fingerprint:
             raise DriverRejected(
                 f"Attempt {spec.ref} was submitted before with another specification; that one stays.",
@@ -97,7 +99,7 @@ class SimulatedDriver:
             )
         if self._random.random() < self._faults.reply_lost:
             raise DriverUnavailable("The answer of the driver was lost.", hint="It is asked again.")
-        return self._observation(life)
+        return self._report(life)
 
     def stop(self, ref: AttemptRef, how: Literal["terminate", "kill"]) -> None:
         self._reach()
@@ -146,8 +148,9 @@ class SimulatedDriver:
 
     @property
     def next_event(self) -> datetime | None:
-        """When something happens next; None: nothing ever will by itself."""
-        return self._clock.at(self._events[0].at) if self._events else None
+        """When something happens next, so that `advance` to it makes it happen; None: nothing ever will by
+        itself. Rounded up, since datetime knows no less than a microsecond."""
+        return self._clock.at(self._events[0].at + 1e-6) if self._events else None
 
     def cut(self, node: str, seconds: float) -> None:
         """Nobody hears of the node for a while; its attempts go on."""
@@ -165,7 +168,7 @@ class SimulatedDriver:
 
     def join(self, node: Node) -> None:
         self._machines.join(node)
-        self._place()
+        self._place(node.name)
 
     def away(self, seconds: float) -> None:
         """The driver answers nobody for a while and reports nothing; attempts go on."""
@@ -181,20 +184,26 @@ class SimulatedDriver:
 
     # --- the life of an attempt
 
-    def _place(self) -> None:
-        """Start what fits. Within a class the first that does not fit holds back those behind it."""
+    def _line(self, spec: AttemptSpec) -> deque[_Life]:
+        return self._waiting[-spec.priority, class_of(spec.resources, spec.placement)]
+
+    def _place(self, node: str) -> None:
+        """There may be room on this node: start what fits there, by priority."""
         for key in sorted(k for k, line in self._waiting.items() if line):
-            line = self._waiting[key]
-            while line:
-                life = line[0]
-                if life.phase == "waiting":
-                    room = self._machines.place(life.spec)
-                    if room is None:
-                        break
-                    self._machines.take(life.spec, room)
-                    life.room, life.phase = room, "placed"
-                    self._after(life.act.starting, lambda life=life: self._begin(life))  # type: ignore[misc]
-                line.popleft()
+            self._start(self._waiting[key], node)
+
+    def _start(self, line: deque[_Life], node: str | None) -> None:
+        """Within a class the first that does not fit holds back those behind it."""
+        while line:
+            life = line[0]
+            if life.phase == "waiting":
+                room = self._machines.place(life.spec, node)
+                if room is None:
+                    return
+                self._machines.take(life.spec, room)
+                life.room, life.phase = room, "placed"
+                self._after(life.act.starting, lambda life=life: self._begin(life))  # type: ignore[misc]
+            line.popleft()
 
     def _begin(self, life: _Life) -> None:
         if life.phase != "placed" or self._dead(life):
@@ -260,7 +269,8 @@ class SimulatedDriver:
         self._changed(life)
         if life.forgotten:
             self._lives.pop(life.spec.ref, None)
-        self._place()
+        if life.room is not None:
+            self._place(life.room.node)
 
     def _mend(self, node: str) -> None:
         machine = self._machines[node]
@@ -270,7 +280,7 @@ class SimulatedDriver:
             if ref in self._lives:
                 self._changed(self._lives[ref])
         machine.unheard.clear()
-        self._place()
+        self._place(node)
 
     def _reboot(self, node: str) -> None:
         """Same node, other boot: what was there can be alive no more."""
@@ -281,7 +291,7 @@ class SimulatedDriver:
             if life.phase == "running" or self._attempts.claim(life.spec.ref, "lost"):
                 self._attempts.publish_end(life.spec.ref, outcome)
             self._finish(life)
-        self._place()
+        self._place(node)
 
     def _dead(self, life: _Life) -> bool:
         return life.room is not None and self._machines[life.room.node].gone
@@ -335,8 +345,8 @@ class SimulatedDriver:
         text = possible(spec.resources, spec.placement, now)
         if text is not None:
             return Reason(kind="impossible", text=f"cannot start: {text}")
-        line = self._waiting[-spec.priority, class_of(spec.resources, spec.placement)]
-        return why_busy(spec.resources, spec.placement, now, line.index(life))
+        ahead = self._line(spec).index(life)
+        return why_busy(spec.resources, spec.placement, now, ahead)
 
     def _tell(self, node: str) -> None:
         for life in self._on(node):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from winslow_nomad.core.admit import eligible, memory_of, suits
 from winslow_nomad.core.inventory import GpuGroup, Node
+from winslow_nomad.core.pipeline import Gpu
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 
 
@@ -23,22 +24,30 @@ class Machine:
         self.gone = False  # it is dead
         self.unheard: list[AttemptRef] = []  # what ended while it was cut
         self.cpu, self.memory = node.cpu, node.memory
+        self._groups: dict[tuple[str, int], list[int]] = {}
         self.gpus = [group.count for group in node.gpus]
 
     def room(self, spec: AttemptSpec) -> Room | None:
         wanted, gpu = spec.resources, spec.resources.gpu
-        if self.cut or self.gone or not self.node.ready or not eligible(spec.placement, self.node):
-            return None
         if wanted.cpu > self.cpu + 1e-9 or memory_of(wanted) > self.memory:
+            return None
+        if self.cut or self.gone or not self.node.ready or not eligible(spec.placement, self.node):
             return None
         if gpu is None:
             return Room(self.node.name, None, 0)
-        fitting = [
-            (group.memory, index)
-            for index, group in enumerate(self.node.gpus)
-            if suits(gpu, group) and self.gpus[index] >= gpu.count
-        ]
-        return Room(self.node.name, min(fitting)[1], gpu.count) if fitting else None
+        for index in self._suitable(gpu):
+            if self.gpus[index] >= gpu.count:
+                return Room(self.node.name, index, gpu.count)
+        return None
+
+    def _suitable(self, gpu: Gpu) -> list[int]:
+        """Groups that may serve the request, those with the least memory first; worked out once for each."""
+        known = self._groups.get((gpu.model, gpu.memory))
+        if known is None:
+            groups = enumerate(self.node.gpus)
+            known = [i for _, i in sorted((g.memory, i) for i, g in groups if suits(gpu, g))]
+            self._groups[gpu.model, gpu.memory] = known
+        return known
 
     def change(self, spec: AttemptSpec, room: Room, sign: int) -> None:
         self.cpu -= sign * spec.resources.cpu
@@ -74,13 +83,16 @@ class Machines:
     def shown(self) -> tuple[Node, ...]:
         return tuple(m.shown() for m in self._machines.values())
 
-    def place(self, spec: AttemptSpec) -> Room | None:
-        """The preferred node, else the one with the smallest GPU that suffices and the least left over."""
+    def place(self, spec: AttemptSpec, only: str | None) -> Room | None:
+        """The preferred node, else the one with the smallest GPU that suffices and the least left over.
+        only: where alone there can be room, because something was freed there."""
         preferred = self._machines.get(spec.previous_node)
         if spec.placement.prefer == "previous_node" and preferred is not None:
             room = preferred.room(spec)
             if room is not None:
                 return room
+        if only is not None:
+            return self._machines[only].room(spec)
         found = [(self._waste(room), room.node, room) for m in self._machines.values() if (room := m.room(spec))]
         return min(found, key=lambda f: f[:2])[2] if found else None
 
