@@ -59,4 +59,4 @@ def why(project: Project, stage: Stage, now: datetime) -> Reason | None:
         ahead = [s for s in project.stages.values() if s.turn < stage.turn]
         names = ", ".join(sorted({s.definition.id for s in ahead})) or "a sweep"
         return Reason(kind="line", text=f"in line behind {names} of the same project", ahead=len(ahead))
-    return stage.reason
+    return stage.reason or Reason(kind="busy", text="waits for its turn among the stages of all projects")

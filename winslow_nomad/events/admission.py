@@ -20,6 +20,7 @@ from winslow_nomad.core.ports import Clock, Driver
 from winslow_nomad.core.stage import EnvironmentValue, Reason
 
 FRESH = timedelta(seconds=1)
+TOLD = 32  # stages at the head of the line that learn what they wait for
 
 
 class Send(Protocol):
@@ -45,6 +46,7 @@ class Admission:
         self._lock = threading.Lock()
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
+        self._looked_at: dict[str, object] = {}
 
     def run(self, *, quiet: str = "") -> int:
         """Admit what may start now; how many were. `quiet`: a project whose doorbell need not be rung."""
@@ -52,21 +54,34 @@ class Admission:
             return sum(self._run(name, quiet) for name in self.drivers)
 
     def _run(self, name: str, quiet: str) -> int:
-        waiting = list(self.ledger.waiting(name))
+        waiting = self.ledger.waiting(name)
         if not waiting:
             self._told.clear()
             return 0
+        active = self.ledger.at_driver(name)
         inventory = self.inventory(name)
-        active = list(self.ledger.at_driver(name))
+        looked_at = (waiting, active, inventory.but(seen=None))
+        if looked_at == self._looked_at.get(name):
+            return 0  # with thousands waiting, most looks find nothing new
         served = Counter(w.actor for w, _ in active)
         verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served)))
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
             admitted = m.Admitted(stage=chosen.stage, installation=self.installation)
             self.send(chosen.project, [admitted], quiet=chosen.project == quiet)
-        for key, reason in verdict.held.items():
-            self._tell(key, reason)
+        self._tell_all(verdict.held)
+        self._looked_at[name] = looked_at
         return len(verdict.admitted)
+
+    def _tell_all(self, held: Mapping[tuple[str, int], Reason]) -> None:
+        """What can never start is told always, since it pauses its project. Of those that only wait the first
+        in line are told, a few at a time: with thousands waiting, every end would move all of them."""
+        places = 0
+        for key, reason in held.items():
+            if reason.kind != "impossible":
+                places += 1
+            if reason.kind == "impossible" or places <= TOLD:
+                self._tell(key, reason)
 
     def _tell(self, key: tuple[str, int], reason: Reason) -> None:
         """A reason is sent once, not at every look."""
