@@ -18,9 +18,11 @@ class AwayBook(FileBook):
     """A store that can be away."""
 
     away = False
+    refused = 0
 
     def _with(self, change):
         if self.away:
+            self.refused += 1
             raise StoreUnavailable("the store is away")
         return super()._with(change)
 
@@ -143,8 +145,12 @@ def test_a_worker_whose_lease_was_taken_lets_go_and_says_nothing(book, loop):
     begun = threading.Event()
     one = loop(book, working(begun))
     assert begun.wait(5)
-    book.expire("o1")
-    assert book.take("other", 30) is not None
+
+    def taken() -> bool:
+        book.expire("o1")
+        return book.take("other", 30) is not None  # unless it was renewed in between
+
+    until(taken)
     other = Operation(id="o2", kind="checksum", made=some.NOW)
     begun.clear()
     book.put(other)
@@ -175,8 +181,9 @@ def test_a_store_that_goes_away_in_the_middle_stops_nothing(away, loop):
     one = loop(away, handler)
     assert begun.wait(5)
     away.away = True
+    until(lambda: away.refused)  # it could not renew its lease, and works on
     go.set()
-    threading.Event().wait(0.05)
+    until(lambda: away.refused > 1)  # nor store its end
     away.away = False
     until(lambda: state(away) == "done")
     assert one.told[-1] == ("done", "", "running")

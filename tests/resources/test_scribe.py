@@ -230,6 +230,42 @@ def test_a_frozen_share_holds_one_caller_until_its_deadline_and_nobody_after_the
     writer.close()
 
 
+def test_of_many_callers_one_at_a_time_waits_for_a_frozen_share(filesystem):
+    root = filesystem("ext4", 32)
+    writer = Scribe(root, deadline=0.4, width=20, stuck_at_most=100)
+    writer.establish("x")
+    command("fsfreeze", "-f", root)
+    try:
+        _code(writer, 0)
+
+        def waited(number: int) -> bool:
+            began = time.monotonic()
+            assert _code(writer, number) == "share.stalled"
+            return time.monotonic() - began > 0.2
+
+        with ThreadPoolExecutor(20) as pool:
+            assert sum(pool.map(waited, range(20))) <= 1
+    finally:
+        command("fsfreeze", "-u", root)
+    writer.close()
+
+
+def test_no_more_processes_hang_than_allowed(filesystem):
+    root = filesystem("ext4", 32)
+    writer = Scribe(root, deadline=0.2, stuck_at_most=1)
+    writer.establish("x")
+    command("fsfreeze", "-f", root)
+    try:
+        ends = time.monotonic() + scribe.TRIAL_EVERY + 0.5
+        while time.monotonic() < ends:
+            assert _code(writer, 0) == "share.stalled" and writer.stuck() == 1
+        assert len(children()) == 1
+    finally:
+        command("fsfreeze", "-u", root)
+    until(lambda: _code(writer, 1) == "")
+    writer.close()
+
+
 def _code(writer: Scribe, number: int) -> str:
     try:
         writer.perform([scribe.write(f"file{number}", "x")], "x")
@@ -270,7 +306,7 @@ def test_a_forked_child_has_writing_processes_of_its_own(writer, root):
         try:
             for number in range(20):
                 writer.perform([scribe.write(f"child{number}", "x")], "x")
-            code = 0
+            code = 0 if children() else 2
         finally:
             os._exit(code)
     for number in range(20):
