@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from winslow_nomad.resources.layout import MARK
@@ -24,4 +25,18 @@ def tree(root: Path) -> dict[str, bytes | str]:
             found[name] = "/"
         else:
             found[name] = path.read_bytes()
+    return found
+
+
+def children(marker: str) -> list[int]:
+    """Processes that this one has started and that have `marker` in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and marker.encode() in (entry / "cmdline").read_bytes():
+                status = (entry / "status").read_text()
+                if f"PPid:\t{os.getpid()}" in status and "State:\tZ" not in status:
+                    found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
     return found
