@@ -166,6 +166,7 @@ def test_what_is_stopped_before_its_start_never_runs_and_frees_its_place_in_the_
     phase_is(case, first.ref, "running")
     case.driver.stop(second.ref, "terminate")
     assert end_of(case, second.ref).cause is Cause.CANCELLED
+    assert seen(case, third.ref).reason.ahead == 0
     case.release(first.ref)
     phase_is(case, third.ref, "running")
     assert case.runs(second.ref) == 0
@@ -247,7 +248,7 @@ def test_forgetting_what_still_runs_does_not_give_its_place_away(case: Case) -> 
     case.attempts.publish_end(first.ref, Outcome(cause=Cause.SUPERSEDED))
     case.driver.forget(first.ref)
     case.driver.submit(second)
-    assert seen(case, second.ref).phase == "waiting"
+    assert seen(case, second.ref).reason.text.startswith("waits for 4 cores")
     assert case.driver.inventory().nodes[0].cpu_used == CPU
     case.attempts.control(first.ref, "superseded")
     phase_is(case, second.ref, "running")

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winslow_nomad.core.admit import (
@@ -179,6 +179,7 @@ NODES = inventory(node(), node("birch", gpus=(BIG,), cpu=4.0))
 SERVED = st.dictionaries(st.sampled_from(["anna", "bert", "carl"]), st.integers(0, 5))
 
 
+@settings(deadline=None)
 @given(LINES, st.lists(RESOURCES, max_size=20), SERVED, st.randoms())
 def test_admission_is_deterministic_bounded_fair_and_never_impossible(line, at, served, random) -> None:
     unplaced = [waiting("at", i, resources=r) for i, r in enumerate(at)]
@@ -207,6 +208,7 @@ def test_admission_is_deterministic_bounded_fair_and_never_impossible(line, at, 
         )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 40), min_size=2), SERVED)
 def test_no_user_starves_however_many_stages_another_one_queues(counts, served) -> None:
     line = [

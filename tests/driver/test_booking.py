@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.driver_cases import Does, SimulatedCase
@@ -81,6 +81,7 @@ REQUESTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(REQUESTS, max_size=25), st.lists(st.integers(0, 30), max_size=80))
 def test_never_more_than_there_is_and_everything_that_can_run_does_run_in_the_end(requests, ends) -> None:
     every = {i: booking(i, **request) for i, request in enumerate(requests)}

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from random import Random
 from typing import Literal
 
@@ -345,7 +346,8 @@ class SimulatedDriver:
         text = possible(spec.resources, spec.placement, now)
         if text is not None:
             return Reason(kind="impossible", text=f"cannot start: {text}")
-        ahead = self._line(spec).index(life)
+        before = takewhile(lambda other: other is not life, self._line(spec))
+        ahead = sum(other.phase == "waiting" for other in before)
         return why_busy(spec.resources, spec.placement, now, ahead)
 
     def _tell(self, node: str) -> None:
