@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -214,7 +215,14 @@ def test_a_stranger_on_the_socket_is_told_apart(directory: Path) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(directory / "data" / "redis.sock"))
     listener.listen()
-    threading.Thread(target=lambda: listener.accept()[0].sendall(b"HTTP/1.1 400 Bad\r\n\r\n"), daemon=True).start()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as visitor:
+                    visitor.sendall(b"HTTP/1.1 400 Bad\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
     with listener, pytest.raises(StoreUnavailable) as caught:
         Embedded(directory / "data").start()
     assert caught.value.code == "store.socket_taken"

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 class Value(BaseModel):
     """A frozen value without unknown fields: what comes from people and files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no NaN and no infinity: a record that held one could be written and never be read again
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def but(self, **changes: Any) -> Self:
         """The same value with some fields changed."""
@@ -20,4 +21,4 @@ class Value(BaseModel):
 class Record(Value):
     """A stored value: unknown fields survive reading and writing, so that versions can live side by side."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
