@@ -31,6 +31,7 @@ class Settings:
     sweep_seconds: float = 5.0
     keep_failed_days: float = 7.0
     keep_superseded_days: float = 30.0
+    keep_trash_days: float = 7.0
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
     origins: dict[str, str] = field(default_factory=dict, compare=False)
@@ -80,7 +81,7 @@ def converted(key: str, value: Any) -> Any:
     try:
         if key in ("home", "share"):
             return Path(value).expanduser().absolute()
-        if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days"):
+        if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days"):
             number = float(value)
             if not 0 <= number < 1e9:
                 raise ValueError

@@ -13,7 +13,7 @@ from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import NotFound
-from winslow_nomad.core.messages import AnyCommand, CreateProject
+from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
@@ -59,10 +59,18 @@ class LocalClient:
         return found
 
     def send(self, project: str, command: AnyCommand, *, key: str = "") -> Project:
+        if isinstance(command, RestoreProject):
+            self._take_back(project)
         request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key else ""
         if isinstance(command, CreateProject) and not project:
             project = command.project
         return self.installation.sender(project, [command], key=key, request=request, actor=command.actor)
+
+    def _take_back(self, project: str) -> None:
+        """A deleted project's files come back first: a project without its files would be worse than none."""
+        entry = self.installation.trash.of_project(project)
+        if entry is not None:
+            self.installation.trash.restore(entry.id, self.installation.clock.now())
 
     def pipeline(self, path: PurePath) -> Pipeline:
         self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there

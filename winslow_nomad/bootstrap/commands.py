@@ -14,6 +14,9 @@ from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.resources import definitions, schema
 from winslow_nomad.resources import rebuild as rebuilding
+from winslow_nomad.resources.backup import read_backup, write_backup
+from winslow_nomad.store.dump import Record as Dumped
+from winslow_nomad.store.dump import dump, load
 
 
 def open_client(settings: Settings) -> LocalClient:
@@ -53,9 +56,6 @@ def rebuild(settings: Settings) -> Sequence[str]:
 
 
 def backup(settings: Settings, target: Path) -> Sequence[str]:
-    from winslow_nomad.resources.backup import write_backup
-    from winslow_nomad.store.dump import dump
-
     installation = Installation(settings)
     try:
         return write_backup(target, dump(installation.state, installation.keys))
@@ -64,11 +64,10 @@ def backup(settings: Settings, target: Path) -> Sequence[str]:
 
 
 def restore_backup(settings: Settings, file: Path) -> Sequence[str]:
-    from winslow_nomad.resources.backup import read_backup
-    from winslow_nomad.store.dump import load
-
     installation = Installation(settings)
     try:
-        return read_backup(file, lambda records: load(installation.state, installation.keys, records))
+        return read_backup(
+            file, lambda records: load(installation.state, installation.keys, (Dumped(*r) for r in records))
+        )
     finally:
         installation.close()

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from winslow_nomad.bootstrap import files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.config import Settings
@@ -31,16 +32,16 @@ PR_SET_PDEATHSIG = 1
 class Engine:
     """Controller and worker threads over one installation, and the process for files."""
 
-    def __init__(self, installation: Installation, files: Files) -> None:
+    def __init__(self, installation: Installation, for_files: Files) -> None:
         self.installation = installation
         self.client = LocalClient(installation)
         self._stopping = threading.Event()
-        self._files = files
+        self._files = for_files
         answer_with(installation.advance)
         self._worker = WorkerThread(installation.worker_client(), worker_queue(installation))
         self._threads = [
             threading.Thread(target=controller(installation).run, args=(self._stopping,), name="controller"),
-            threading.Thread(target=files.watch, args=(self._stopping,), name="files"),
+            threading.Thread(target=for_files.watch, args=(self._stopping,), name="files"),
         ]
 
     def start(self) -> None:
@@ -61,18 +62,18 @@ class Engine:
 @contextlib.contextmanager
 def open_engine(settings: Settings) -> Iterator[Engine]:
     """Call from the main thread, before other threads exist: the process for files is forked here."""
-    files = Files(settings)
-    files.start()
+    for_files = Files(settings)
+    for_files.start()
     installation = Installation(settings)
     try:
-        engine = Engine(installation, files)
+        engine = Engine(installation, for_files)
         engine.start()
         try:
             yield engine
         finally:
             engine.stop()
     finally:
-        files.stop()
+        for_files.stop()
         installation.close()
 
 
@@ -180,12 +181,10 @@ def until_told() -> threading.Event:
 
 def run_files(settings: Settings) -> None:
     """Operations and the mirror, until told to end."""
-    from winslow_nomad.bootstrap.files import run
-
     stopping = until_told()
     installation = Installation(settings)
     try:
-        run(installation, stopping, owner())
+        files.run(installation, stopping, owner())
     finally:
         installation.close()
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from winslow_nomad.bootstrap.housekeeping import EVERY, Housekeeping
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 def run(installation: Installation, stopping: threading.Event, owner: str) -> None:
     mirror = threading.Thread(target=mirroring, args=(installation, stopping, owner), name="mirror", daemon=True)
     mirror.start()
+    keeper = threading.Thread(target=keeping, args=(installation, stopping), name="housekeeping", daemon=True)
+    keeper.start()
     while not stopping.is_set():
         try:
             operate(
@@ -50,6 +53,18 @@ def on_end(installation: Installation, operation: Operation) -> None:
         gone = operation.code == "workspace.source_gone"
         facts = [m.WorkspaceFailed(**where, text=operation.text, for_ever=gone)]
     installation.sender.facts(operation.project, facts)
+
+
+def keeping(installation: Installation, stopping: threading.Event) -> None:
+    """Again and again. Two processes doing it at once is harmless: a place in the trash is taken once."""
+    housekeeping = Housekeeping(installation)
+    while not stopping.wait(EVERY):
+        try:
+            housekeeping()
+        except Unavailable as error:
+            log.warning("housekeeping waits: %s", error)
+        except Exception:
+            log.exception("housekeeping failed; it is tried again")
 
 
 def mirroring(installation: Installation, stopping: threading.Event, owner: str) -> None:

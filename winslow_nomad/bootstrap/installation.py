@@ -18,10 +18,11 @@ from pathlib import Path
 from redis import Redis
 
 from winslow_nomad import __version__, runner
+from winslow_nomad.bootstrap.housekeeping import largest
 from winslow_nomad.config import Settings
 from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.errors import Refused, StoreUnavailable
-from winslow_nomad.core.operations import OperationKind
+from winslow_nomad.core.operations import Operation, OperationKind
 from winslow_nomad.core.ports import Driver
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue
@@ -38,6 +39,9 @@ from winslow_nomad.resources.pool import Pool
 from winslow_nomad.resources.probe import can_reflink
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.scribe import Scribe
+from winslow_nomad.resources.space import size
+from winslow_nomad.resources.trash import Trash
+from winslow_nomad.resources.work import Progress
 from winslow_nomad.resources.workspaces import CopyWorkspace
 from winslow_nomad.store.breaker import Breakers
 from winslow_nomad.store.check import check_server
@@ -169,14 +173,28 @@ class Installation:
             installation=self.settings.installation,
             driver_places={"local": "local"},
             base={"local": {"PATH": path, "LANG": os.environ.get("LANG", "C.UTF-8")}},
-            largest=lambda: "",
+            largest=lambda: largest(self),
         )
 
     @cached_property
     def handlers(self) -> dict[OperationKind, Handler]:
         """What the process for files can do."""
-        copies = CopyWorkspace(self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: "")
-        return {"workspace": copies, "import": self.pool.carry_out_import, "checksum": self.pool.carry_out_checksum}
+        copies = CopyWorkspace(
+            self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: largest(self)
+        )
+        return {
+            "workspace": copies,
+            "import": self.pool.carry_out_import,
+            "checksum": self.pool.carry_out_checksum,
+            "delete": self.delete,
+        }
+
+    def delete(self, operation: Operation, progress: Progress) -> str:
+        return f"{size(self.trash.delete(operation, progress))} freed"
+
+    @cached_property
+    def trash(self) -> Trash:
+        return Trash(self.settings.share)
 
     @cached_property
     def pool(self) -> Pool:

@@ -119,12 +119,12 @@ class Installation:
         return bootstrap.restore_backup(self.settings, file)
 
     def serve(self, what: str) -> None:
-        from winslow_nomad import worker
+        from winslow_nomad.bootstrap import engine
 
         serve: dict[str, Callable[[Settings], None]] = {
-            "controller": worker.run_controller,
-            "worker": worker.run_worker,
-            "operations": worker.run_operations,
+            "controller": engine.run_controller,
+            "worker": engine.run_worker,
+            "operations": engine.run_files,
         }
         serve[what](self.settings)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import PurePath
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from winslow_nomad.core.messages import AnyCommand, Entry
 from winslow_nomad.core.model import Record, Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
 
 
 class Summary(Record):

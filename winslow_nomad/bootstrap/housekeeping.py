@@ -1,0 +1,89 @@
+"""What nobody should have to do by hand: moving aside what has outlived its time, emptying the trash,
+counting what uses the disk. Runs in the process for files, at the pace of hours."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winslow_nomad.core.operations import Operation
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.retention import Retention, obsolete
+from winslow_nomad.resources.trash import Trash
+from winslow_nomad.resources.usage import Usage
+
+if TYPE_CHECKING:
+    from winslow_nomad.bootstrap.installation import Installation
+
+log = logging.getLogger(__name__)
+EVERY = 600.0  # seconds
+
+
+class Housekeeping:
+    def __init__(self, installation: Installation) -> None:
+        settings = installation.settings
+        self.installation = installation
+        self.trash = Trash(settings.share)
+        self.usage = Usage(settings.share, settings.home / "usage.json")
+        self.policy = Retention(
+            failed_workspaces=timedelta(days=settings.keep_failed_days),
+            superseded_attempts=timedelta(days=settings.keep_superseded_days),
+            trash=timedelta(days=settings.keep_trash_days),
+        )
+
+    def __call__(self) -> None:
+        now = self.installation.clock.now()
+        for project_id in self.installation.store.projects():
+            project = self.installation.store.load(project_id)
+            if project is not None:
+                self.tidy(project, now)
+        self.empty_trash(now)
+        self.usage.survey(self.projects, self.trash.entries(), now)
+        remember(largest_file(self.installation), self.usage.largest())
+
+    def projects(self) -> list[Project]:
+        found = (self.installation.store.load(p) for p in self.installation.store.projects())
+        return [p for p in found if p is not None]
+
+    def tidy(self, project: Project, now: datetime) -> None:
+        """Nothing is deleted here: it goes to the trash, from where it can be taken back."""
+        stamp = f"{now:%Y%m%dt%H%M%S}"
+        if project.trashed is not None:
+            if not project.stages and not project.sealing and self.trash.of_project(project.id) is None:
+                self.trash.put_project(project.id, f"{project.id}-{stamp}", "", now)
+            return
+        removals = obsolete(project, now, self.policy, self.trash.restored(project.id))
+        if removals:
+            entry = self.trash.put_obsolete(removals, f"{project.id}-old-{stamp}", now)
+            if entry is not None:
+                log.info("%s: %d directories moved to the trash", project.id, len(entry.paths))
+
+    def empty_trash(self, now: datetime) -> None:
+        if self.policy.trash is None:
+            return
+        before = now - self.policy.trash
+        if any(e.at < before for e in self.trash.entries()):
+            operation = Operation(
+                id=f"empty-trash-{now:%Y%m%dt%H%M}", kind="delete", arguments={"before": before.isoformat()}, made=now
+            )
+            self.installation.operations.put(operation)
+
+
+def largest_file(installation: Installation) -> Path:
+    return installation.settings.home / "largest"
+
+
+def remember(file: Path, text: str) -> None:
+    draft = file.with_suffix(".new")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
+def largest(installation: Installation) -> str:
+    """A sentence for the moment the disk is full, as of the last count."""
+    try:
+        return largest_file(installation).read_text(encoding="utf-8")
+    except OSError:
+        return ""
