@@ -171,10 +171,17 @@ def test_pickled_jobs_are_not_unpickled(server: Server, bells: Doorbells) -> Non
 def test_an_answered_doorbell_leaves_nothing_behind(server: Server, bells: Doorbells, thread: WorkerThread) -> None:
     answered: list[str] = []
     answer_with(answered.append)
-    thread.start()
+
+    def jobs() -> set[bytes]:
+        return set(server.client.keys("rq:job:*"))
+
+    before = jobs()
     bells.ring("p1")
+    (job,) = jobs() - before
+    thread.start()
     until(lambda: answered)
-    until(lambda: not [k for k in server.client.keys("rq:job:*") if b"p1" in server.client.hget(k, "description")])
+    until(lambda: not server.client.exists(job))
+    assert server.client.keys(f"rq:queue:{bells.name}*") == []
 
 
 def test_two_workers_on_one_project_do_every_step_once(store: RedisStore, server: Server, process: Starter) -> None:
