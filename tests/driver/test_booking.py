@@ -52,6 +52,12 @@ def test_who_waits_for_a_gpu_only_does_not_hold_back_who_needs_none() -> None:
     assert started([held, waits, booking(3), booking(4, gpu=Gpu())]) == [3]
 
 
+def test_nothing_is_kept_for_what_could_not_start_on_an_idle_machine() -> None:
+    """Its GPU is lost, or the machine was given less since it was submitted."""
+    waits = booking(1, gpu=Gpu(count=2, memory=16 * GIB), passed=PASSES)
+    assert started([waits, booking(2, gpu=Gpu())]) == [2]
+
+
 def test_gpus_are_given_one_by_one_the_smallest_that_suffice_and_of_one_model() -> None:
     line = [
         booking(1, gpu=Gpu(memory=8 * GIB)),

@@ -171,3 +171,12 @@ def test_links_are_never_followed_into_what_is_hidden(tmp_path: Path) -> None:
     entries = rules(forbidden=[tmp_path / "link"], readable=[], writable=[]).split(b"\0")
     mine = [e for e in entries if e.startswith(f"ro:{tmp_path}".encode())]
     assert mine == [f"ro:{tmp_path}/beside".encode()]
+
+
+def test_a_share_that_lies_in_winslows_home_opens_nothing_else_of_it(tmp_path: Path) -> None:
+    projects = tmp_path / "home/share/projects"
+    (projects / "mine").mkdir(parents=True)
+    (tmp_path / "home/secret.key").touch()
+    listed = rules(forbidden=[tmp_path / "home", projects], readable=[projects.parent], writable=[projects / "mine"])
+    mine = [e for e in listed.split(b"\0") if str(tmp_path).encode() in e]
+    assert mine == [f"ro:{projects.parent}".encode(), f"rw:{projects}/mine".encode()]

@@ -96,7 +96,7 @@ def plan(bookings: Iterable[Booking], machine: Machine, cards: Sequence[Card]) -
     """What starts now. Waiting attempts come back with their reason and how many are ahead."""
     every = list(bookings)
     held = [b for b in every if b.state == "launched"]
-    free = _Free(machine, cards, held)
+    free, idle = _Free(machine, cards, held), _Free(machine, cards, ())
     starts: list[tuple[Booking, tuple[str, ...]]] = []
     waits: list[Booking] = []
     kept: set[str] = set()
@@ -110,7 +110,7 @@ def plan(bookings: Iterable[Booking], machine: Machine, cards: Sequence[Card]) -
             starts.append((booking, gpus))
             waits = [w.but(passed=w.passed + 1) for w in waits]
             continue
-        if booking.passed >= PASSES:
+        if booking.passed >= PASSES and not idle.lacks(booking):  # else nothing that ends will ever help it
             kept |= lacks
         waits.append(booking)
     return Plan(tuple(starts), tuple(waits))
