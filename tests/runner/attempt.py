@@ -134,6 +134,8 @@ class Attempt:
     def clean_up(self) -> None:
         for runner in self.runners:
             if runner.poll() is None:
+                os.kill(runner.pid, signal.SIGSTOP)  # or it would start another carrier
+                until(lambda runner=runner: state_of(runner.pid) in "TtZX")
                 for pid in [*children(runner.pid), runner.pid]:
                     end(pid)
             runner.communicate()

@@ -23,6 +23,7 @@
 #define HURRY (8u << 20) /* so much behind: no pause between rounds */
 #define CONTROL_MS 1000
 #define PATIENCE_MS 10000 /* for a control that holds no word, before the command has started */
+#define ABSENT_MS 600000  /* a carrier alone does not wait longer for a directory that does not exist */
 #define LARGEST_INPUT (64u << 20)
 
 struct carrier {
@@ -34,7 +35,7 @@ struct carrier {
     struct copy copy;
     int heartbeat;
     int said; /* the errno that was last told */
-    int64_t copy_at, control_at, heartbeat_at, unlink_at, sweep_at, backoff;
+    int64_t reach_at, absent_at, copy_at, control_at, heartbeat_at, unlink_at, sweep_at, backoff;
     pid_t session; /* of the command, once MAIN is lost */
     unsigned quiet_sweeps;
     bool lost, swept, opened;
@@ -221,6 +222,27 @@ static void claim(struct carrier *c) {
 
 /* ------------------------------------------------------------------------------------------------ recurring work */
 
+/* A carrier that follows another one may find no attempt directory: the share may not be mounted at the moment. */
+static bool reach_share(struct carrier *c, int64_t now) {
+    if (c->dir >= 0)
+        return true;
+    if (now < c->reach_at)
+        return false;
+    c->dir = open(c->options->attempt, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (c->dir >= 0) {
+        tell_trouble(c, "", 0);
+        return true;
+    }
+    tell_trouble(c, "cannot open the attempt directory", errno);
+    c->absent_at = errno != ENOENT ? 0 : c->absent_at ? c->absent_at : now;
+    if (c->lost && c->swept && c->absent_at && now - c->absent_at > ABSENT_MS) {
+        say("the runner was lost, and its attempt directory is gone");
+        _exit(0);
+    }
+    c->reach_at = now + CONTROL_MS;
+    return false;
+}
+
 static void drop_environment(struct carrier *c, int64_t now) {
     if (c->unlink_at == INT64_MAX || now < c->unlink_at || !(atomic_load(&c->board->input_taken) || c->lost))
         return;
@@ -316,6 +338,8 @@ static bool must_copy(struct carrier *c) {
 }
 
 static void carry(struct carrier *c, int64_t now) {
+    if (atomic_load(&c->board->phase) == PHASE_ENDED && !c->backoff)
+        c->copy_at = now; /* the end does not wait for the next round: what follows this stage waits for it */
     if (now < c->copy_at || !must_copy(c))
         return;
     if (failed(c, "cannot write the log", copy_round(&c->copy, c->dir, &c->spool, c->board), now))
@@ -409,9 +433,9 @@ static int64_t earlier(int64_t a, int64_t b) {
 }
 
 static void rest(struct carrier *c) {
-    int64_t now = now_ms(), next = earlier(c->control_at, c->heartbeat_at);
-    bool waiting = must_copy(c) || atomic_load(&c->board->phase) == PHASE_ENDED;
-    if (waiting)
+    int64_t now = now_ms(), next = c->dir < 0 ? c->reach_at : earlier(c->control_at, c->heartbeat_at);
+    bool waiting = c->dir < 0 || must_copy(c) || atomic_load(&c->board->phase) == PHASE_ENDED;
+    if (waiting && c->dir >= 0)
         next = earlier(next, c->copy_at);
     if (c->lost && !c->swept)
         next = earlier(next, c->sweep_at);
@@ -448,9 +472,6 @@ _Noreturn void carrier(struct board *board, const struct options *options, const
     copy_start(&c.copy);
     if (!atomic_load(&board->input_taken)) {
         claim(&c);
-    } else {
-        while ((c.dir = open(options->attempt, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-            pause_for_retry(&c, "cannot open the attempt directory", errno);
     }
     for (;;) {
         int64_t now = now_ms();
@@ -460,11 +481,13 @@ _Noreturn void carrier(struct board *board, const struct options *options, const
         }
         sweep_after_main(&c, now);
         atomic_store(&board->seen_ms, now);
-        drop_environment(&c, now);
-        carry(&c, now);
-        finish(&c, now_ms());
-        read_control(&c, now);
-        write_heartbeat(&c, now);
+        if (reach_share(&c, now)) {
+            drop_environment(&c, now);
+            carry(&c, now);
+            finish(&c, now_ms());
+            read_control(&c, now);
+            write_heartbeat(&c, now);
+        }
         rest(&c);
     }
 }
