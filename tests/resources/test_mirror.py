@@ -135,6 +135,14 @@ def test_a_second_writer_of_one_file_is_refused(share: Path, tmp_path: Path) -> 
     assert path.read_bytes() == b"one\n"
 
 
+def test_what_cannot_be_appended_in_full_is_taken_back(filesystem: Callable[..., Path]) -> None:
+    path = filesystem("tmpfs", 1) / "1.jsonl"
+    append(path, b"one\n")
+    with pytest.raises(OSError, match="No space"):
+        append(path, b"x" * (2 << 20) + b"\n")
+    assert path.read_bytes() == b"one\n"
+
+
 def test_a_full_share_loses_nothing_and_goes_on(filesystem: Callable[..., Path]) -> None:
     room = filesystem("tmpfs", 2)
     root = make_share(room / "share")

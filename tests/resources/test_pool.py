@@ -148,6 +148,27 @@ def test_a_cancelled_import_leaves_nothing_and_can_be_repeated(pool: Pool, share
     assert pool.carry_out_import(operation, unwatched) == "clip.mp4"
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_who_comes_second_with_a_name_never_replaces_the_first(
+    pool: Pool, share: Path, tmp_path: Path, same: bool
+) -> None:
+    content = os.urandom(INLINE_BYTES * 2)
+    operation = pool.import_path(some_file(tmp_path, content=content))
+    assert isinstance(operation, Operation)
+    theirs = content if same else content[::-1]
+
+    def meanwhile(done: int, total: int, *_: int) -> None:
+        if done == total:
+            (share / "inputs" / "clip.mp4").write_bytes(theirs)
+
+    if same:
+        assert pool.carry_out_import(operation, meanwhile) == "clip.mp4"
+    else:
+        with pytest.raises(Refused, match=r"clip-2\.mp4"):
+            pool.carry_out_import(operation, meanwhile)
+    assert tree(share / "inputs") == {"clip.mp4": theirs}
+
+
 def test_a_folder_is_imported_whole(pool: Pool, share: Path, tmp_path: Path) -> None:
     folder = tmp_path / "night run"
     some_file(folder / "deep" / "er", "a.txt", b"a")
