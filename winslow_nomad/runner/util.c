@@ -27,22 +27,43 @@ int64_t now_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* The length of the well-formed UTF-8 sequence at `s`, or 0. */
+static size_t utf8_length(const unsigned char *s) {
+    if (s[0] < 0x80)
+        return 1;
+    size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return len;
+}
+
 /* Dropped rather than waited for: whoever reads our stderr must not be able to stop the attempt. */
 void say(const char *format, ...) {
     char line[1024] = "winslow-run: ";
     size_t head = strlen(line);
     va_list arguments;
     va_start(arguments, format);
-    int len = vsnprintf(line + head, sizeof line - head - 1, format, arguments);
+    int said = vsnprintf(line + head, sizeof line - head - 1, format, arguments);
     va_end(arguments);
-    if (len < 0)
+    if (said < 0)
         return;
-    size_t end = head + (size_t)len;
+    size_t end = head + (size_t)said;
     if (end > sizeof line - 2)
         end = sizeof line - 2;
-    for (size_t i = head; i < end; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+    line[end] = 0;
+    for (size_t i = head, len; i < end; i += len ? len : 1) { /* names come from outside: one line of text it stays */
+        len = utf8_length((unsigned char *)line + i);
+        if (len == 0)
+            line[i] = '?';
+        else if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = ' ';
+    }
     line[end++] = '\n';
     struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) && write(STDERR_FILENO, line, end) < 0)
@@ -142,22 +163,6 @@ void text_add(struct text *text, const char *format, ...) {
     va_end(arguments);
     if (len > 0)
         text->len += (size_t)len < room ? (size_t)len : room - 1;
-}
-
-/* The length of the well-formed UTF-8 sequence at `s`, or 0. */
-static size_t utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80)
-        return 1;
-    size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
 }
 
 void text_add_string(struct text *text, const char *string) {
