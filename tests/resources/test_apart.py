@@ -8,23 +8,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.resources.book import FileBook
 from tests.resources.share import children, make_share, tree
-from tests.resources.some import NOW, FixedClock, ended, project
+from tests.resources.some import NOW, FixedClock
 from tests.waiting import until
 from winslow_nomad.core.errors import Refused, ShareUnavailable, WinslowError
 from winslow_nomad.core.operations import Operation
-from winslow_nomad.core.retention import Retention, RetentionPolicy
-from winslow_nomad.core.stage import StageState
 from winslow_nomad.resources.apart import Apart
 from winslow_nomad.resources.operate import operate
 from winslow_nomad.resources.pool import Pool
-from winslow_nomad.resources.tidying import emptying, tidy
 from winslow_nomad.resources.trash import Trash
 from winslow_nomad.resources.work import Cancelled, unwatched
 
@@ -157,45 +153,3 @@ def test_in_the_loop_of_operations_a_big_import_is_done(share: Path, tmp_path: P
         loop.join()
     assert (done[0].state, done[0].text) == ("done", "in the input pool as 'clip.mp4'")
     assert pool.import_path(share / "inputs/clip.mp4") == "clip.mp4"
-
-
-# --- the daily round
-
-DAY = timedelta(days=1)
-
-
-def test_the_round_of_retention_moves_and_later_frees(share: Path) -> None:
-    workspace = share / "projects/p1/stages/0001-detect/attempts/1/workspace"
-    workspace.mkdir(parents=True)
-    (workspace / "file").write_bytes(bytes(10_000))
-    found = [project(ended(1, state=StageState.FAILED)), project(id="p2")]
-    trash, policy = Trash(share), RetentionPolicy()
-    assert tidy(found, policy, trash, NOW + 6 * DAY, lambda: "a") == []
-    (moved,) = tidy(found, policy, trash, NOW + 7 * DAY, lambda: "b")
-    assert not workspace.exists()
-    assert emptying(trash, policy, NOW + 13 * DAY) == []
-    trash.restore(moved.id, NOW + 13 * DAY)
-    assert tidy(found, policy, trash, NOW + 14 * DAY, lambda: "c") == [], "a person took it back yesterday"
-    (moved,) = tidy(found, policy, trash, NOW + 20 * DAY, lambda: "d")
-    (operation,) = emptying(trash, policy, NOW + 27 * DAY)
-    assert Apart(share, {})(operation, unwatched) != "0 B freed"
-    assert emptying(trash, policy, NOW + 28 * DAY) == []
-
-
-def test_a_project_without_a_time_limit_stays_in_the_trash(share: Path) -> None:
-    (share / "projects/p1/stages").mkdir(parents=True)
-    trash = Trash(share)
-    trash.put_project("p1", "e1", "ada", NOW)
-    policy = RetentionPolicy(projects={"p1": Retention(trash=None)})
-    assert emptying(trash, policy, NOW + 4000 * DAY) == []
-    assert len(emptying(trash, RetentionPolicy(), NOW + 7 * DAY)) == 1
-
-
-def test_a_project_in_the_trash_does_not_stop_the_round(share: Path) -> None:
-    for name in ("p1", "p2"):
-        (share / f"projects/{name}/stages/0001-detect/attempts/1/workspace").mkdir(parents=True)
-    trash = Trash(share)
-    trash.put_project("p1", "e1", "ada", NOW)
-    failed = ended(1, state=StageState.FAILED)
-    (moved,) = tidy([project(failed), project(failed, id="p2")], RetentionPolicy(), trash, NOW + 9 * DAY, lambda: "x")
-    assert moved.project == "p2"

@@ -81,6 +81,29 @@ def test_the_rule_of_retention_moves_exactly_what_it_names(trash: Trash, share: 
     assert len(trash.entries()) == 1
 
 
+def test_two_who_delete_the_same_at_once_make_one_entry(trash: Trash, share: Path) -> None:
+    wanted = [f"projects/p{n}/output" for n in range(100)]
+    for path in wanted:
+        (share / path).mkdir(parents=True, exist_ok=True)
+    start = threading.Barrier(2)
+
+    def empty(who: str) -> None:
+        start.wait()
+        for path in wanted:
+            trash.put(entry(path, id=f"{who}-{path.split('/')[1]}", project=path.split("/")[1]))
+
+    both = [threading.Thread(target=empty, args=(who,)) for who in "ab"]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    listed = trash.entries()
+    assert sorted(p for e in listed for p in e.paths) == sorted(wanted)
+    for found in listed:
+        trash.restore(found.id, NOW)
+    assert all((share / path).is_dir() for path in wanted)
+
+
 def test_nothing_is_restored_over_something_else(trash: Trash, share: Path) -> None:
     trash.put(entry(WORKSPACE, "projects/p1/output"))
     (share / "projects/p1/output").mkdir()

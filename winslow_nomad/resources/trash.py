@@ -80,7 +80,10 @@ class Trash:
             for number, path in enumerate(entry.paths):
                 with suppress(FileNotFoundError):
                     self._move(self._root / path, aside / "content" / str(number))
-            return entry
+            if self._holds(entry.id):
+                return entry
+            remove_tree(aside)  # somebody else moved all of it in the meantime
+            return None
 
     def put_project(self, project: str, entry: str, actor: str, at: datetime) -> TrashEntry | None:
         """All files of a project but its journal. Only when nothing of it runs any more."""
@@ -107,8 +110,8 @@ class Trash:
         return self.put(TrashEntry(id=entry, paths=paths, project=found[0].project, why=why, actor="", at=at))
 
     def entries(self) -> list[TrashEntry]:
-        """Oldest first. What cannot be read is not listed here, see `unreadable`."""
-        found = (self._read(name) for name in self._names())
+        """Oldest first; those that hold something."""
+        found = (self._read(name) for name in self._names() if self._holds(name))
         return sorted((e for e in found if e is not None), key=lambda e: (e.at, e.id))
 
     def of_project(self, project: str) -> TrashEntry | None:
@@ -205,6 +208,12 @@ class Trash:
         freed = remove_tree(folder / "content", progress)
         remove_tree(folder)
         return freed
+
+    def _holds(self, entry: str) -> bool:
+        try:
+            return bool(os.listdir(self._entry(entry) / "content"))  # noqa: PTH208 - names are wanted
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _names(self) -> list[str]:
         try:

@@ -105,7 +105,7 @@ def load(
         if not force and (client.zcard(keys.updated) or client.exists(keys.secrets)):
             raise Refused(
                 "The store is not empty. Nothing was restored.",
-                hint="Restore into a fresh data directory; --force adds to this one what it lacks.",
+                hint="Restore into a fresh data directory: name one in WINSLOW_HOME.",
                 code="backup.store_not_empty",
             )
         for record in records:
