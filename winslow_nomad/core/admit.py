@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.stage import Reason
+
+
+Class = tuple[str, tuple[str, ...], str, int]
+Need = tuple[Class, float, int, int]
 
 
 class Waiting(Value):
@@ -32,9 +37,19 @@ class Waiting(Value):
     turn: int = 1  # the project's line: turn, then order, then number
     order: float = 0.0
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, int]:
         return self.project, self.stage
+
+    @cached_property
+    def kind(self) -> Class:
+        return class_of(self.resources, self.placement)
+
+    @cached_property
+    def need(self) -> Need:
+        """Stages with the same need have the same answer to "where could it run?"."""
+        gpu = self.resources.gpu
+        return self.kind, self.resources.cpu, memory_of(self.resources), gpu.count if gpu else 0
 
 
 class Policy(Value):
@@ -43,6 +58,7 @@ class Policy(Value):
     served: dict[str, float] = {}
     unplaced: int = 8
     unplaced_per_gpu: int = 2
+    explained: int | None = None  # how many at the head of the line learn why they wait; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +67,6 @@ class Admission:
 
     admitted: tuple[Waiting, ...]
     held: dict[tuple[str, int], Reason]
-
-
-Class = tuple[str, tuple[str, ...], str, int]
 
 
 def class_of(resources: Resources, placement: Placement) -> Class:
@@ -270,52 +283,60 @@ def admit(
     """Which of `waiting` are submitted now, given what already waits `unplaced` at the driver.
 
     Of each class at most max(8, 2 x GPUs of the class) wait unplaced. Everything else is held: impossible
-    with the constraint named, or busy with its position."""
-    at_driver = Counter(class_of(u.resources, u.placement) for u in unplaced)
-    verdict: dict[tuple[Resources, Placement], str | None] = {}
+    with the constraint named, or busy with its position, as far down the line as the policy explains."""
+    at_driver = Counter(u.kind for u in unplaced)
     held: dict[tuple[str, int], Reason] = {}
     candidates: list[Waiting] = []
     if not inventory.nodes and inventory.seen is None:
         away = Reason(kind="driver_away", text=f"waits for the driver {inventory.driver} to show its nodes")
         return Admission((), {w.key: away for w in waiting})
+    verdict: dict[Need, str | None] = {}
+    room: dict[Class, int] = {}
     for w in waiting:
-        need = (w.resources, w.placement)
-        if need not in verdict:
-            verdict[need] = possible(w.resources, w.placement, inventory)
-        text = verdict[need]
-        if text is None:
-            candidates.append(w)
-        else:
+        if w.need not in verdict:
+            verdict[w.need] = possible(w.resources, w.placement, inventory)
+        text = verdict[w.need]
+        if text is not None:
             held[w.key] = Reason(kind="impossible", text=f"cannot start: {text}")
-    return _choose(candidates, inventory, at_driver, policy, held)
+            continue
+        candidates.append(w)
+        if w.kind not in room:
+            room[w.kind] = limit(w, inventory, policy) - at_driver[w.kind]
+    return _choose(candidates, inventory, at_driver, room, policy, held)
 
 
 def _choose(
     candidates: Sequence[Waiting],
     inventory: Inventory,
     at_driver: Counter[Class],
+    room: dict[Class, int],
     policy: Policy,
     held: dict[tuple[str, int], Reason],
 ) -> Admission:
+    """Goes down the line only as far as there is room or something to explain: with thousands waiting, most
+    of them are not looked at."""
     admitted: list[Waiting] = []
     ahead = Counter(at_driver)
-    room: dict[Class, int] = {}
-    missing: dict[tuple[Resources, Placement], str] = {}
+    missing: dict[Need, str] = {}
+    places = sum(r for r in room.values() if r > 0)
+    unexplained = len(candidates) if policy.explained is None else policy.explained
+    if not places and not unexplained:
+        return Admission((), held)
     line = Line(candidates, policy.served)
     for w in line:
-        kind = class_of(w.resources, w.placement)
-        if kind not in room:
-            room[kind] = limit(w, inventory, policy) - at_driver[kind]
-        if room[kind] > 0:
-            room[kind] -= 1
+        if room[w.kind] > 0:
+            room[w.kind] -= 1
+            places -= 1
             admitted.append(w)
             line.serve(w.actor)
-        else:
-            need = (w.resources, w.placement)
-            if need not in missing:
-                missing[need] = _waits_for(*need, inventory)
-            held[w.key] = _busy(missing[need], ahead[kind])
-        ahead[kind] += 1
+        elif unexplained > 0:
+            unexplained -= 1
+            if w.need not in missing:
+                missing[w.need] = _waits_for(w.resources, w.placement, inventory)
+            held[w.key] = _busy(missing[w.need], ahead[w.kind])
+        ahead[w.kind] += 1
+        if not places and not unexplained:
+            break
     return Admission(tuple(admitted), held)
 
 

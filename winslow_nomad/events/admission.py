@@ -20,7 +20,7 @@ from winslow_nomad.core.ports import Clock, Driver
 from winslow_nomad.core.stage import EnvironmentValue, Reason
 
 FRESH = timedelta(seconds=1)
-TOLD = 32  # stages at the head of the line that learn what they wait for
+TOLD = 32  # stages at the head of the line that learn what they wait for, once a second: every end moves all of them
 
 
 class Send(Protocol):
@@ -47,6 +47,7 @@ class Admission:
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
         self._looked_at: dict[str, object] = {}
+        self._explained: dict[str, datetime] = {}
 
     def run(self, *, quiet: str = "") -> int:
         """Admit what may start now; how many were. `quiet`: a project whose doorbell need not be rung."""
@@ -64,24 +65,20 @@ class Admission:
         if looked_at == self._looked_at.get(name):
             return 0  # with thousands waiting, most looks find nothing new
         served = Counter(w.actor for w, _ in active)
-        verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], Policy(served=dict(served)))
+        now = self.clock.now()
+        explains = not timedelta(0) <= now - self._explained.get(name, now - FRESH) < FRESH  # clocks may jump back
+        policy = Policy(served=dict(served), explained=TOLD if explains else 0)
+        verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy)
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
             admitted = m.Admitted(stage=chosen.stage, installation=self.installation)
             self.send(chosen.project, [admitted], quiet=chosen.project == quiet)
-        self._tell_all(verdict.held)
-        self._looked_at[name] = looked_at
+        for key, reason in verdict.held.items():
+            self._tell(key, reason)
+        if explains:
+            self._explained[name] = now
+            self._looked_at[name] = looked_at
         return len(verdict.admitted)
-
-    def _tell_all(self, held: Mapping[tuple[str, int], Reason]) -> None:
-        """What can never start is told always, since it pauses its project. Of those that only wait the first
-        in line are told, a few at a time: with thousands waiting, every end would move all of them."""
-        places = 0
-        for key, reason in held.items():
-            if reason.kind != "impossible":
-                places += 1
-            if reason.kind == "impossible" or places <= TOLD:
-                self._tell(key, reason)
 
     def _tell(self, key: tuple[str, int], reason: Reason) -> None:
         """A reason is sent once, not at every look."""
