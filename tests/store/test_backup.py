@@ -22,7 +22,7 @@ from winslow_nomad.resources.backup import read_backup, write_backup
 from winslow_nomad.resources.journals import highest_epoch
 from winslow_nomad.resources.mirror import Mirror
 from winslow_nomad.resources.rebuild import rebuild
-from winslow_nomad.store.dump import LEFT_OUT, Record, dump, load
+from winslow_nomad.store.dump import LEFT_OUT, Record, dump, load, restorer
 from winslow_nomad.store.journal import JournalFeed
 from winslow_nomad.store.keys import Keys
 from winslow_nomad.store.lease import Lease
@@ -63,6 +63,12 @@ def filled(server: Server) -> RedisStore:
     for name in ("p1", "p2"):
         store.change(name, lambda _, name=name: decided(rich(name), SealStage(stage=2)))  # type: ignore[misc]
     return store
+
+
+def mirrored(server: Server, keys: Keys, share: Path, epoch: int) -> None:
+    mirror = Mirror(share, Lines(JournalFeed(server.client, CLOCK, keys)), epoch)
+    while mirror.step():
+        pass
 
 
 def saved(server: Server, target: Path) -> Path:
@@ -182,9 +188,7 @@ def test_after_an_old_backup_the_journals_tell_the_new_history(server: Server, f
     file = saved(server, tmp_path / "b.zip")
     for _ in range(3):
         store.change("p1", lambda before: decided(before.but(name="void")))  # type: ignore[union-attr]
-    mirror = Mirror(share, Lines(JournalFeed(server.client, CLOCK, server.keys)), 1)
-    while mirror.step():
-        pass
+    mirrored(server, server.keys, share, 1)
     for journal in (share / "projects").glob("p2/journal/*"):
         journal.unlink()  # this one's history is missing on the share
     (share / "projects/p2/project.json").unlink()
@@ -194,14 +198,39 @@ def test_after_an_old_backup_the_journals_tell_the_new_history(server: Server, f
     assert epoch is not None
     assert epoch > 1
     again.change("p1", lambda before: decided(before.but(name="true")))  # type: ignore[union-attr]
-    mirror = Mirror(share, Lines(JournalFeed(server.client, CLOCK, fresh)), epoch)
-    while mirror.step():
-        pass
+    mirrored(server, fresh, share, epoch)
     found: dict[str, Project] = {}
     report = rebuild(share, lambda p: found.__setitem__(p.id, p))
     assert found["p1"].name == "true"
     assert found == {p: again.load(p) for p in ("p1", "p2")}
     assert report.losses == []
+
+
+def test_an_old_backup_and_then_a_rebuild_lose_nothing_that_was_mirrored(
+    server: Server, fresh: Keys, tmp_path: Path
+) -> None:
+    share = make_share(tmp_path / "share")
+    store = filled(server)
+    Lease(server.client, "a", keys=server.keys).hold()
+    file = saved(server, tmp_path / "b.zip")
+    for number in range(3):
+        store.change("p1", lambda before: decided(before.but(name=f"n{number}")))  # type: ignore[union-attr] # noqa: B023
+    mirrored(server, server.keys, share, 1)
+    wanted = store.load("p1")
+    for round_ in range(2):  # and once more, after history went on
+        keys = Keys(f"{fresh.prefix}{round_}")
+        read_backup(file, lambda records: load(server.client, keys, records, epoch=highest_epoch(share)))  # noqa: B023
+        rebuild(share, restorer(server.client, keys, highest_epoch(share)))
+        again = RedisStore(server.client, keys=keys)
+        assert again.load("p1") == wanted
+        epoch = Lease(server.client, "b", keys=keys).hold()
+        assert epoch is not None
+        again.change("p1", lambda before: decided(before.but(name="later")))  # type: ignore[union-attr]
+        wanted = again.load("p1")
+        mirrored(server, keys, share, epoch)
+        found: dict[str, Project] = {}
+        assert rebuild(share, lambda p: found.__setitem__(p.id, p)).losses == []  # noqa: B023
+        assert found == {p: again.load(p) for p in ("p1", "p2")}
 
 
 @pytest.mark.parametrize("where", ["start", "middle", "end", "cut", "empty"])

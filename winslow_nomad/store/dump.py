@@ -9,7 +9,7 @@ encrypted; their key is no part of the store. A key that this module has never h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -132,11 +132,36 @@ def load(
                     epoch = max(epoch, *content.values())
         epoch = _raise_epochs(client, keys, epoch)
         for project in restored:
-            client.xadd(keys.journal, {"p": project.id, "l": _whole_line(project, epoch)})
+            _journal(client, keys, project, epoch)
     sentences = [f"{len(restored)} projects were restored."]
     if kept:
         sentences.append(f"{kept} projects were left as they are: the store has them in the same or a newer version.")
     return tuple(sentences)
+
+
+def restorer(client: Redis, keys: Keys | None, seen: int) -> Callable[[Project], bool]:
+    """For rebuilding from the share: writes a project that the store lacks or has in an older version, and tells
+    the journal that history goes on from there. `seen`: the highest epoch in the journals. Answers whether it
+    was written. Raises StoreUnavailable."""
+    keys = keys or Keys()
+    store = RedisStore(client, keys=keys)
+    with translated():
+        epoch = _raise_epochs(client, keys, seen)
+
+    def restore(project: Project) -> bool:
+        if not store.restore(project, outstanding(project)).applied:
+            return False
+        with translated():
+            _journal(client, keys, project, epoch)
+        return True
+
+    return restore
+
+
+def _journal(client: Redis, keys: Keys, project: Project, epoch: int) -> None:
+    """A killed restore may leave this out; whoever repeats it finds the project there. Then the share's own lines,
+    from which it came, still lead to it."""
+    client.xadd(keys.journal, {"p": project.id, "l": _whole_line(project, epoch)})
 
 
 def _project(client: Redis, keys: Keys, project: str) -> dict[str, Any] | None:
