@@ -6,10 +6,8 @@ else answers the open question."""
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import sys
-import termios
 from pathlib import Path
 
 from tests.cli import worlds
@@ -36,6 +34,5 @@ for name in special:
         out = (root / more).read_bytes() if more and not more.isdigit() else b"still at it\n"
         world.plans[name] = Plan(steps=None, out=out, percent=float(more) if more.isdigit() else None)
 signal.signal(signal.SIGUSR1, lambda *_: somebody_else(world))
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # keys such as Ctrl-C become signals of this session
 del sys.argv[1:3]
 main(FakeDoors(world))

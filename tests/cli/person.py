@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
 import subprocess
-import sys
+import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[2]
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
+def take_terminal() -> None:
+    """Keys such as Ctrl-C become signals of the new session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Person:
     """`said` is everything that was on the screen so far, without colours and cursor movements."""
 
-    def __init__(self, root: Path, *args: str, special: str = "", **environment: str) -> None:
+    def __init__(self, program: Sequence[str], **environment: str) -> None:
         here, there = pty.openpty()
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120", "LINES": "40", **environment}
-        program = [sys.executable, "-m", "tests.cli.at_terminal", str(root), special, *args]
         self.process = subprocess.Popen(
-            program, stdin=there, stdout=there, stderr=there, env=env, cwd=ROOT, start_new_session=True
+            program,
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            env=env,
+            cwd=ROOT,
+            start_new_session=True,
+            preexec_fn=take_terminal,
         )
-        self._sent = root / "sent"
         os.close(there)
         self._tty = here
         self._raw = b""
@@ -80,10 +90,6 @@ class Person:
         while self.looks() and select.select([self._tty], [], [], 0)[0]:
             pass
         return self.process.returncode
-
-    def sent(self) -> list[dict[str, Any]]:
-        """Commands that the installation has accepted."""
-        return [json.loads(line) for line in self._sent.read_text(encoding="utf-8").splitlines()]
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.cli.person import Person
 from tests.waiting import until
 
 Sits = Callable[..., Person]
+Sent = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -19,8 +23,9 @@ def sits(tmp_path: Path) -> Iterator[Sits]:
     """A person who has just typed `winslow ...`."""
     people: list[Person] = []
 
-    def sit(*args: str, **more: str) -> Person:
-        people.append(Person(tmp_path, *args, **more))
+    def sit(*args: str, special: str = "", **environment: str) -> Person:
+        program = [sys.executable, "-m", "tests.cli.at_terminal", str(tmp_path), special, *args]
+        people.append(Person(program, **environment))
         return people[-1]
 
     yield sit
@@ -28,12 +33,18 @@ def sits(tmp_path: Path) -> Iterator[Sits]:
         person.close()
 
 
-def answers(person: Person) -> list[str]:
-    return [c.get("answer", "go") for c in person.sent() if c["kind"] == "answer_gate"]
+@pytest.fixture
+def sent(tmp_path: Path) -> Sent:
+    """Commands that the installation has accepted."""
+    return lambda: [json.loads(line) for line in (tmp_path / "sent").read_text(encoding="utf-8").splitlines()]
+
+
+def answers(sent: Sent) -> list[str]:
+    return [c["answer"] for c in sent() if c["kind"] == "answer_gate"]
 
 
 def test_a_confirmation_shows_paths_small_tables_and_results_and_go_lets_it_run(
-    sits: Sits, video: Path, tmp_path: Path
+    sits: Sits, video: Path, tmp_path: Path, sent: Sent
 ) -> None:
     person = sits("run", "street", "--input", str(video))
     person.reads("Start track?")
@@ -44,11 +55,11 @@ def test_a_confirmation_shows_paths_small_tables_and_results_and_go_lets_it_run(
     person.types("go")
     assert person.ends() == 0
     assert str(tmp_path / "share") in person.said
-    assert answers(person) == ["go"]
+    assert answers(sent) == ["go"]
 
 
 def test_the_first_letter_and_the_place_are_answers_too_and_anything_else_is_asked_again(
-    sits: Sits, video: Path
+    sits: Sits, video: Path, sent: Sent
 ) -> None:
     person = sits("run", "street", "--input", str(video))
     person.reads("Answer:")
@@ -58,10 +69,10 @@ def test_the_first_letter_and_the_place_are_answers_too_and_anything_else_is_ask
     person.reads("Answer with one of")
     person.types("3")
     assert person.ends() == 0
-    assert answers(person) == ["skip"]
+    assert answers(sent) == ["skip"]
 
 
-def test_redo_asks_which_stage_and_with_what_and_the_question_comes_again(sits: Sits, video: Path) -> None:
+def test_redo_asks_which_stage_and_with_what_and_the_question_comes_again(sits: Sits, video: Path, sent: Sent) -> None:
     person = sits("run", "street", "--input", str(video))
     person.reads("Answer:")
     person.types("redo")
@@ -77,7 +88,7 @@ def test_redo_asks_which_stage_and_with_what_and_the_question_comes_again(sits: 
     person.reads("Start track?")
     person.types("go")
     assert person.ends() == 0
-    redo = next(c for c in person.sent() if c["kind"] == "redo_stage")
+    redo = next(c for c in sent() if c["kind"] == "redo_stage")
     assert redo["stage"] == 1 and redo["overrides"]["values"] == {"MIN_AREA": "340"}
 
 
@@ -104,7 +115,7 @@ def test_a_question_that_somebody_else_answers_is_taken_back(sits: Sits, video: 
     assert person.ends() == 0
 
 
-def test_missing_values_are_asked_for_one_by_one_until_they_are_right(sits: Sits) -> None:
+def test_missing_values_are_asked_for_one_by_one_until_they_are_right(sits: Sits, sent: Sent) -> None:
     person = sits("run", "asking")
     person.reads("CITY (Which city):")
     person.types("Ulm")
@@ -114,20 +125,20 @@ def test_missing_values_are_asked_for_one_by_one_until_they_are_right(sits: Sits
     person.reads("LANES:")
     person.types("4")
     assert person.ends() == 0
-    assert person.sent()[-1]["values"] == {"CITY": "Ulm", "LANES": "4"}
+    assert sent()[-1]["values"] == {"CITY": "Ulm", "LANES": "4"}
 
 
-def test_a_missing_file_is_asked_for_and_brought_into_the_input_pool(sits: Sits, video: Path) -> None:
+def test_a_missing_file_is_asked_for_and_brought_into_the_input_pool(sits: Sits, video: Path, sent: Sent) -> None:
     person = sits("run", "street", "--yes")
     person.reads("VIDEO (Video):")
     person.types("/nowhere/at/all.mp4")
     person.reads("there is no file /nowhere/at/all.mp4")
     person.types(str(video))
     assert person.ends() == 0
-    assert {"VIDEO": "bikes.mp4"} in [c.get("values") for c in person.sent()]
+    assert {"VIDEO": "bikes.mp4"} in [c.get("values") for c in sent()]
 
 
-def test_a_choice_shows_values_and_results_of_the_sweep_and_takes_a_number(sits: Sits) -> None:
+def test_a_choice_shows_values_and_results_of_the_sweep_and_takes_a_number(sits: Sits, sent: Sent) -> None:
     person = sits("run", "swept", "--sweep", "SPEED=1..3")
     person.reads("With which of the 3 stages of try_out")
     person.reads("2  SPEED=2  score 7")
@@ -136,7 +147,7 @@ def test_a_choice_shows_values_and_results_of_the_sweep_and_takes_a_number(sits:
     person.reads("Go on with which stage")
     person.types("2")
     assert person.ends() == 0
-    assert person.sent()[-1]["stage"] == 2
+    assert sent()[-1]["stage"] == 2
 
 
 def test_a_secret_is_asked_for_without_showing_it(sits: Sits) -> None:
@@ -147,14 +158,14 @@ def test_a_secret_is_asked_for_without_showing_it(sits: Sits) -> None:
     assert "open sesame" not in person.said
 
 
-def test_ctrl_c_pauses_and_says_what_goes_on_and_how_to_go_on(sits: Sits) -> None:
+def test_ctrl_c_pauses_and_says_what_goes_on_and_how_to_go_on(sits: Sits, sent: Sent) -> None:
     person = sits("run", "plain", special="one")
     person.reads("still at it")
     person.presses(b"\x03")
     person.reads("Paused; 0001-one will go on by itself and nothing new starts.")
     person.reads("Go on with: winslow run --resume plain-")
     assert person.ends() == 3
-    assert person.sent()[-1]["kind"] == "pause_project"
+    assert sent()[-1]["kind"] == "pause_project"
 
 
 def test_ctrl_c_in_a_question_pauses_as_well(sits: Sits, video: Path) -> None:
@@ -181,13 +192,13 @@ def test_the_cursor_is_shown_again_however_the_run_ends(sits: Sits) -> None:
     assert person.raw.rfind("\x1b[?25h") > person.raw.rfind("\x1b[?25l")
 
 
-def test_sigterm_leaves_in_good_order_without_pausing(sits: Sits) -> None:
+def test_sigterm_leaves_in_good_order_without_pausing(sits: Sits, sent: Sent) -> None:
     person = sits("run", "plain", special="one")
     person.reads("still at it")
     person.leaves(signal.SIGTERM)
     assert person.ends() == 128 + signal.SIGTERM
     assert "nothing was paused" in person.said
-    assert [c["kind"] for c in person.sent()] == ["create_project"]
+    assert [c["kind"] for c in sent()] == ["create_project"]
 
 
 def test_up_says_where_its_data_is_and_ends_on_ctrl_c(sits: Sits, tmp_path: Path) -> None:

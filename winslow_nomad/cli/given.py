@@ -137,7 +137,8 @@ def _beside(path: Path) -> list[str]:
 
 
 def sweeps(pipeline: Pipeline, texts: Iterable[str]) -> dict[str, Grid]:
-    """`KEY=1..5` for the stage that is made for sweeps (else the first), `STAGE.KEY=fast|exact` for another; several axes of a stage make a grid."""
+    """`KEY=1..5` for the stage that is made for sweeps (else the first), `STAGE.KEY=fast|exact` for another;
+    several axes of a stage make a grid."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for text in texts:
         name, equals, rest = text.partition("=")

@@ -45,10 +45,10 @@ def final(project: Project) -> list[int]:
     return [newest[i] for i in last if i in newest]
 
 
-def files(directory: PurePath) -> tuple[list[File], int]:
-    """Files below a directory in order of their names, and how many more there are."""
+def files(directory: PurePath) -> tuple[list[File], int] | None:
+    """Files below a directory in order of their names, and how many more there are; None: the share does not answer."""
 
-    def find() -> tuple[list[File], int]:
+    def find() -> tuple[list[File], int] | None:
         found: list[File] = []
         left_out = 0
         for folder, folders, names in os.walk(directory):
@@ -61,8 +61,7 @@ def files(directory: PurePath) -> tuple[list[File], int]:
                     left_out += 1
         return found, left_out
 
-    nothing: tuple[list[File], int] = ([], 0)
-    return within(PATIENCE, find, nothing)
+    return within(PATIENCE, find, None)
 
 
 def within(seconds: float, read: Callable[[], T], otherwise: T) -> T:

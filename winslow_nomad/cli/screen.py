@@ -21,6 +21,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import ACTIVE, EndedStage, Stage, StageState
 
 BAR = 20  # columns of a progress bar
+PASSING = ("queued", "preparing", "submitted")  # not worth a line unless there is a reason to tell
 SPARE = 6  # lines of the terminal that stay free for log lines above the stages
 
 
@@ -64,7 +65,8 @@ class LineScreen:
             if self._seen.get(stage.number) == (said.word, said.detail):
                 continue
             self._seen[stage.number] = (said.word, said.detail)
-            self.say(_line(stage, said, now))
+            if said.detail or said.look not in PASSING:
+                self.say(_line(stage, said, now))
 
     def say(self, text: str, style: str = "") -> None:
         self._console.print(Text(words.safe(text), style=style), soft_wrap=True)
@@ -82,12 +84,11 @@ class LineScreen:
 
 
 def _line(stage: Stage | EndedStage, said: words.Said, now: datetime) -> str:
-    text = f"{words.moment(stage.ended or now, now)} {stage.name}: {said.word}"
     if stage.ended is not None and stage.started is not None:
-        text += f" after {words.duration((stage.ended - stage.started).total_seconds())}"
-    if said.detail:
-        text += f": {said.detail}"
-    return text + (f" ({words.results(stage.results)})" if stage.ended and stage.results else "")
+        took = words.duration((stage.ended - stage.started).total_seconds())
+        said = words.Said(said.look, f"{said.word} after {took}", said.detail)
+    results = f" ({words.results(stage.results)})" if stage.ended and stage.results else ""
+    return f"{words.moment(stage.ended or now, now)} {stage.name}: {said.sentence}{results}"
 
 
 class LiveScreen:

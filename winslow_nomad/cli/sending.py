@@ -55,6 +55,5 @@ def report(after: Project, done: str, *, as_json: bool) -> None:
     if as_json:
         stable.put({"project": stable.project(after, now)})
         return
-    said = words.of_project(after)
-    state = said.word + (f": {said.detail}" if said.detail else "")
-    sys.stdout.write(words.safe(f"{done} {after.name} ({after.id}) {state}.".replace("..", ".")) + "\n")
+    text = f"{done} {after.name} ({after.id}) {words.of_project(after).sentence}"
+    sys.stdout.write(words.safe(text) + "\n")

@@ -23,7 +23,10 @@ SEVERITY = {"ok": "succeeded", "note": "idle", "warning": "waiting", "problem": 
 
 def console(*, stderr: bool = False) -> Console:
     """Texts are never read as markup; lines are not broken where nobody looks."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = 100_000  # a pipe has no edge
+    return found
 
 
 def grid(*columns: str) -> Table:
@@ -34,10 +37,7 @@ def grid(*columns: str) -> Table:
 
 
 def show(table: Table) -> None:
-    out = console()
-    if not sys.stdout.isatty():
-        out.width = 100_000  # a pipe has no edge
-    out.print(table)
+    console().print(table)
 
 
 def projects(found: Sequence[Summary], now: datetime) -> None:
@@ -60,8 +60,7 @@ def projects(found: Sequence[Summary], now: datetime) -> None:
 
 def project(found: Project, now: datetime, paths: Mapping[int, PurePath]) -> None:
     out, said = console(), words.of_project(found)
-    about = said.word + (f": {said.detail}" if said.detail else "")
-    head = words.safe(f" {found.name} ({found.id}): {about}")
+    head = words.safe(f" {found.name} ({found.id}): {said.sentence}")
     out.print(Text.assemble(shape(out, said.look), head), soft_wrap=True)
     if found.trashed is not None:
         out.print("It is in the trash.")
@@ -129,14 +128,18 @@ def end_of_run(out: Console, found: Project, now: datetime, paths: Mapping[int, 
 
 
 def _files(out: Console, name: str, directory: PurePath) -> None:
-    found, left_out = outputs.files(directory)
+    found = outputs.files(directory)
     out.print(Text(f"Results of {name}:"))
-    for file in found:
+    if found is None:
+        out.print(Text(f"  {directory} (cannot be read now)"), soft_wrap=True)
+        return
+    files, left_out = found
+    for file in files:
         out.print(Text(f"  {words.safe(str(file.path))}  {words.size(file.size)}"), soft_wrap=True)
     if left_out:
-        out.print(f"  and {words.count(left_out, 'more file')} in {directory}")
-    if not found:
-        out.print(f"  {directory} (nothing can be listed there)")
+        out.print(Text(f"  and {words.count(left_out, 'more file')} in {directory}"), soft_wrap=True)
+    if not files:
+        out.print(Text(f"  {directory} (no files)"), soft_wrap=True)
 
 
 def record(found: Mapping[str, Any]) -> None:

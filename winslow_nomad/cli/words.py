@@ -56,6 +56,13 @@ class Said:
     word: str
     detail: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """`failed: exit code 3`, `waits for a GPU: both are in use`."""
+        if not self.detail:
+            return self.word
+        return f"{self.word} {self.detail}" if self.detail.startswith("for ") else f"{self.word}: {self.detail}"
+
 
 def every(project: Project) -> list[Stage | EndedStage]:
     """All stages of a project in the order of their numbers; of an ended one what is kept of it."""
