@@ -20,18 +20,27 @@ OPEN = ("waiting", "running")
 class FileBook:
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = path.with_suffix(".lock")
 
     def _with(self, change: Callable[[dict[str, Operation]], T]) -> T:
-        with open(self._path, "a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            book = {k: Operation.model_validate(v) for k, v in json.loads(file.read() or "{}").items()}
+        with open(self._lock, "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            text = self._path.read_text() if self._path.exists() else "{}"
+            book = {k: Operation.model_validate(v) for k, v in json.loads(text).items()}
             result = change(book)
-            text = json.dumps({k: v.model_dump(mode="json") for k, v in book.items()})
-            file.seek(0)
-            file.truncate()
-            file.write(text)
+            aside = self._path.with_suffix(".new")  # a process that is killed here leaves the old one whole
+            aside.write_text(json.dumps({k: v.model_dump(mode="json") for k, v in book.items()}))
+            aside.rename(self._path)
             return result
+
+    def held(self) -> bool:
+        """A process has the lock now (perhaps one that was stopped)."""
+        with open(self._lock, "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def put(self, operation: Operation) -> Operation:
         return self._with(lambda book: book.setdefault(operation.id, operation))

@@ -304,6 +304,10 @@ def start_process(root: Path, book: Path, owner: str, ends: Path) -> subprocess.
     return subprocess.Popen([str(w) for w in words])
 
 
+def quiet(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ"
+
+
 def one_round(root: Path, book: FileBook, tmp_path: Path, operation: str, chance: random.Random) -> None:
     """A first worker is killed or paused somewhere, a second one takes over, the paused one wakes up."""
 
@@ -318,7 +322,14 @@ def one_round(root: Path, book: FileBook, tmp_path: Path, operation: str, chance
         if chance.random() < 0.5:
             until(lambda: leftovers(root) or state() == "done", every=0.0005)
         threading.Event().wait(chance.random() * 0.2)
-        workers[0].send_signal(chance.choice([signal.SIGKILL, signal.SIGSTOP]))
+        how = chance.choice([signal.SIGKILL, signal.SIGSTOP])
+        workers[0].send_signal(how)
+        if how is signal.SIGSTOP:
+            until(lambda: quiet(workers[0].pid))
+        while how is signal.SIGSTOP and book.held():  # not with the book of all in its hand
+            workers[0].send_signal(signal.SIGCONT)
+            workers[0].send_signal(signal.SIGSTOP)
+            until(lambda: quiet(workers[0].pid))
         if state() == "running":
             book.expire(operation)
         workers.append(start_process(root, tmp_path / "book.json", "second", tmp_path / "ends"))
@@ -333,6 +344,7 @@ def one_round(root: Path, book: FileBook, tmp_path: Path, operation: str, chance
 
 
 def rounds(attempts, root, book, tmp_path, count: int, seed: int) -> None:
+    print(f"seed {seed}")
     chance = random.Random(seed)
     fill(root / ONE / "workspace", 400, 20_000)
     whole = digest(root / ONE / "workspace")
