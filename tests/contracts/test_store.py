@@ -419,6 +419,17 @@ def test_many_who_change_one_project_at_once_lose_nothing(kind: Kind) -> None:
     assert kind.bells() == 100
 
 
+def test_thousands_of_stages_in_one_commit_are_written_and_removed(store: Store) -> None:
+    many = {n: a_stage(n) for n in range(1, 5001)}
+    put(store, a_project(stages=many))
+    loaded = store.load("p1")
+    assert loaded is not None and len(loaded.stages) == 5000
+    assert len(store.waiting("local")) == 5000
+    store.change("p1", edited(stages={}))
+    assert len(store.waiting("local")) == 0
+    assert dict((store.load("p1") or loaded).stages) == {}
+
+
 def test_real_decisions_go_through(store: Store) -> None:
     now = datetime(2025, 1, 1, tzinfo=UTC)
     created = m.CreateProject(project="p1", name="One", pipeline=a_pipeline(), start=True, actor="ann")

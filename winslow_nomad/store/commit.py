@@ -39,6 +39,11 @@ class LogEntry:
     commit: str
     touched: frozenset[int] | None
 
+    @property
+    def text(self) -> bytes:
+        touched = "null" if self.touched is None else str(sorted(self.touched)).replace(" ", "")
+        return f"[{self.version},{json.dumps(self.commit)},{touched}]".encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -261,20 +266,12 @@ def _line(
 ) -> bytes:
     """A core.journal.Line, put together from texts that are already there."""
     project = after.project
-    opening = json.dumps(
-        {
-            "format": journal.FORMAT,
-            "epoch": cause.epoch,
-            "project": project.id,
-            "version": project.version,
-            "time": cause.time.isoformat(),
-            "actor": cause.actor,
-            "pipeline": after.digest,
-            "removed": stages.removed,
-            "sealed": sealing.removed,
-        }
-    ).encode()
-    parts = [opening[:-1], b',"entries":', entries, b',"head":', head]
+    opening = (
+        f'{{"format":{journal.FORMAT},"epoch":{cause.epoch},"project":{json.dumps(project.id)},'
+        f'"version":{project.version},"time":"{cause.time.isoformat()}","actor":{json.dumps(cause.actor)},'
+        f'"pipeline":"{after.digest}","removed":{stages.removed},"sealed":{sealing.removed},"entries":'
+    )
+    parts = [opening.encode(), entries, b',"head":', head]
     if pipeline_text is not None:
         parts += [b',"pipeline_text":', json.dumps(pipeline_text.decode()).encode()]
     for name, changed in ((b"stages", stages), (b"sealing", sealing), (b"ended", ended)):
@@ -298,8 +295,7 @@ def _live(keys: Keys, project: Project, cause: Cause, entries: bytes) -> Command
 
 
 def write_log(log: tuple[LogEntry, ...]) -> bytes:
-    entries = [[e.version, e.commit, None if e.touched is None else sorted(e.touched)] for e in log]
-    return json.dumps(entries, separators=(",", ":")).encode()
+    return b"[" + b",".join(e.text for e in log) + b"]"
 
 
 def read_log(text: bytes) -> tuple[LogEntry, ...]:

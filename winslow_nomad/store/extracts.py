@@ -18,7 +18,7 @@ AtDriver = tuple[Waiting, bool]
 
 
 def summary(project: Project) -> Summary:
-    return Summary(
+    return Summary.model_construct(  # of a project, whose parts were checked when they were made
         id=project.id,
         name=project.name,
         state=project.state.value,

