@@ -46,7 +46,7 @@ class Admission:
         self._lock = threading.Lock()
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
-        self._looked_at: dict[str, object] = {}
+        self._looked_at: dict[str, tuple[object, bool]] = {}
         self._explained: dict[str, datetime] = {}
 
     def run(self, *, quiet: str = "") -> int:
@@ -61,12 +61,13 @@ class Admission:
             return 0
         active = self.ledger.at_driver(name)
         inventory = self.inventory(name)
-        looked_at = (waiting, active, inventory.but(seen=None))
-        if looked_at == self._looked_at.get(name):
-            return 0  # with thousands waiting, most looks find nothing new
-        served = Counter(w.actor for w, _ in active)
         now = self.clock.now()
         explains = not timedelta(0) <= now - self._explained.get(name, now - FRESH) < FRESH  # clocks may jump back
+        state = (waiting, active, inventory.but(seen=None))
+        before, explained = self._looked_at.get(name, (None, False))
+        if state == before and (explained or not explains):
+            return 0  # with thousands waiting, most looks find nothing new
+        served = Counter(w.actor for w, _ in active)
         policy = Policy(served=dict(served), explained=TOLD if explains else 0)
         verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy)
         for chosen in verdict.admitted:
@@ -75,9 +76,9 @@ class Admission:
             self.send(chosen.project, [admitted], quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
             self._tell(key, reason)
+        self._looked_at[name] = (state, explains)
         if explains:
             self._explained[name] = now
-            self._looked_at[name] = looked_at
         return len(verdict.admitted)
 
     def _tell(self, key: tuple[str, int], reason: Reason) -> None:
