@@ -244,7 +244,7 @@ def mirrored(draw: st.DrawFn) -> tuple[int, list[tuple[int, bytes]]]:
     return last, sorted(files.items())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(mirrored(), st.randoms())
 def test_whatever_mirrors_leave_adds_up_to_the_last_version(
     made: tuple[int, list[tuple[int, bytes]]], rng: random.Random

@@ -182,9 +182,7 @@ def ended_of(raw: Any) -> EndedStage | None:
         return None
     try:
         fields = {k: raw[k] for k in EndedStage.model_fields if k in raw}
-        ended = EndedStage.model_validate(
-            {**fields, "id": raw["definition"]["id"], "attempt": raw["counting_attempt"]}
-        )
+        ended = EndedStage.model_validate({**fields, "id": raw["definition"]["id"], "attempt": raw["counting_attempt"]})
     except (KeyError, TypeError, ValidationError):
         return None
     return ended if ended.state in ENDED else None
