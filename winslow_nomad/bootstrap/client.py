@@ -161,5 +161,8 @@ class LocalClient:
         batch = live.read(cursor or live.now(), timeout=timeout)
         return [h for h in batch.happened if h.project == project]
 
+    def active(self) -> str:
+        return self.installation.lease("client").holder()
+
     def doctor(self) -> Sequence[Finding]:
         return examine(self.installation)
