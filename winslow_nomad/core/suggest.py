@@ -9,7 +9,7 @@ from difflib import get_close_matches
 def closest(word: str, known: Iterable[str]) -> str:
     """The known word that `word` was most likely meant to be; empty when none is near."""
     words = sorted(set(known))
-    if not word or len(word) > 100:
+    if not word or len(word) > 40:
         return ""
     folded = {w.lower(): w for w in words}
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)

@@ -44,9 +44,9 @@ def read(path: Path) -> Pipeline:
 
     Raises InvalidPipeline, NotFound (pipeline.not_found), Invalid (pipeline.unreadable, pipeline.folder)."""
     folder = source_folder(path)
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / FILE_NAME if _is_folder(path) else path
     pipeline = _parse(_bytes(file), str(file), None)
-    if folder is not None and (path.is_dir() or needs_folder(pipeline)):
+    if folder is not None and (_is_folder(path) or needs_folder(pipeline)):
         return pipeline.but(folder=pipeline_folder.digest(folder))
     if needs_folder(pipeline):
         hint = f"put it into a folder of its own, with that code, as {FILE_NAME}"
@@ -69,9 +69,13 @@ def take(path: Path, share: Path) -> Pipeline:
 
 def source_folder(path: Path) -> Path | None:
     """The folder that goes with a pipeline file: only one called pipeline.yaml has its folder to itself."""
-    if path.is_dir():
+    if _is_folder(path):
         return path
     return path.parent if path.name == FILE_NAME else None
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - a name that is too long is no folder; pathlib would raise
 
 
 def needs_folder(pipeline: Pipeline) -> bool:

@@ -5,6 +5,7 @@ Reports every mistake once, at the place where it is cured; a part that could no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,7 @@ from winslow_nomad.core.pipeline import Parameter, ParameterKind, ResultKind
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.core.suggest import closest, did_you_mean
 from winslow_nomad.core.values import check_value
+from winslow_nomad.resources.pipeline_keys import STAGE
 from winslow_nomad.resources.yaml_text import Mapping, Node, Report, Scalar, at
 
 WORDS = ("previous", "empty", expression.VALUES)  # they mean something where a stage id may stand
@@ -107,7 +109,7 @@ def _needs(file: File) -> None:
     for number, step in enumerate(steps):
         above = steps[number - 1].id if number else ""
         if not explicit:
-            step.needs = (above,) if above else ()
+            step.needs = (above,) if above and above != step.id else ()
             continue
         if step.own.get("needs") is None and number:
             file.report.add(
@@ -122,7 +124,7 @@ def _needs(file: File) -> None:
             if need == step.id:
                 file.report.add(place, f"{need} needs itself", "remove it", "cycle")
             elif need not in known:
-                _no_stage(file, place, need, known)
+                _no_stage(file, place, need, known.keys() - {step.id})
         step.needs = tuple(n for n in step.needs if n in known and n != step.id)
     _circles(file)
     for step in steps:
@@ -253,7 +255,9 @@ def _limits(file: File, step: Step) -> None:
 
 
 def _program(file: File, step: Step) -> None:
-    if not any(step.node.get(key) for key in ("image", "command", "entrypoint")):
+    given = {key.text for key, _ in step.node.entries}
+    misspelt = given - {key.name for key in STAGE.keys}  # it may be the command; one problem is enough
+    if not misspelt and given.isdisjoint(("image", "command", "entrypoint")):
         file.report.add(
             step.own,
             f"{step.id or 'this stage'} has neither a command nor an image",
@@ -310,9 +314,15 @@ def _canonical(file: File, place: Node, parameter: Parameter, fields: dict[str, 
     try:
         fields[key] = check_value(parameter, fields[key])
     except Invalid as wrong:
-        file.report.add(place, f"{key}: {wrong.message.removesuffix('.')}", wrong.hint, "wrong_value")
+        _refused(file, place, wrong, "wrong_value", f"{key}: ")
         return False
     return True
+
+
+def _refused(file: File, place: Node, wrong: Invalid, code: str, prefix: str = "") -> None:
+    """A refusal by the core, whose sentences stand alone, as half a sentence."""
+    hint = wrong.hint[:1].lower() + wrong.hint[1:].removesuffix(".")
+    file.report.add(place, prefix + wrong.message.removesuffix("."), hint, code)
 
 
 def _variables(file: File) -> None:
@@ -379,10 +389,10 @@ def _hidden(file: File, step: Step, texts: dict[str, str], names: set[str], secr
     try:
         found = resolved(values, dict.fromkeys(WINSLOW_VARIABLES, ""), dict.fromkeys(secrets, ""))
     except Invalid as wrong:
-        first = next((n for n in texts if n in wrong.message), "")
+        first = next((n for n in reversed(re.findall(r"\w+", wrong.message)) if n in texts), "")
         node = step.node if first in step.values.get("environment", {}) else file.root
         place = at(node, "environment", first)
-        file.report.add(place, wrong.message.removesuffix("."), wrong.hint, "undefined_name")
+        _refused(file, place, wrong, "undefined_name")
         return set()
     return set(found.variables) - set(found.public)
 
@@ -391,7 +401,7 @@ def _defined(file: File, place: Node, text: str, names: Iterable[str], hidden: I
     try:
         found = names_in(text)
     except Invalid as wrong:
-        file.report.add(place, wrong.message.removesuffix("."), wrong.hint, "undefined_name")
+        _refused(file, place, wrong, "undefined_name")
         return False
     known, kept = set(names), set(hidden)
     for name in found:

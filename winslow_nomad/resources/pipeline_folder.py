@@ -13,7 +13,7 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from winslow_nomad.resources import layout
 from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.publish import rename_new, sync_folder
 from winslow_nomad.resources.remove import remove_tree
-from winslow_nomad.resources.work import share_conditions
+from winslow_nomad.resources.work import require_share, share_conditions
 
 MAX_BYTES = 50_000_000
 MAX_ENTRIES = 10_000
 IGNORE_FILE = ".winslowignore"
 ALWAYS_IGNORED = ("__pycache__", ".git")
+PARTIAL = ".partial-"
+ABANDONED = 86_400  # seconds after which nobody is copying any more
 _CHUNK = 1024 * 1024
 
 
@@ -67,14 +69,16 @@ def store_folder(folder: Path, share: Path) -> str:
     """Keep a copy of the folder under its digest, and answer that. Nothing is done when it is there.
 
     What was copied is what is digested, so that a folder that changes meanwhile is kept under the right
-    name all the same. Raises NotFound, Invalid (pipeline.folder), ShareUnavailable."""
+    name all the same. For a process that may hang with the share. Raises NotFound, Invalid
+    (pipeline.folder), ShareUnavailable."""
     known = digest(folder)
+    require_share(share)
     with share_conditions():
         if place(share, known).is_dir():
             return known
         above = place(share, known).parent
         above.mkdir(exist_ok=True)
-        partial = above / f".partial-{uuid.uuid4().hex}"
+        partial = above / f"{PARTIAL}{uuid.uuid4().hex}"
         try:
             name = _copy(folder, partial)
             try:
@@ -84,7 +88,17 @@ def store_folder(folder: Path, share: Path) -> str:
                 pass  # somebody else was quicker with the same content
         finally:
             remove_tree(partial)
+        _sweep(above)
     return name
+
+
+def _sweep(above: Path) -> None:
+    """Remove what a process left that was killed in the middle. Ages are told by the share's own clock."""
+    now = above.stat().st_mtime  # a copy was just published here, or its folder removed
+    for path in above.glob(f"{PARTIAL}*"):
+        with suppress(FileNotFoundError):  # another process sweeps as well
+            if now - path.stat().st_mtime > ABANDONED:
+                remove_tree(path)
 
 
 def _digest(entries: list[Entry]) -> str:

@@ -30,18 +30,19 @@ PARAMETER = Table(
         Key("default", Text("300"), "Value when nobody gives one; without it a value is required."),
         Key("min", Text("20"), "Least value of an integer or a number."),
         Key("max", Text("100000"), "Greatest value of an integer or a number."),
-        Key("options", Items(Text("fast"), "[fast, exact]", 1, unique=True), "What a choice offers."),
+        Key("options", Items(Text("fast"), "[fast, exact]", least=1, unique=True), "What a choice offers."),
         Key(
             "accept",
-            Items(Text(".mp4", r"\.[^\s/]{1,30}", "endings begin with a dot"), "[.mp4, .mkv]", 1, unique=True),
+            Items(Text(".mp4", r"\.[^\s/]{1,30}", "endings begin with a dot"), "[.mp4, .mkv]", least=1, unique=True),
             "Endings of file names that fit.",
         ),
     ),
     "{type: integer, default: 300}",
+    elsewhere=(("required", "leave it out: a parameter without a default is required"),),
 )
 SECRET = Table(
     (Key("required", Boolean(), "Whether stages that list it wait until it is set; default: true."),),
-    "{required: false}",
+    "{}",
 )
 GPU = Table(
     (
@@ -60,7 +61,7 @@ RESOURCES = Table(
         Key("gpu", GPU, "GPUs; default: none."),
     ),
     "{cpu: 2, memory: 4 GiB}",
-    elsewhere=(("count", "gpu"), ("model", "gpu")),
+    elsewhere=(("count", "it belongs into gpu"), ("model", "it belongs into gpu")),
 )
 PLACEMENT = Table(
     (
@@ -107,7 +108,7 @@ CHART = Table(
         Key("x", Text("second", LINE, "the name of a column"), "Column of the horizontal axis.", required=True),
         Key(
             "y",
-            Items(Text("vehicles", LINE, "the name of a column"), "[vehicles]", 1, unique=True),
+            Items(Text("vehicles", LINE, "the name of a column"), "[vehicles]", least=1, unique=True),
             "Columns that are drawn.",
             required=True,
         ),
@@ -176,17 +177,18 @@ SHARED = (
         "run_as", Choice(("winslow", "image")), "User of the process: Winslow's own, or the image's; default: winslow."
     ),
 )
+_TABLES = (
+    ("confirm", CONFIRM.keys),
+    ("sweep", SWEEP.keys[:2]),
+    ("placement", PLACEMENT.keys),
+    ("resources", RESOURCES.keys),
+)
 _INNER = (
-    *((k.name, "resources") for k in RESOURCES.keys),
-    *((k.name, "placement") for k in PLACEMENT.keys),
-    ("gpus", "resources, as gpu"),
-    ("max_running", "sweep"),
-    ("on_failure", "sweep"),
-    ("ask", "confirm"),
-    ("show", "confirm"),
+    *((k.name, f"it belongs into {table}") for table, keys in _TABLES for k in keys),
+    ("gpus", "it belongs into resources, as gpu"),
 )
 
-DEFAULTS = Table(SHARED, '{image: "traffic:1.2"}', (*((k.name, "a stage itself") for k in OWN), *_INNER))
+DEFAULTS = Table(SHARED, '{image: "traffic:1.2"}', (*((k.name, "it belongs into each stage") for k in OWN), *_INNER))
 STAGE = Table((*OWN[:2], *SHARED, *OWN[2:]), '{id: detect, command: [python, "${WINSLOW_PIPELINE}/detect.py"]}', _INNER)
 PIPELINE = Table(
     (
@@ -211,8 +213,8 @@ PIPELINE = Table(
         ),
         Key("environment", _variables, "Variables of every stage."),
         Key("defaults", DEFAULTS, "Merged into every stage."),
-        Key("stages", Items(STAGE, "[{id: detect, ...}]", 1), "The steps.", required=True),
+        Key("stages", Items(STAGE, "[{id: detect, ...}]", 1, 500), "The steps.", required=True),
     ),
     "{winslow: 1, name: traffic, stages: [...]}",
-    tuple((k.name, "a stage, or defaults:") for k in SHARED),
+    tuple((k.name, "it belongs into a stage, or into defaults") for k in SHARED),
 )

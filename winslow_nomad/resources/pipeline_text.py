@@ -25,8 +25,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    block = "\n" in text and all(line == line.rstrip() for line in text.split("\n")) and not text[:1].isspace()
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else None)
+    style = None if text else "'"  # PyYAML would leave an empty text away
+    if any(c in text for c in "\x85\u2028\u2029"):
+        style = '"'  # line breaks of YAML 1.1: anywhere else they would be folded into spaces
+    elif "\n" in text and all(line == line.rstrip() for line in text.split("\n")) and not text[:1].isspace():
+        style = "|"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -43,21 +43,26 @@ def _kind(node: Node) -> str:
         return "a mapping"
     if isinstance(node, Sequence):
         return "a list"
-    return "nothing" if node.plain and not node.text else "a text"
+    return "a text"
+
+
+def _not(node: Node, name: str, what: str, example: str, report: Report) -> None:
+    """The node is of the wrong kind."""
+    empty = isinstance(node, Scalar) and node.plain and not node.text
+    problem = f"{name} has no value" if empty else f"{name} is {_kind(node)}, not {what}"
+    entry = name.startswith("an entry of")
+    report.add(node, problem, f"write {example}" if entry else f"write {name}: {example}", "wrong_kind")
 
 
 def _scalar(node: Node, name: str, what: str, example: str, report: Report) -> str | None:
     """The text of a scalar; `nothing` behind a key is none."""
     if not isinstance(node, Scalar):
-        report.add(node, f"{name} is {_kind(node)}, not {what}", f"write {name}: {example}", "wrong_kind")
+        _not(node, name, what, example, report)
         return None
     if node.plain and not node.text:
-        hint = (
-            f'write {name}: {example}, or {name}: "" for an empty text'
-            if what == "a text"
-            else f"write {name}: {example}"
-        )
-        report.add(node, f"{name} has no value", hint, "wrong_kind")
+        if what == "a text":
+            example += f', or {name}: "" for an empty text'
+        _not(node, name, what, example, report)
         return None
     return node.text
 
@@ -206,15 +211,19 @@ class Items:
     each: Shape
     example: str
     least: int = 0
+    most: int = 10_000
     unique: bool = False
 
     def read(self, node: Node, name: str, report: Report) -> tuple[Any, ...] | None:
         if not isinstance(node, Sequence):
-            report.add(node, f"{name} is {_kind(node)}, not a list", f"write {name}: {self._meant(node)}", "wrong_kind")
+            _not(node, name, "a list", self._meant(node), report)
             return None
         if len(node.items) < self.least:
             report.add(node, f"{name} is empty", f"write {name}: {self.example}", "wrong_value")
             return None
+        if len(node.items) > self.most:
+            message = f"{name} has {len(node.items)} entries; {self.most} is the limit"
+            report.stop(node.items[self.most], message, "", "too_large")
         found = [self.each.read(item, f"an entry of {name}", report) for item in node.items]
         if self.unique:
             for number, value in enumerate(found):
@@ -252,7 +261,7 @@ class Names:
 
     def read(self, node: Node, name: str, report: Report) -> dict[str, Any] | None:
         if not isinstance(node, Mapping):
-            report.add(node, f"{name} is {_kind(node)}, not a mapping", f"write {name}: {self.example}", "wrong_kind")
+            _not(node, name, "a mapping", self.example, report)
             return None
         found: dict[str, Any] = {}
         for key, value in node.entries:
@@ -283,7 +292,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Table:
-    """A mapping with known keys. `owners`: keys that people look for here and that belong elsewhere."""
+    """A mapping with known keys. `elsewhere`: keys that people write here and that belong elsewhere, with the cure."""
 
     keys: tuple[Key, ...]
     example: str
@@ -291,7 +300,7 @@ class Table:
 
     def read(self, node: Node, name: str, report: Report) -> dict[str, Any] | None:
         if not isinstance(node, Mapping):
-            report.add(node, f"{name} is {_kind(node)}, not a mapping", f"write {name}: {self.example}", "wrong_kind")
+            _not(node, name, "a mapping", self.example, report)
             return None
         known = {key.name: key for key in self.keys}
         found: dict[str, Any] = {}
@@ -318,7 +327,7 @@ class Table:
             return f"did you mean {SYNONYMS[word]}?"
         places = dict(self.elsewhere)
         if word in places:
-            return f"it belongs into {places[word]}"
+            return places[word]
         return did_you_mean(word, names) or f"there is: {', '.join(names)}"
 
     def schema(self) -> Schema:

@@ -17,7 +17,7 @@ SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 MAX_SIZE = 2**60
 MAX_SECONDS = 10 * 366 * 86_400
 
-SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", re.ASCII)
+SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", re.ASCII)
 DURATION = re.compile(
     r"(?:([0-9]{1,9})d)? ?(?:([0-9]{1,9})h)? ?(?:([0-9]{1,9})m(?:in)?)? ?(?:([0-9]{1,9}(?:\.[0-9]{1,20})?)s)?", re.ASCII
 )
@@ -31,14 +31,18 @@ def parse_size(text: str) -> int:
     number, unit = (found[1], found[2]) if found else ("", "")
     units = {name.lower(): factor for name, factor in UNITS.items()}
     if found is None or (unit.lower() not in units and number != "0"):
-        shown = number or "4"
-        letter = unit[:1].upper() if unit[:1].upper() in ("K", "M", "G", "T") else "G"
-        small = "k" if letter == "K" else letter
-        raise _wrong("size", text, "a size", f"write {shown} {letter}iB (or {shown} {small}B)")
+        raise _wrong("size", text, "a size", _units_of(number or "4", unit))
     size = int((Decimal(number) * units.get(unit.lower(), 1)).to_integral_value(ROUND_HALF_UP))
     if size > MAX_SIZE:
         raise _wrong("size", text, "a size that exists", "the limit is 1048576 TiB")
     return size
+
+
+def _units_of(number: str, unit: str) -> str:
+    letter = unit[:1].upper()
+    if letter not in ("K", "M", "G", "T"):
+        letter = "M" if Decimal(number) >= 128 else "G"  # people leave out MiB more often than GiB
+    return f"write {number} {letter}iB (or {number} {letter.replace('K', 'k')}B)"
 
 
 def format_size(size: int) -> str:

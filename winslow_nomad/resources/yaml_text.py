@@ -120,9 +120,12 @@ def compose(text: str, report: Report) -> Mapping:
     try:
         tree = _Composer(text, report).document()
     except yaml.MarkedYAMLError as error:
+        problem = str(error.problem or error.context or error)
         mark = error.problem_mark or error.context_mark
+        if "stream" in problem:  # never closed: where it begins helps more than where the file ends
+            mark = error.context_mark or mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        report.stop(place, *_in_words(str(error.problem or error.context or error)))
+        report.stop(place, *_in_words(problem))
         raise
     except yaml.YAMLError as error:
         report.stop((1, 1), f"not readable as YAML: {str(error).splitlines()[0]}")
@@ -138,7 +141,7 @@ def _check_characters(text: str, report: Report) -> None:
         report.stop(
             (1, 1),
             "the file begins with a byte order mark",
-            "save it as UTF-8 without BOM (byte order mark)",
+            "save it as UTF-8 without one",
             "encoding",
         )
     found = _UNPRINTABLE.search(text)
@@ -188,16 +191,16 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             self._report.add(
                 (line, column),
-                f"*{event.anchor} is an alias",
+                f"*{str(event.anchor)[:60]} is an alias",
                 "write the value out; what stages share goes into defaults:",
                 "yaml",
             )
             return Scalar("", line, column, plain=False)
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # nothing else begins a value
         if event.anchor is not None:
-            self._report.add((line, column), f"&{event.anchor} is an anchor", "remove it", "yaml")
+            self._report.add((line, column), f"&{event.anchor[:60]} is an anchor", "remove it", "yaml")
         if event.tag is not None:
-            self._report.add((line, column), f"{event.tag} is a tag", "remove it; every value is a text", "yaml")
+            self._report.add((line, column), f"{event.tag[:60]} is a tag", "remove it; every value is a text", "yaml")
         if isinstance(event, yaml.ScalarEvent):
             if _NO_TEXT.search(event.value):
                 self._report.add(
