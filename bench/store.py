@@ -1,6 +1,6 @@
 """Durable transitions per second: real lives of projects through `change`, on the embedded server.
 
-    python bench/store.py [seconds per measurement]
+    python bench/store.py [seconds per measurement and round]
 
 A transition is one decided and committed message (a stage is admitted, starts, ends, is sealed ...), with
 everything a commit writes. Yardsticks of the same run on the same disk: appending 1 kB and fdatasync, and, if
@@ -15,7 +15,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
@@ -69,20 +71,40 @@ def work(socket: str, name: str, seconds: float) -> int:
                 return done
 
 
-def transitions(directory: Path, clients: int, seconds: float) -> float:
-    with Embedded(directory / f"store{clients}") as server:
-        socket = server.address.socket
-        bells = Doorbells(state_client(server.address))
-        workers = [
-            subprocess.Popen(
-                [sys.executable, __file__, "client", socket, f"c{n}", str(seconds)], stdout=subprocess.PIPE, text=True
-            )
-            for n in range(clients)
-        ]
-        counts = [int(w.communicate()[0]) for w in workers]
-        if bells.length() == 0:
-            raise SystemExit("nothing was rung: this measures the wrong thing")
-        return sum(counts) / seconds
+class Ready:
+    """A process that has started up and waits: each line it is given is a number of seconds to work for."""
+
+    def __init__(self, *command: str, cwd: Path | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+        )  # fmt: skip
+        self._answer()
+
+    def start(self, seconds: float) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+
+    def result(self) -> float:
+        return float(self._answer())
+
+    def end(self) -> None:
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None and self._process.stderr is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(self._process.stderr.read()[-1000:])
+        return line
+
+
+def together(processes: list[Ready], seconds: float) -> float:
+    """What they do in a second, all at once."""
+    for process in processes:
+        process.start(seconds)
+    return sum(process.result() for process in processes) / seconds
 
 
 def syncs(directory: Path, seconds: float) -> float:
@@ -101,13 +123,11 @@ def syncs(directory: Path, seconds: float) -> float:
         os.close(descriptor)
 
 
-def dbos_steps(directory: Path, seconds: float) -> float | None:
-    """Steps of workflows, each recorded before the next; None: not installed."""
-    code = f"""
-import logging, time
+DBOS = """
+import logging, sys, time
 from dbos import DBOS
-DBOS(config={{"name": "bench", "system_database_url": "sqlite:///{directory}/dbos.sqlite", "log_level": "ERROR",
-             "run_admin_server": False}})
+DBOS(config={"name": "bench", "system_database_url": "sqlite:///dbos.sqlite", "log_level": "ERROR",
+             "run_admin_server": False})
 
 @DBOS.step()
 def step(number: int) -> int:
@@ -116,52 +136,64 @@ def step(number: int) -> int:
 @DBOS.workflow()
 def life() -> int:
     value = 0
-    for _ in range(18):
+    for _ in range(19):
         value = step(value)
     return value
 
 DBOS.launch()
 life()
-done, end, began = 0, time.perf_counter() + {seconds}, time.perf_counter()
-while time.perf_counter() < end:
-    done += life()
-print(done / (time.perf_counter() - began))
+print("ready", flush=True)
+for line in sys.stdin:
+    done, end = 0, time.perf_counter() + float(line)
+    while time.perf_counter() < end:
+        done += life()
+    print(done, flush=True)
 DBOS.destroy()
 """
-    try:
-        import dbos  # noqa: F401
-    except ImportError:
-        return None
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=directory)
-    if answer.returncode != 0:
-        raise SystemExit(f"DBOS did not run: {answer.stderr[-500:]}")
-    return float(answer.stdout.strip().splitlines()[-1])
 
 
-def main(seconds: float = 5.0) -> int:
+def main(seconds: float = 1.0, rounds: int = 7) -> int:
+    """Rounds of all measurements in turn: a noisy machine is noisy for each of them. Medians."""
+    raw: list[float] = []
+    one: list[float] = []
+    four: list[float] = []
+    other: list[float] = []
     with tempfile.TemporaryDirectory(prefix="store-bench-", dir="/var/tmp") as name:
         directory = Path(name)
-        raw = [syncs(directory, seconds / 2)]
-        one = transitions(directory, 1, seconds)
-        four = transitions(directory, 4, seconds)
-        raw.append(syncs(directory, seconds / 2))
-        other = dbos_steps(directory, seconds)
-    yardstick = sum(raw) / len(raw)
-    print(f"append 1 kB + fdatasync        {yardstick:8.0f} /s   ({raw[0]:.0f} before, {raw[1]:.0f} after)")
-    print(f"transitions, 1 process         {one:8.0f} /s   {one / yardstick:5.2f} x fdatasync (target 0.25)")
-    print(f"transitions, 4 processes       {four:8.0f} /s   {four / yardstick:5.2f} x fdatasync (target 0.25)")
-    if other is None:
-        print("DBOS is not installed")
-    else:
-        print(
-            f"steps of DBOS on SQLite        {other:8.0f} /s   "
-            f"1 process {one / other:.1f} x, 4 processes {four / other:.1f} x that (target 3)"
-        )
+        dbos = Ready("-c", DBOS, cwd=directory) if find_spec("dbos") is not None else None
+        with Embedded(directory / "store") as server:
+            socket = server.address.socket
+            clients = [Ready(__file__, "client", socket, f"c{n}") for n in range(4)]
+            for _ in range(rounds):
+                raw.append(syncs(directory, seconds))
+                one.append(together(clients[:1], seconds))
+                four.append(together(clients, seconds))
+                if dbos is not None:
+                    other.append(together([dbos], seconds))
+            for client in clients:
+                client.end()
+            if Doorbells(state_client(server.address)).length() == 0:
+                raise SystemExit("nothing was rung: this measures the wrong thing")
+        if dbos is not None:
+            dbos.end()
+    sync = median(raw)
+    print(f"append 1 kB + fdatasync      {sync:7.0f} /s")
+    rest = f"of the steps of DBOS on SQLite ({median(other):.0f} /s)" if other else "(DBOS is not installed)"
+    for words, found in (("transitions, 1 process", one), ("transitions, 4 processes", four)):
+        times = f"{median(found) / median(other):5.1f} x " if other else ""
+        print(f"{words:28} {median(found):7.0f} /s  {median(found) / sync:5.2f} x fdatasync  {times}{rest}")
+    print("targets: 0.25 x fdatasync, 3 x DBOS")
     return 0
+
+
+def serve(socket: str, name: str) -> None:
+    print("ready", flush=True)
+    for turn, line in enumerate(sys.stdin):
+        print(work(socket, f"{name}-{turn}", float(line)), flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["client"]:
-        print(work(sys.argv[2], sys.argv[3], float(sys.argv[4])))
+        serve(sys.argv[2], sys.argv[3])
     else:
         sys.exit(main(*map(float, sys.argv[1:2])))

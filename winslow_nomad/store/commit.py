@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TypeVar
 
 from pydantic import TypeAdapter
@@ -31,7 +32,7 @@ AnyStage = TypeVar("AnyStage", Stage, EndedStage)
 ENTRIES: TypeAdapter[tuple[Entry, ...]] = TypeAdapter(tuple[Entry, ...])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LogEntry:
     """One of the last commits of a project. `touched`: the stages whose records it changed; None: all."""
 
@@ -39,7 +40,7 @@ class LogEntry:
     commit: str
     touched: frozenset[int] | None
 
-    @property
+    @cached_property
     def text(self) -> bytes:
         touched = "null" if self.touched is None else str(sorted(self.touched)).replace(" ", "")
         return f"[{self.version},{json.dumps(self.commit)},{touched}]".encode()
@@ -55,6 +56,7 @@ class Snapshot:
     log_text: bytes  # as stored: equal to what is stored now means that nothing was committed since
     dirty: bool
     due: datetime | None
+    state: str
     open: bool
     waiting: Mapping[int, Waiting]
     at_driver: Mapping[int, extracts.AtDriver]
@@ -100,6 +102,7 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     _write_records(commands, keys.sealing(project.id), sealing)
     _write_records(commands, keys.ended(project.id), ended)
 
+    row = extracts.summary(project)
     due = extracts.due(cause.effects)
     log = _log(before, project, cause, stages, sealing, ended)
     after = Snapshot(
@@ -109,12 +112,12 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
         log_text=write_log(log),
         dirty=cause.restored or extracts.needs_work(cause.effects),
         due=due,
+        state=row.state,
         open=ledger.is_open(project),
         waiting=extracts.waiting(project, old, before.waiting if before else {}),
         at_driver=extracts.at_driver(project, old, before.at_driver if before else {}),
     )
     head = codec.write_head(project)
-    row = extracts.summary(project)
     fields: list[str | bytes | int] = [
         "version", project.version, "head", head, "log", after.log_text, "marks", write_marks(after),
         "summary", codec.write_record(row),
@@ -122,7 +125,7 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     if before is None or digest != before.digest:
         fields += ["format", codec.FORMAT, "pipeline", digest]
     commands.append(("HSET", keys.project(project.id), *fields))
-    _write_indexes(commands, keys, old, project)
+    _write_indexes(commands, keys, before, after)
     _write_ledger(commands, keys, before, after)
     _write_marks(commands, keys, before, after, cause.time)
     if not cause.restored:
@@ -164,13 +167,13 @@ def _log(before: Snapshot | None, project: Project, cause: Cause, *changes: _Cha
     return (*(before.log if before is not None and not cause.restored else ()), entry)[-REMEMBERED:]
 
 
-def _write_indexes(commands: list[Command], keys: Keys, old: Project | None, project: Project) -> None:
+def _write_indexes(commands: list[Command], keys: Keys, before: Snapshot | None, after: Snapshot) -> None:
+    project, old = after.project, before.project if before is not None else None
     commands.append(("ZADD", keys.updated, extracts.milliseconds(project.updated), project.id))
-    state, before = project.state, old.state if old is not None else None
-    if state != before:
+    if before is None or after.state != before.state:
         if before is not None:
-            commands.append(("SREM", keys.state(before), project.id))
-        commands.append(("SADD", keys.state(state), project.id))
+            commands.append(("SREM", keys.state(before.state), project.id))
+        commands.append(("SADD", keys.state(after.state), project.id))
     tags, tags_before = set(project.tags), set(old.tags) if old is not None else set()
     commands.extend(("SREM", keys.tag(t), project.id) for t in sorted(tags_before - tags))
     commands.extend(("SADD", keys.tag(t), project.id) for t in sorted(tags - tags_before))

@@ -371,6 +371,7 @@ class RedisStore(Lists):
             log_text=head[3],
             dirty=dirty,
             due=due,
+            state=found.state.value,
             open=ledger.is_open(found),
             waiting=extracts.waiting(found, old, known.waiting if known else {}),
             at_driver=extracts.at_driver(found, old, known.at_driver if known else {}),
