@@ -312,9 +312,27 @@ def test_nonsense_in_the_progress_file_is_no_progress(attempt: Attempt, nonsense
     assert json.loads((attempt.path / "heartbeat").read_text())["progress"] is None
 
 
-def test_a_fifo_in_place_of_the_progress_file_holds_nobody_up(attempt: Attempt) -> None:
-    attempt.prepare("sh", "-c", "mkfifo ../progress; rm ../control; mkfifo ../control; cat ../heartbeat")
-    assert attempt.run("--heartbeat", "0.05")[0] == 0
+def test_a_fifo_in_place_of_a_file_holds_nobody_up(attempt: Attempt) -> None:
+    """The command waits for two more heartbeats, and for a second look at `control`."""
+    script = """
+mkfifo ../progress; rm ../control; mkfifo ../control
+for beat in 1 2 3; do seen=$(cat ../heartbeat); while [ "$seen" = "$(cat ../heartbeat)" ]; do sleep 0.01; done; done
+"""
+    assert attempt.prepare("sh", "-c", script).run("--heartbeat", "0.5", seconds=20)[0] == 0
+
+
+def test_a_file_left_by_a_carrier_killed_while_publishing_is_replaced_and_never_written_into(attempt: Attempt) -> None:
+    """Its temporary name may be another name of a published end by then."""
+    os.makedirs(attempt.path)
+    os.mkfifo(attempt.path / "go")
+    runner = attempt.prepare("sh", "-c", "read x < ../go").start()
+    until(lambda: (attempt.path / "heartbeat").exists())
+    (attempt.path / "other").write_text("published")
+    os.link(attempt.path / "other", attempt.path / f".end-{attempt.claim['token']}")
+    (attempt.path / "go").write_text("go\n")
+    runner.communicate(timeout=20)
+    assert (attempt.path / "other").read_text() == "published"
+    assert attempt.end["cause"] == "exit" and not list(attempt.path.glob(".end-*"))
 
 
 def test_listeners_are_told_of_start_and_end(attempt: Attempt, tmp_path: Path) -> None:

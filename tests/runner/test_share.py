@@ -84,6 +84,8 @@ def test_a_full_share_stops_nothing_and_gets_everything_once_there_is_room(
     until(lambda: spooled(attempt) >= 4_000_000)
     until(lambda: os.statvfs(small).f_bfree == 0 or len(attempt.log()) > 1_000_000)
     assert runner.poll() is None and len(attempt.log()) < 2 << 20
+    told = sum(record.length for record in attempt.index())
+    assert told <= len(attempt.log())  # the index never tells of what is not there
     assert attempt.log() == numbers(300_000)[: len(attempt.log())]
     (tmp_path / "stop").touch()
     until(lambda: not [pid for pid in attempt.processes() if pid != runner.pid])
