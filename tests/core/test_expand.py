@@ -61,9 +61,7 @@ def test_references_are_replaced_once_and_dollars_are_kept(text: str, result: st
     assert expand.expand(text, {"A": "1", "B": "2", "D": "${A}"}) == result
 
 
-@pytest.mark.parametrize(
-    "text", ["${", "${A", "${}", "${A:-x}", "${1}", "${A B}", "${Ä}", "${A\n}", "${${A}}"]
-)
+@pytest.mark.parametrize("text", ["${", "${A", "${}", "${A:-x}", "${1}", "${A B}", "${Ä}", "${A\n}", "${${A}}"])
 def test_what_looks_like_a_reference_and_is_none_is_refused(text: str) -> None:
     for refuse in (lambda: expand.expand(text, {"A": "1"}), lambda: names_in(text)):
         with pytest.raises(Invalid) as caught:
@@ -89,9 +87,7 @@ def test_a_literal_text_refers_to_nothing(text: str) -> None:
 
 def test_growth_is_bounded() -> None:
     values = [EnvironmentValue(name="V0", value="x" * 1000, origin="stage")]
-    values += [
-        EnvironmentValue(name=f"V{i}", value=f"${{V{i - 1}}}" * 50, origin="stage") for i in range(1, 9)
-    ]
+    values += [EnvironmentValue(name=f"V{i}", value=f"${{V{i - 1}}}" * 50, origin="stage") for i in range(1, 9)]
     with pytest.raises(Invalid) as caught:
         resolved(values, {}, {})
     assert caught.value.code == "expand.too_long"
@@ -160,9 +156,17 @@ def test_secrets_reach_only_the_stages_that_list_them() -> None:
     fields: dict[str, object] = {"secrets": {"KEY": Secret(), "OTHER": Secret()}}
     given_secrets: dict[str, object] = {"secrets": {"KEY": "secret:1", "OTHER": "secret:2"}}
     assert merged(pipeline=fields, project=given_secrets) == {}
-    assert merged({"secrets": ("KEY",)}, pipeline=fields, project=given_secrets) == {
-        "KEY": ("secret:1", "project")
-    }
+    assert merged({"secrets": ("KEY",)}, pipeline=fields, project=given_secrets) == {"KEY": ("secret:1", "project")}
+
+
+def test_secrets_of_the_installation_reach_only_the_stages_that_list_them_and_give_way_to_the_projects() -> None:
+    installation = (EnvironmentValue(name="KEY", value="secret:9", origin="installation", secret=True),)
+    fields: dict[str, object] = {"secrets": {"KEY": Secret()}}
+    assert merged(pipeline=fields, installation=installation) == {}
+    listed: dict[str, object] = {"secrets": ("KEY",)}
+    assert merged(listed, pipeline=fields, installation=installation) == {"KEY": ("secret:9", "installation")}
+    own: dict[str, object] = {"secrets": {"KEY": "secret:1"}}
+    assert merged(listed, pipeline=fields, project=own, installation=installation) == {"KEY": ("secret:1", "project")}
 
 
 def test_a_text_never_stands_in_for_a_secret() -> None:
@@ -209,8 +213,7 @@ def test_variables_that_cannot_be_settled_are_refused(texts: dict[str, str], cod
 
 def test_the_circle_is_named() -> None:
     values = [
-        EnvironmentValue(name=n, value=v, origin="stage")
-        for n, v in {"X": "${A}", "A": "${B}", "B": "${A}"}.items()
+        EnvironmentValue(name=n, value=v, origin="stage") for n, v in {"X": "${A}", "A": "${B}", "B": "${A}"}.items()
     ]
     with pytest.raises(Invalid, match="A -> B -> A"):
         resolved(values, {}, {})
@@ -284,17 +287,13 @@ def test_a_sweep_that_makes_no_sense_is_refused_with_the_cure(text: str, code: s
     st.integers(0, 4),
     st.sampled_from([1, -1]),
 )
-def test_a_range_has_both_ends_and_equal_steps(
-    start: int, step: int, count: int, digits: int, sign: int
-) -> None:
+def test_a_range_has_both_ends_and_equal_steps(start: int, step: int, count: int, digits: int, sign: int) -> None:
     def shown(n: int) -> str:
         return f"{n / 10**digits:.{digits}f}"
 
     end = start + sign * step * count
     _, values = parse_sweep(f"X={shown(start)}..{shown(end)}:{shown(sign * step)}")
-    assert [round(float(v) * 10**digits) for v in values] == [
-        start + sign * step * i for i in range(count + 1)
-    ]
+    assert [round(float(v) * 10**digits) for v in values] == [start + sign * step * i for i in range(count + 1)]
     assert len({len(v.partition(".")[2]) for v in values}) == 1
 
 
@@ -336,6 +335,7 @@ def test_a_grid_has_at_most_a_million_points() -> None:
         (parameter("choice", options=("fast", "exact")), "exact", "exact"),
         (parameter("file", accept=(".mp4",)), "./day//one.MP4", "day/one.MP4"),
         (parameter("files"), "a.mp4\n\nb.mp4\n", "a.mp4\nb.mp4"),
+        (parameter("files"), "a\u2028b.mp4\nc\x0bd.mp4", "a\u2028b.mp4\nc\x0bd.mp4"),
         (parameter("folder"), "day/", "day"),
         (parameter("folder"), ".", "."),
         (parameter("file"), "...", "..."),
