@@ -86,8 +86,13 @@ def test_a_machine_without_nvidias_driver_has_no_gpus() -> None:
 
 def seen_by(case: LocalCase, number: int, resources: Resources, driver) -> AttemptRef:
     ref = AttemptRef(project=case.project, stage=number, attempt=1)
-    shows = (
-        'echo "$CUDA_VISIBLE_DEVICES|$NVIDIA_VISIBLE_DEVICES"; echo x >> "$WINSLOW_OUTPUT/starts"; read l < "$HOME/go"'
+    shows = "; ".join(
+        [
+            'echo "$CUDA_VISIBLE_DEVICES|$NVIDIA_VISIBLE_DEVICES"',
+            "tr '\\0' '\\n' < /proc/$$/environ | grep -c ^CUDA_VISIBLE_DEVICES=",  # getenv takes the first
+            'echo x >> "$WINSLOW_OUTPUT/starts"',
+            'read l < "$HOME/go"',
+        ]
     )
     spec = case.attempts.make(ref, ("sh", "-c", shows), resources=resources, environment={"CUDA_VISIBLE_DEVICES": "0"})
     os.mkfifo(case.attempts.directory(ref) / "workspace/go")
@@ -111,7 +116,7 @@ def test_each_stage_sees_the_gpus_it_was_given_and_the_next_one_waits_for_its_tu
     for ref, shown in ((first, "GPU-1|GPU-1"), (second, "GPU-2|GPU-2"), (none, "|void")):
         case.release(ref)
         until(lambda ref=ref: driver.observe([ref])[0].phase == "ended")
-        assert case.attempts.output(ref).strip() == shown
+        assert case.attempts.output(ref).split() == [shown, "1"]
     until(lambda: driver.observe([waiting.ref])[0].phase == "ended")
     assert case.attempts.end(waiting.ref).succeeded
 
