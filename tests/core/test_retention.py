@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.resources.some import NOW, definition, ended, project, stage, sweep
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.retention import AT_ONCE, Retention, RetentionPolicy, kept, obsolete
+from winslow_nomad.core.retention import AT_ONCE, Retention, kept, obsolete
 from winslow_nomad.core.stage import (
     Attempt,
     AttemptState,
@@ -76,15 +76,12 @@ def test_what_a_person_took_back_gets_its_time_anew() -> None:
     assert paths(found, 15 * DAY, restored=restored) == [path]
 
 
-def test_a_project_may_have_a_rule_of_its_own() -> None:
-    policy = RetentionPolicy(projects={"p1": Retention(failed_workspaces=None, superseded_attempts=DAY)})
+def test_another_rule_keeps_and_lets_go_of_other_things() -> None:
     found = project(ended(1, state=FAILED, attempt=2))
-    assert paths(found, 4000 * DAY, policy.of("p1")) == [
+    assert paths(found, 4000 * DAY, Retention(failed_workspaces=None, superseded_attempts=DAY)) == [
         "projects/p1/stages/0001-detect/attempts/1/output",
         "projects/p1/stages/0001-detect/attempts/1/workspace",
     ]
-    assert policy.of("p2") == DEFAULT
-    assert RetentionPolicy.model_validate_json(policy.model_dump_json()) == policy
 
 
 # --- for any history

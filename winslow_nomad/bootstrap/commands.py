@@ -9,14 +9,13 @@ from typing import Any
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.config import Settings
-from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline
-from winslow_nomad.core.project import Project
 from winslow_nomad.resources import definitions, schema
 from winslow_nomad.resources import rebuild as rebuilding
 from winslow_nomad.resources.backup import read_backup, write_backup
+from winslow_nomad.resources.journals import highest_epoch
 from winslow_nomad.store.dump import Record as Dumped
-from winslow_nomad.store.dump import dump, load
+from winslow_nomad.store.dump import dump, load, restorer
 
 
 def open_client(settings: Settings) -> LocalClient:
@@ -41,13 +40,8 @@ def rebuild(settings: Settings) -> Sequence[str]:
     """Restore the store from the share. What the store has in a newer version is left alone."""
     installation = Installation(settings)
     try:
-
-        def restore(project: Project) -> None:
-            installation.store.restore(project, outstanding(project))
-
-        report = rebuilding.rebuild(settings.share, restore)
-        for name in ("controller", "mirror"):
-            installation.lease("rebuild", name).raise_epoch(report.epoch)
+        seen = highest_epoch(settings.share)
+        report = rebuilding.rebuild(settings.share, restorer(installation.state, installation.keys, seen))
         sentences = [f"{report.restored} projects were restored from {settings.share}."]
         sentences += [f"{p.project}: {text}" for p in report.projects for text in (*p.lost, *p.notes)]
         return sentences
@@ -66,8 +60,8 @@ def backup(settings: Settings, target: Path) -> Sequence[str]:
 def restore_backup(settings: Settings, file: Path) -> Sequence[str]:
     installation = Installation(settings)
     try:
-        return read_backup(
-            file, lambda records: load(installation.state, installation.keys, (Dumped(*r) for r in records))
-        )
+        seen = highest_epoch(settings.share)
+        state, keys = installation.state, installation.keys
+        return read_backup(file, lambda records: load(state, keys, (Dumped(*r) for r in records), epoch=seen))
     finally:
         installation.close()

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winslow_nomad.core.errors import Refused
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.retention import Retention, obsolete
-from winslow_nomad.resources.trash import Trash
+from winslow_nomad.resources.trash import Trash, TrashEntry
 from winslow_nomad.resources.usage import Usage
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EVERY = 600.0  # seconds
+DAY = 86400.0
 
 
 class Housekeeping:
@@ -35,11 +37,13 @@ class Housekeeping:
 
     def __call__(self) -> None:
         now = self.installation.clock.now()
-        for project_id in self.installation.store.projects():
-            project = self.installation.store.load(project_id)
-            if project is not None:
+        for project in self.projects():
+            try:
                 self.tidy(project, now)
+            except Refused as error:
+                log.warning("%s was not tidied: %s", project.id, error)
         self.empty_trash(now)
+        self.installation.pool.sweep([o.id for o in self.installation.operations.list()], older=DAY)
         self.usage.survey(self.projects, self.trash.entries(), now)
         remember(largest_file(self.installation), self.usage.largest())
 
@@ -52,13 +56,17 @@ class Housekeeping:
         stamp = f"{now:%Y%m%dt%H%M%S}"
         if project.trashed is not None:
             if not project.stages and not project.sealing and self.trash.of_project(project.id) is None:
-                self.trash.put_project(project.id, f"{project.id}-{stamp}", "", now)
+                self.moved(self.trash.put_project(project.id, f"{project.id}-{stamp}", "", now))
             return
         removals = obsolete(project, now, self.policy, self.trash.restored(project.id))
         if removals:
-            entry = self.trash.put_obsolete(removals, f"{project.id}-old-{stamp}", now)
-            if entry is not None:
-                log.info("%s: %d directories moved to the trash", project.id, len(entry.paths))
+            self.moved(self.trash.put_obsolete(removals, f"{project.id}-old-{stamp}", now))
+
+    def moved(self, entry: TrashEntry | None) -> None:
+        for path in entry.paths if entry is not None else ():
+            self.usage.forget(path)
+        if entry is not None:
+            log.info("%s: %d directories moved to the trash", entry.project, len(entry.paths))
 
     def empty_trash(self, now: datetime) -> None:
         if self.policy.trash is None:

@@ -22,7 +22,7 @@ from winslow_nomad.bootstrap.housekeeping import largest
 from winslow_nomad.config import Settings
 from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.errors import Refused, StoreUnavailable
-from winslow_nomad.core.operations import Operation, OperationKind
+from winslow_nomad.core.operations import OperationKind
 from winslow_nomad.core.ports import Driver
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue
@@ -33,15 +33,14 @@ from winslow_nomad.events.advance import Advance, Sender
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.perform import Performer
 from winslow_nomad.events.sweep import Sweep
+from winslow_nomad.resources.apart import Apart
 from winslow_nomad.resources.attempts import ShareAttempts, install_runner
 from winslow_nomad.resources.operate import Handler
 from winslow_nomad.resources.pool import Pool
 from winslow_nomad.resources.probe import can_reflink
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.scribe import Scribe
-from winslow_nomad.resources.space import size
 from winslow_nomad.resources.trash import Trash
-from winslow_nomad.resources.work import Progress
 from winslow_nomad.resources.workspaces import CopyWorkspace
 from winslow_nomad.store.breaker import Breakers
 from winslow_nomad.store.check import check_server
@@ -182,15 +181,12 @@ class Installation:
         copies = CopyWorkspace(
             self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: largest(self)
         )
-        return {
-            "workspace": copies,
-            "import": self.pool.carry_out_import,
-            "checksum": self.pool.carry_out_checksum,
-            "delete": self.delete,
-        }
+        apart = Apart(self.settings.share, self.mapped)
+        return {"workspace": copies, "import": apart, "checksum": apart, "delete": apart}
 
-    def delete(self, operation: Operation, progress: Progress) -> str:
-        return f"{size(self.trash.delete(operation, progress))} freed"
+    @cached_property
+    def mapped(self) -> dict[str, Path]:
+        return {name: Path(path) for name, path in self.settings.roots.items()}
 
     @cached_property
     def trash(self) -> Trash:
@@ -198,8 +194,7 @@ class Installation:
 
     @cached_property
     def pool(self) -> Pool:
-        mapped = {name: Path(path) for name, path in self.settings.roots.items()}
-        return Pool(self.settings.share, mapped, lambda: new_id("o"), self.clock.now)
+        return Pool(self.settings.share, self.mapped, lambda: new_id("o"), self.clock.now)
 
     def install_runner(self) -> Path:
         """The runner of this version, on the share; the one for this machine."""

@@ -231,7 +231,10 @@ def skip(draft: Draft, stage: Stage, message: str) -> None:
 
 def end_stage(draft: Draft, stage: Stage, state: StageState, message: str, **fields: Any) -> None:
     """The stage's last change, and everything that follows from it."""
-    stage = draft.put(stage.but(source=stage.source or logical_source(draft.project, stage)))
+    ran = stage.attempt is not None and stage.attempt.started is not None
+    if not ran or stage.source is None:
+        # What never ran passes on where it would have begun, never a dead attempt of its own.
+        stage = draft.put(stage.but(source=logical_source(draft.project, stage)))
     stage = draft.move(stage, state, ended=draft.now, message=message, reason=None, retry_at=None, **fields)
     draft.drop(stage)
     ended = summary(stage)

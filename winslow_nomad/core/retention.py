@@ -27,16 +27,6 @@ class Retention(Value):
     trash: timedelta | None = timedelta(days=7)
 
 
-class RetentionPolicy(Value):
-    """The installation's rule, and projects (by id) with a rule of their own."""
-
-    default: Retention = Retention()
-    projects: Mapping[str, Retention] = {}
-
-    def of(self, project: str) -> Retention:
-        return self.projects.get(project, self.default)
-
-
 AT_ONCE = Retention(failed_workspaces=timedelta(0), superseded_attempts=timedelta(0), trash=timedelta(0))
 
 
