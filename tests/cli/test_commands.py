@@ -252,6 +252,14 @@ def test_every_command_carries_a_key_of_its_own(winslow: Call, world: World, don
     assert all(len(k) >= 6 for k in world.keys)
 
 
+def test_a_command_that_nobody_carries_out_says_so(winslow: Call, world: World, done: str) -> None:
+    told_so = "Nobody runs stages here now"
+    assert told_so in winslow("redo", done, "one").stderr
+    assert told_so not in winslow("pause", done).stderr, "there is nothing to carry out"
+    world.served = True
+    assert told_so not in winslow("resume", done).stderr
+
+
 def test_the_client_is_closed_after_each_command(world: World, done: str) -> None:
     assert FakeClient(world).project(done).id == done
     assert world.opened.count("engine local") == world.opened.count("engine closed") == 1

@@ -56,6 +56,7 @@ class World:
     findings: tuple[Finding, ...] = ()
     broken: WinslowError | Exception | None = None  # raised by every call
     refused: dict[str, WinslowError] = field(default_factory=dict)  # kind of command -> what it meets
+    served: bool = False  # somebody else moves stages
     journal: Path | None = None  # every command that was accepted, one a line
     opened: list[str] = field(default_factory=list)
     lock: Any = field(default_factory=threading.RLock)
@@ -216,6 +217,9 @@ class FakeClient:
 
     def _end(self, project: str, stage: int, attempt: int, outcome: Outcome) -> None:
         self._apply(project, m.AttemptEnded(stage=stage, attempt=attempt, outcome=outcome))
+
+    def active(self) -> str:
+        return "somebody" if self.world.served else ""
 
     def doctor(self) -> Sequence[Finding]:
         self._there()

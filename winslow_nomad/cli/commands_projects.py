@@ -194,8 +194,7 @@ def edit(
 
     with project_of(context, project) as sender:
         pipeline = sender.client.pipeline(Path(file).absolute())
-        after = sender.send(EditPipeline(pipeline=pipeline))
-    report(after, "Changed:", as_json=json)
+        report(sender, sender.send(EditPipeline(pipeline=pipeline)), "Changed:", as_json=json)
 
 
 def comment(
@@ -241,8 +240,7 @@ def delete(
                 answer = ""
             if answer != "trash":
                 raise Refused("Nothing was done.", code="cli.not_confirmed")
-        after = sender.send(TrashProject())
-    report(after, "In the trash:", as_json=json)
+        report(sender, sender.send(TrashProject()), "In the trash:", as_json=json)
 
 
 def restore(context: typer.Context, project: options.ProjectArgument, json: options.Json = False) -> None:

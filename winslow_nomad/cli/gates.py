@@ -38,7 +38,7 @@ def show_or_answer(sender: Sender, which: str, answer: Answer, *, as_json: bool)
         raise Invalid(f"--{' and --'.join(kinds)} are different answers.", hint="Give one.", code="gate.unclear")
     gate = chosen(sender.project, which)
     after = sender.send(command(sender, gate, answer))
-    report(after, "Answered:", as_json=as_json)
+    report(sender, after, "Answered:", as_json=as_json)
 
 
 def chosen(project: Project, which: str) -> Gate:

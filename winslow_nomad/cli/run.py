@@ -13,7 +13,8 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winslow_nomad.cli import as_json, asking, edge, given, outputs, tables, terminal, words
+from winslow_nomad.cli import as_json as stable
+from winslow_nomad.cli import asking, edge, given, outputs, tables, terminal, words
 from winslow_nomad.cli.follow import Following, exit_code, now
 from winslow_nomad.cli.interrupt import Interrupt
 from winslow_nomad.cli.notices import Notices
@@ -159,31 +160,33 @@ def follow(client: Client, sender: Sender, wish: Wish, notices: Notices) -> int:
             notices.screen = None
             screen.close()
         if interrupt.asked:
-            return leave(sender, project, interrupt)
+            return leave(sender, project, interrupt, as_json=wish.as_json)
     paths = outputs.of_project(client, project)
     code = exit_code(project)
     if wish.as_json:
-        as_json.put({"exit": code, "project": as_json.project(project, now(), paths)})
+        stable.put({"exit": code, "project": stable.project(project, now(), paths)})
     else:
         tables.end_of_run(out, project, now(), paths)
     what_next(client, project, code)
     return code
 
 
-def leave(sender: Sender, project: Project, interrupt: Interrupt) -> int:
+def leave(sender: Sender, project: Project, interrupt: Interrupt, *, as_json: bool) -> int:
     """A person wants to go: pause, and say how to go on."""
+    code, said = edge.WAITING, "Paused"
     if interrupt.by_signal:
-        say(f"Left by a signal; nothing was paused. Go on with: winslow run --resume {project.id}")
-        return 128 + interrupt.by_signal
-    try:
-        project = sender.send(PauseProject())
-        paused = "Paused"
-    except Unavailable as error:
-        paused = f"Not paused ({error.message})"
+        code, said = 128 + interrupt.by_signal, "Left by a signal; nothing was paused"
+    else:
+        try:
+            project = sender.send(PauseProject())
+        except Unavailable as error:
+            said = f"Not paused ({error.message})"
     running = [s.name for s in project.stages.values() if s.state in ACTIVE and not s.held]
     on = f"; {', '.join(sorted(running))} will go on by itself and nothing new starts" if running else ""
-    say(f"{paused}{on}. Go on with: winslow run --resume {project.id}")
-    return edge.WAITING
+    say(f"{said}{on}. Go on with: winslow run --resume {project.id}")
+    if as_json:
+        stable.put({"exit": code, "project": stable.project(project, now())})
+    return code
 
 
 def what_next(client: Client, project: Project, code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,19 +42,29 @@ def project_of(context: Any, name: str) -> Iterator[Sender]:
 def change(context: Any, name: str, make: Callable[[Project], AnyCommand], done: str, *, as_json: bool) -> None:
     """Send what `make` makes of the project and say `done`, with the state after it."""
     with project_of(context, name) as sender:
-        after = sender.send(make(sender.project))
-    report(after, done, as_json=as_json)
+        report(sender, sender.send(make(sender.project)), done, as_json=as_json)
 
 
-def report(after: Project, done: str, *, as_json: bool) -> None:
-    import sys
-
+def report(sender: Sender, after: Project, done: str, *, as_json: bool) -> None:
+    """Say what became of the project, and whether anybody is there to carry it out."""
     from winslow_nomad.cli import as_json as stable
     from winslow_nomad.cli import words
 
-    now = datetime.now(UTC)
     if as_json:
-        stable.put({"project": stable.project(after, now)})
-        return
-    text = f"{done} {after.name} ({after.id}) {words.of_project(after).sentence}"
-    sys.stdout.write(words.safe(text) + "\n")
+        stable.put({"project": stable.project(after, datetime.now(UTC))})
+    else:
+        text = f"{done} {after.name} ({after.id}) {words.of_project(after).sentence}"
+        sys.stdout.write(words.safe(text) + "\n")
+    if to_do(after) and not sender.client.active():
+        sys.stderr.write(
+            f"Nobody runs stages here now; it is done with: winslow run --resume {after.id}, or winslow up\n"
+        )
+
+
+def to_do(project: Project) -> bool:
+    """Whether something has to be carried out, or could start."""
+    from winslow_nomad.core.effects import WakeAt
+    from winslow_nomad.core.line import startable
+    from winslow_nomad.core.outstanding import outstanding
+
+    return bool(startable(project)) or any(not isinstance(e, WakeAt) for e in outstanding(project))
