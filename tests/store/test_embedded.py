@@ -320,3 +320,17 @@ def test_a_full_disk_loses_nothing_and_space_brings_the_store_back(small_disk: P
         project, _ = patient.change("p1", lambda p: decided(p.but(name="back")))
         assert acknowledged < project.version <= acknowledged + 2  # the one nobody was answered may have been made
         until(lambda: server.trouble == "")
+
+
+def test_a_server_that_still_reads_its_data_is_waited_for(directory: Path) -> None:
+    data = directory / "data"
+    with Embedded(data) as server, state_client(server.address).pipeline(transaction=False) as pipeline:
+        for number in range(20_000):
+            pipeline.set(f"key{number}", number)
+        pipeline.execute()
+    found = find_binary()
+    slow = directory / "slow"
+    slow.write_text(f'#!/bin/sh\nexec {found.path} "$1" --key-load-delay 20\n')
+    slow.chmod(0o755)
+    with Embedded(data, binary=Binary(slow, found.version, "slow")) as server:
+        assert state_client(server.address).get("key19999") == b"19999"

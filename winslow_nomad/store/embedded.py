@@ -241,6 +241,7 @@ class Embedded:
             while True:
                 try:
                     directory = client.config_get("dir").get("dir", "")
+                    client.ping()  # CONFIG is answered while the data is still being read, PING is not
                     break
                 except BusyLoadingError:
                     if time.monotonic() > deadline:
