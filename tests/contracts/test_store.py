@@ -350,6 +350,22 @@ def test_a_former_controller_is_refused(kind: Kind) -> None:
     assert loaded is not None and loaded.name == "of the new one"
 
 
+def test_a_lease_that_passes_on_while_it_is_decided_refuses_the_commit(kind: Kind) -> None:
+    if isinstance(kind.store, MemoryStore):
+        pytest.skip("decides and commits under one lock")
+    put(kind.store, a_project())
+    old = kind.next_epoch()
+
+    def decide(project: Project | None) -> Decision:
+        kind.next_epoch()
+        return edited(name="late")(project)
+
+    with pytest.raises(Conflict, match="lease"):
+        kind.store.change("p1", decide, epoch=old)
+    loaded = kind.store.load("p1")
+    assert loaded is not None and loaded.version == 1
+
+
 def test_statistics_count_a_start_and_an_end_once(kind: Kind) -> None:
     store, start = kind.store, a_project().created
     put(store, a_project(stages={1: a_stage(1), 2: a_stage(2, "track", automatic=False)}))

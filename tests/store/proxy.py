@@ -13,13 +13,15 @@ from pathlib import Path
 
 class Proxy:
     """`lose_replies`: how many EXECs are still forwarded and then cut off before their reply comes back.
-    `before_cut` runs in between: the server has carried it out, the client still waits."""
+    `before_cut` runs in between: the server has carried it out, the client still waits. `ahead`: put once before
+    the next reply."""
 
     def __init__(self, path: Path, target: str) -> None:
         self.path = path
         self._target = target
         self.lose_replies = 0
         self.lost = 0
+        self.ahead = b""
         self.before_cut: Callable[[], object] = lambda: None
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
@@ -69,4 +71,5 @@ class Proxy:
                         self.lost += 1
                         self.before_cut()
                         return
-                    inner.sendall(data)
+                    ahead, self.ahead = self.ahead, b""
+                    inner.sendall(ahead + data)

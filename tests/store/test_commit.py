@@ -25,6 +25,7 @@ from winslow_nomad.store.journal import JournalFeed
 from winslow_nomad.store.live import START, Live
 from winslow_nomad.store.queue import Doorbells
 from winslow_nomad.store.redis import RedisStore
+from winslow_nomad.store.transaction import ask
 
 
 @pytest.fixture
@@ -125,11 +126,15 @@ def test_two_processes_see_each_others_changes(store: RedisStore, server: Server
     assert other.load("p1") == store.load("p1")
     store.change("p1", lambda p: decided(p.but(stages={1: a_running_stage(1), 2: p.stages[2]})))
     assert other.load("p1") == store.load("p1")
+    store.change("p1", lambda p: decided(p.but(stages={2: p.stages[2]}, sealing={1: p.stages[1]})))
+    assert other.load("p1") == store.load("p1")
+    store.change("p1", lambda p: decided(p.but(sealing={}, ended={1: an_ended_stage(1)})))
+    assert other.load("p1") == store.load("p1")
     for number in range(3, 3 + 2 * REMEMBERED):  # further than the log reaches
         store.change("p1", lambda p, n=number: decided(p.but(ended={**p.ended, n: an_ended_stage(n)})))
     loaded = other.load("p1")
     assert loaded == store.load("p1")
-    assert loaded is not None and len(loaded.ended) == 2 * REMEMBERED
+    assert loaded is not None and len(loaded.ended) == 2 * REMEMBERED + 1
     other.change("p1", lambda p: decided(p.but(stages={})))
     assert dict((store.load("p1") or a_project(stages={1: a_stage()})).stages) == {}
 
@@ -272,6 +277,15 @@ def test_a_record_that_cannot_be_read_says_so(store: RedisStore, server: Server)
     with pytest.raises(StoreUnavailable) as caught:
         RedisStore(server.client, keys=server.keys).load("p1")
     assert caught.value.code == "store.unreadable"
+
+
+def test_an_error_among_several_replies_does_not_mix_the_others_up_with_the_next(proxy: Proxy) -> None:
+    client = state_client(Address(socket=str(proxy.path)))
+    assert ask(client, ("ECHO", "zero")) == [b"zero"]
+    proxy.ahead = b"-LOADING the server reads its data\r\n"
+    with pytest.raises(StoreUnavailable):
+        ask(client, ("ECHO", "one"), ("ECHO", "two"))
+    assert ask(client, ("ECHO", "three")) == [b"three"]
 
 
 def test_a_store_without_memory_says_so_and_changes_nothing(directory: Path) -> None:
