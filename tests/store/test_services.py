@@ -40,6 +40,16 @@ def test_one_holds_the_lease_and_the_others_stand_by(server: Server) -> None:
     assert first.hold() is None
 
 
+def test_the_lease_of_one_who_has_ended_for_ever_is_not_waited_for(server: Server) -> None:
+    dead: set[str] = set()
+    first = Lease(server.client, "a", keys=server.keys)
+    second = Lease(server.client, "b", keys=server.keys, gone=dead.__contains__)
+    assert (first.hold(), second.hold()) == (1, None)
+    dead.add("a")
+    assert second.hold() == 2
+    assert second.holder() == "b"
+
+
 def test_the_epoch_grows_with_every_holder_and_not_with_renewals(server: Server) -> None:
     now = [0.0]
     first = Lease(server.client, "a", keys=server.keys, seconds=9, monotonic=lambda: now[0])
@@ -221,6 +231,18 @@ def test_an_operation_whose_owner_died_is_taken_by_another(operations: RedisOper
     assert operations.list() == []
     assert [o.state for o in operations.list(open_only=False)] == ["done"]
     assert not operations.finish(taken.but(state="failed"))
+
+
+def test_the_operation_of_one_who_has_ended_for_ever_is_not_waited_for(server: Server, clock: HandClock) -> None:
+    dead: set[str] = set()
+    operations = RedisOperations(server.client, server.reader, clock, server.keys, dead.__contains__)
+    operations.put(Operation(id="o1", kind="workspace", made=START))
+    assert operations.take("a", 30.0) is not None
+    operations.cancel("o1")  # what it has left is still to be taken away
+    assert operations.take("b", 30.0) is None
+    dead.add("a")
+    taken = operations.take("b", 30.0)
+    assert taken is not None and taken.owner == "b"
 
 
 def test_cancelling_reaches_the_owner_at_its_next_renewal(operations: RedisOperations) -> None:

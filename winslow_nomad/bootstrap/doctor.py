@@ -92,7 +92,7 @@ def driver(installation: Installation) -> Iterator[Finding]:
 def work(installation: Installation) -> Iterator[Finding]:
     holder = installation.lease("doctor").holder()
     if holder:
-        yield Finding(severity="ok", subject="controller", text=f"active: {holder}")
+        yield Finding(severity="ok", subject="controller", text=f"active: {holder.partition('@')[0]}")
     dirty = installation.store.dirty()
     if dirty and not holder:
         text = f"{len(dirty)} projects have work waiting and no controller is active"

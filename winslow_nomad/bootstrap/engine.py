@@ -10,7 +10,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from winslow_nomad.bootstrap import files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
 from winslow_nomad.events.controller import Chore, Controller
@@ -79,10 +79,6 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
 
 def worker_queue(installation: Installation) -> str:
     return f"{installation.keys.prefix}-advance"
-
-
-def owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def controller(installation: Installation) -> Controller:

@@ -69,7 +69,7 @@ def keeping(installation: Installation, stopping: threading.Event) -> None:
 
 def mirroring(installation: Installation, stopping: threading.Event, owner: str) -> None:
     """One process mirrors at a time: whoever has the lease of the mirror, under its epoch."""
-    lease = installation.lease(f"{owner}:mirror", "mirror")
+    lease = installation.lease(f"{owner} mirror", "mirror")
     while not stopping.is_set():
         try:
             epoch = lease.hold()

@@ -19,6 +19,7 @@ from redis import Redis
 
 from winslow_nomad import __version__, runner
 from winslow_nomad.bootstrap.housekeeping import largest
+from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
 from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.errors import Refused, StoreUnavailable
@@ -125,7 +126,7 @@ class Installation:
 
     @cached_property
     def operations(self) -> RedisOperations:
-        return RedisOperations(self.state, self._client(reader_client), self.clock, self.keys)
+        return RedisOperations(self.state, self._client(reader_client), self.clock, self.keys, gone)
 
     @cached_property
     def live(self) -> Live:
@@ -140,7 +141,7 @@ class Installation:
         return Secrets(self.state, self.settings.home / "secret.key", self.clock, self.keys)
 
     def lease(self, owner: str, name: str = "controller") -> Lease:
-        return Lease(self.state, owner, name=name, keys=self.keys)
+        return Lease(self.state, owner, name=name, keys=self.keys, gone=gone)
 
     def worker_client(self) -> Redis:
         return self._client(worker_client)

@@ -18,7 +18,8 @@ from winslow_nomad.store.transaction import Transaction, ask
 
 
 class Lease:
-    """events.controller.Lease. `owner` must differ between processes and between their lives."""
+    """events.controller.Lease. `owner` must differ between processes and between their lives. `gone`: whether an
+    owner has ended for ever, so that its lease need not be waited for."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Lease:
         seconds: float = 5.0,
         keys: Keys | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        gone: Callable[[str], bool] = lambda _: False,
     ) -> None:
         keys = keys or Keys()
         self._client = client
@@ -37,6 +39,7 @@ class Lease:
         self._epoch_key = keys.epoch(name)
         self._seconds = seconds
         self._monotonic = monotonic
+        self._gone = gone
         self._epoch: int | None = None
         self._until = 0.0
         self._renew_at = 0.0
@@ -112,12 +115,13 @@ class Lease:
         )
         epoch = int(epoch_text or 0)
         life: Command = ("PX", round(self._seconds * 1000))
-        if text is not None and json.loads(text)["owner"] != self._owner:
+        holder = "" if text is None else str(json.loads(text)["owner"])
+        if holder not in ("", self._owner) and not self._gone(holder):
             return None
-        if text is not None:
+        if holder == self._owner:
             transaction.commit([("SET", self._key, self._text(epoch), *life)])
             return epoch
-        if self._epoch == epoch:  # it ran out, but nobody else had it since
+        if not holder and self._epoch == epoch:  # it ran out, but nobody else had it since
             transaction.commit([("SET", self._key, self._text(epoch), *life)])
             return epoch
         transaction.commit([("SET", self._epoch_key, epoch + 1), ("SET", self._key, self._text(epoch + 1), *life)])

@@ -22,13 +22,22 @@ BELLS = 16  # rings kept for takers that are not listening
 
 
 class RedisOperations:
-    """`reader`: a client for blocking reads (store.client.reader_client), used by `wait` alone."""
+    """`reader`: a client for blocking reads (store.client.reader_client), used by `wait` alone. `gone`: whether an
+    owner has ended for ever, so that its lease need not be waited for."""
 
-    def __init__(self, client: Redis, reader: Redis, clock: Clock, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        reader: Redis,
+        clock: Clock,
+        keys: Keys | None = None,
+        gone: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._client = client
         self._reader = reader
         self._clock = clock
         self._keys = keys or Keys()
+        self._gone = gone
 
     def put(self, operation: Operation) -> Operation:
         key = self._keys.operation(operation.id)
@@ -114,7 +123,7 @@ class RedisOperations:
         if operation.state == "waiting":
             return True
         until = operation.lease_until
-        return operation.state == "running" and (until is None or until <= now)
+        return operation.state == "running" and (until is None or until <= now or self._gone(operation.owner))
 
     def _change(self, operation: str, step: Callable[[Operation], Operation | None]) -> Operation | None:
         """None: it is not there, or `step` leaves it as it is."""
