@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.resources.wrong_pipelines import WRONG
+from tests.waiting import until
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound
 from winslow_nomad.core.pipeline import (
     GIB,
@@ -341,6 +342,11 @@ BOMBS = {
 }
 
 
+def test_more_stages_than_anybody_can_look_at_are_refused() -> None:
+    assert len(parse(stages(500)).stages) == 500
+    assert problems(stages(501)) == ["p.yaml:504:3: stages has 501 entries; 500 is the limit"]
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_answered_soon(name: str) -> None:
     before = time.process_time()
@@ -401,6 +407,39 @@ def test_what_is_taken_was_read_from_the_kept_copy(tmp_path: Path, share: Path) 
     assert found == read(made)
     (tmp_path / "single.yaml").write_text(HEAD + STAGE)
     assert take(tmp_path / "single.yaml", share).folder is None
+
+
+EDITING = """
+import itertools, os, pathlib, sys
+file = pathlib.Path(sys.argv[1])
+text = file.read_text()
+print("on", flush=True)
+for number in itertools.count():
+    file.with_name("new").write_text(text.replace("Counts", f"{number} counts"))
+    os.replace(file.with_name("new"), file)
+"""
+
+
+def test_what_is_taken_while_somebody_edits_is_what_was_kept(tmp_path: Path, share: Path) -> None:
+    made = folder(tmp_path)
+    (made / ".winslowignore").write_text("new\n")
+    command = [sys.executable, "-c", EDITING, str(made / "pipeline.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as editor:
+        try:
+            assert editor.stdout is not None
+            editor.stdout.readline()
+            taken: dict[str, Pipeline] = {}
+
+            def several() -> bool:
+                found = take(made, share)
+                taken[str(found.folder)] = found
+                return len(taken) >= 25
+
+            until(several, seconds=60)
+        finally:
+            editor.kill()
+    for digest, found in taken.items():
+        assert parse((share / "pipelines" / digest / "pipeline.yaml").read_text(), folder=digest) == found
 
 
 def test_problems_in_a_folder_name_the_file_that_people_edit(tmp_path: Path, share: Path) -> None:
