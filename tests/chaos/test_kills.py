@@ -1,0 +1,114 @@
+"""kill -9 of everything, again and again, while people work with it.
+
+    WINSLOW_CHAOS_SEED=17 WINSLOW_CHAOS_KILLS=500 python -m pytest -m chaos -s tests/chaos/test_kills.py
+
+A seed repeats who is killed after which pause; what those are doing just then differs from run to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos import pipeline
+from tests.chaos.person import Notes, Person, at_rest
+from tests.chaos.verdict import findings
+from tests.chaos.world import World, a_world
+from winslow_nomad import bootstrap
+
+VICTIMS = {
+    "store": 3,
+    "controller1": 2,
+    "controller2": 2,
+    "worker1": 2,
+    "worker2": 2,
+    "operations1": 2,
+    "operations2": 2,
+    "person": 2,
+    "runner": 6,
+    "helper": 2,
+}
+ROLES = ("controller1", "controller2", "worker1", "worker2", "operations1", "operations2")
+
+
+def chosen_seed() -> int:
+    return int(os.environ.get("WINSLOW_CHAOS_SEED") or Random().randrange(10**6))
+
+
+def kill_again_and_again(world: World, kills: int, pause: float) -> Counter[str]:
+    """Victims and pauses come from the world's own random numbers."""
+    done: Counter[str] = Counter()
+    while sum(done.values()) < kills:
+        time.sleep(world.random.expovariate(1 / pause))
+        victim = world.random.choices(list(VICTIMS), list(VICTIMS.values()))[0]
+        if world.kill(victim):
+            done[victim.rstrip("12")] += 1
+    return done
+
+
+def come_to_rest(world: World, notes: Path, folder: Path, seconds: float) -> float:
+    """Answer what waits for a person until nothing does, and nothing is open. The seconds it took."""
+    began = time.monotonic()
+    with closing(bootstrap.open_client(world.settings)) as client:
+        person = Person(client, Notes(notes), client.pipeline(folder), Random(0))
+        for line in person.notes.unanswered:
+            person.send(line)
+        while time.monotonic() < began + seconds:
+            projects = [p for p in map(person.load, person.notes.projects) if p is not None]
+            busy = [p for p in projects if not at_rest(p)]
+            lag = client.installation.journal.lag().lines
+            quiet = not client.installation.store.dirty() and not client.installation.operations.list()
+            booked = list((world.home / "local" / "attempts").glob("[!.]*"))
+            if projects and not busy and not lag and quiet and not booked:
+                break
+            for project in busy:
+                person.answer(project)
+            time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def survive(seed: int, kills: int, projects: int, pause: float, patience: float) -> None:
+    began = time.monotonic()
+    with a_world() as world:
+        world.random = Random(seed)
+        folder = pipeline.write(world.base / "pipeline")
+        notes = world.base / "notes"
+        argv = (sys.executable, "-m", "tests.chaos.person", str(notes), str(folder), str(seed), str(projects))
+        world.start(*ROLES)
+        world.add("person", argv)
+        done = kill_again_and_again(world, kills, pause)
+        world.drop("person")
+        rest = come_to_rest(world, notes, folder, patience)
+        world.look()
+        codes = world.stop()
+        wrong = findings(world, notes)
+        wrong += [f"{name} ended with {code}" for name, code in codes.items() if code != 0]
+        wrong += [f"{n} says:\n{text[-3000:]}" for n, text in world.words().items() if "Traceback" in text]
+        stages = len(world.records)
+        acknowledged = sum(line["what"] == "answered" for line in Notes(notes).closed.values())
+        print(
+            f"\nseed {seed}: {sum(done.values())} kills {dict(done)}, {acknowledged} acknowledged commands, "
+            f"{stages} ended stages, {sum(k.unfinished for k in world.killed_runners)} runners amid their work, "
+            f"at rest after {rest:.1f} s, {time.monotonic() - began:.0f} s in all"
+        )
+        assert not wrong, f"seed {seed}:\n" + "\n".join(wrong)
+
+
+def test_twenty_kills_lose_nothing_and_do_nothing_twice() -> None:
+    seed = chosen_seed()
+    print(f"WINSLOW_CHAOS_SEED={seed}")
+    survive(seed, int(os.environ.get("WINSLOW_CHAOS_KILLS") or 20), projects=2, pause=0.4, patience=60)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(7200)
+def test_five_hundred_kills_lose_nothing_and_do_nothing_twice() -> None:
+    seed = chosen_seed()
+    print(f"WINSLOW_CHAOS_SEED={seed}")
+    survive(seed, int(os.environ.get("WINSLOW_CHAOS_KILLS") or 500), projects=60, pause=0.7, patience=180)
