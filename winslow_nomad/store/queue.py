@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import SimpleWorker
 
+from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.store.commit import Command
 from winslow_nomad.store.keys import Keys
 from winslow_nomad.store.transaction import ask
@@ -117,6 +118,8 @@ class Answering(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         try:
             job.func(*job.args)
+        except Unavailable as error:
+            log.warning("doorbell %s is rung again: %s", job.args, error)
         except Exception:
             log.exception("doorbell %s failed; it is rung again", job.args)
         finally:
