@@ -49,7 +49,11 @@ def add(name: str) -> object:
 
 
 def through(proxy: Proxy, server: Server, deadline: float = 10.0) -> RedisStore:
-    return RedisStore(state_client(Address(socket=str(proxy.path))), keys=server.keys, deadline=deadline)
+    return RedisStore(
+        state_client(Address(socket=str(proxy.path), password=server.address.password)),
+        keys=server.keys,
+        deadline=deadline,
+    )
 
 
 def test_a_commit_whose_reply_was_lost_is_applied_once(store: RedisStore, proxy: Proxy, server: Server) -> None:
@@ -279,8 +283,8 @@ def test_a_record_that_cannot_be_read_says_so(store: RedisStore, server: Server)
     assert caught.value.code == "store.unreadable"
 
 
-def test_an_error_among_several_replies_does_not_mix_the_others_up_with_the_next(proxy: Proxy) -> None:
-    client = state_client(Address(socket=str(proxy.path)))
+def test_an_error_among_several_replies_does_not_mix_the_others_up_with_the_next(proxy: Proxy, server: Server) -> None:
+    client = state_client(Address(socket=str(proxy.path), password=server.address.password))
     assert ask(client, ("ECHO", "zero")) == [b"zero"]
     proxy.ahead = b"-LOADING the server reads its data\r\n"
     with pytest.raises(StoreUnavailable):

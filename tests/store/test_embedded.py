@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError
 
 from tests.builders import a_project, decided
 from tests.waiting import until
@@ -334,3 +337,14 @@ def test_a_server_that_still_reads_its_data_is_waited_for(directory: Path) -> No
     slow.chmod(0o755)
     with Embedded(data, binary=Binary(slow, found.version, "slow")) as server:
         assert state_client(server.address).get("key19999") == b"19999"
+
+
+def test_who_reaches_the_socket_without_the_password_gets_nothing(directory: Path) -> None:
+    with Embedded(directory / "data") as server:
+        stranger = Redis(unix_socket_path=server.address.socket)
+        with pytest.raises(AuthenticationError):
+            stranger.get("winslow:schema")
+        stranger.close()
+        file = directory / "data" / "password"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert file.read_text().strip() not in repr(server.address)

@@ -6,21 +6,25 @@ longer than their block. RQ changes the time-outs of the pool it is given, so it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+PASSWORD = "password"  # name of the file
 LONGEST_BLOCK = 15.0  # seconds a reader may ask to be blocked
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Either the path of a unix socket, or a URL (redis://, rediss://, unix://)."""
+    """Either the path of a unix socket, or a URL (redis://, rediss://, unix://). The password of a socket is
+    that of the file `password` beside it, unless given."""
 
     socket: str = ""
     url: str = ""
+    password: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return self.url or f"unix://{self.socket}"
@@ -37,12 +41,27 @@ def reader_client(address: Address) -> Redis:
 
 def worker_client(address: Address) -> Redis:
     """For RQ: the library's own defaults."""
-    return Redis.from_url(address.url) if address.url else Redis(unix_socket_path=address.socket)
+    if address.url:
+        return Redis.from_url(address.url)
+    return Redis(unix_socket_path=address.socket, password=_password(address))
 
 
 def _client(address: Address, *, socket_timeout: float, retry: Retry) -> Redis:
     if address.url:
         return Redis.from_url(address.url, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry)
     return Redis(
-        unix_socket_path=address.socket, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry
+        unix_socket_path=address.socket,
+        password=_password(address),
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=2.0,
+        retry=retry,
     )
+
+
+def _password(address: Address) -> str | None:
+    if address.password:
+        return address.password
+    try:
+        return Path(address.socket).with_name(PASSWORD).read_text().strip()
+    except OSError:
+        return None

@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -32,7 +33,7 @@ from pathlib import Path
 from redis.exceptions import BusyLoadingError, RedisError
 
 from winslow_nomad.core.errors import StoreUnavailable
-from winslow_nomad.store.client import Address, state_client
+from winslow_nomad.store.client import PASSWORD, Address, state_client
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,9 @@ class Embedded:
 
     def start(self) -> None:
         """Join the server of this directory or start one. Raises StoreUnavailable with what to do."""
-        self._make_directory()
+        password = self._make_directory()
         self._socket = self._choose_socket()
-        self.address = Address(socket=str(self._socket))
+        self.address = Address(socket=str(self._socket), password=password)
         self._users = _open_lock(self.data / "users")
         fcntl.flock(self._users, fcntl.LOCK_SH)  # waits for one who is just stopping the server
         try:
@@ -156,7 +157,8 @@ class Embedded:
             os.close(self._users)
             self._users = None
 
-    def _make_directory(self) -> None:
+    def _make_directory(self) -> str:
+        """Answers the server's password, which lies in it."""
         try:
             self.data.mkdir(parents=True, exist_ok=True)
             kind = NETWORK_FILE_SYSTEMS.get(self._file_system(self.data))
@@ -167,12 +169,14 @@ class Embedded:
                     code="store.network_file_system",
                 )
             self.data.chmod(0o700)
+            password = self._the_password()
         except OSError as error:
             raise StoreUnavailable(
                 f"The data directory {self.data} cannot be used: {error.strerror}. The store was not started.",
                 hint="Set WINSLOW_HOME to a directory that you may write to.",
                 code="store.directory",
             ) from error
+        return password
 
     def _choose_socket(self) -> Path:
         """In the data directory; where that path is too long, in a short one, which `socket` in it names."""
@@ -197,6 +201,21 @@ class Embedded:
             )
         note.write_text(f"{short / 'redis.sock'}\n")
         return short / "redis.sock"
+
+    def _the_password(self) -> str:
+        """The mode of the socket does not keep stages out, which run as the same user: Landlock hides files and
+        not sockets. So what they would need is in a file. Made by whoever comes first, whole."""
+        file = self.data / PASSWORD
+        if not file.exists():
+            draft = self.data / f"{PASSWORD}.{secrets.token_hex(4)}"
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+                made.write(secrets.token_hex(32))
+                made.flush()
+                os.fsync(made.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, file)
+            draft.unlink()
+        return file.read_text().strip()
 
     def _ensure(self) -> socket.socket:
         """A connection to the server of this directory: the one that is there, or a new one."""
@@ -306,6 +325,7 @@ class Embedded:
         yield "port 0"
         yield f"unixsocket {_quoted(self._socket)}"
         yield "unixsocketperm 700"
+        yield f"requirepass {self.address.password}"
         yield f"dir {_quoted(self.data)}"
         yield f"logfile {_quoted(self.data / 'server.log')}"
         yield f"pidfile {_quoted(self.data / 'server.pid')}"
