@@ -16,7 +16,10 @@ from typing import Any
 from tests.waiting import until
 
 PYTHON = [sys.executable, "-S", "-E", "-c"]
-QUIET_SANITIZER = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"}
+QUIET_SANITIZER = {
+    "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1",
+}
 
 
 @dataclass(frozen=True)

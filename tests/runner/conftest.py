@@ -32,9 +32,9 @@ def compile_with_sanitizers(into: Path) -> str | None:
         return "neither clang nor gcc is installed"
     sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
     staged = into.with_name(f"{into.name}-{os.getpid()}")
+    flags = ["-std=c11", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     result = subprocess.run(
-        [compiler, "-std=c11", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-        + ["-Wall", "-Wextra", "-Werror", *sources, "-o", str(staged), "-lm"],
+        [compiler, *flags, "-Wall", "-Wextra", "-Werror", *sources, "-o", str(staged), "-lm"],
         capture_output=True,
         text=True,
         check=False,

@@ -92,7 +92,9 @@ def test_a_wheel_holds_both_binaries_executable_and_fits_every_machine(plain: Pa
         '[tool.hatch.build.targets.wheel]\npackages = ["winslow_nomad"]\n'
         '[tool.hatch.build.hooks.custom]\npath = "winslow_nomad/runner/build.py"\n'
     )
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=project, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=project, check=True, capture_output=True
+    )
     (wheel,) = project.glob("dist/*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as content:

@@ -21,7 +21,9 @@ needs_landlock = pytest.mark.skipif(landlock_version() < 3, reason="this kernel 
 
 
 def confine(attempt: Attempt, tmp_path: Path, *entries: str) -> list[str]:
-    system = [f"ro:{path}" for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/no/such/place", sys.prefix)]
+    system = [
+        f"ro:{path}" for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/no/such/place", sys.prefix)
+    ]
     system.append(f"ro:{Path(sys.executable).resolve().parents[1]}")
     file = tmp_path / "confine"
     file.write_bytes(b"".join(os.fsencode(entry) + b"\0" for entry in (*system, *entries)))

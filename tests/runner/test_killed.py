@@ -47,7 +47,9 @@ def test_when_the_main_process_is_killed_the_carrier_tells_and_cleans_up(attempt
     until(lambda: not attempt.spool.exists())
 
 
-def test_a_killed_main_process_takes_processes_without_a_mark_along_when_they_share_the_session(attempt: Attempt) -> None:
+def test_a_killed_main_process_takes_processes_without_a_mark_along_when_they_share_the_session(
+    attempt: Attempt,
+) -> None:
     script = "env -i sh -c 'echo $$ > pid; exec sleep 1000' & while ! [ -s pid ]; do sleep 0.01; done; echo all; wait"
     runner = attempt.prepare("sh", "-c", script).start()
     until(lambda: attempt.log() == b"all\n")

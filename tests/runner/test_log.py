@@ -1,11 +1,13 @@
-"""The log: exactly what the process wrote, in order, on the share within moments, and never more than the spool may hold."""
+"""The log: exactly what the process wrote, in order, on the share within moments, bounded by the spool."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -19,14 +21,18 @@ from tests.waiting import until
 
 
 def test_every_byte_value_arrives_as_it_was_written(attempt: Attempt) -> None:
-    attempt.prepare(*PYTHON, "import os; os.write(1, bytes(range(256)) * 1000); os.write(2, bytes(range(255, -1, -1)))").run()
+    attempt.prepare(
+        *PYTHON, "import os; os.write(1, bytes(range(256)) * 1000); os.write(2, bytes(range(255, -1, -1)))"
+    ).run()
     assert attempt.log("out") == bytes(range(256)) * 1000
     assert attempt.log("err") == bytes(range(255, -1, -1))
     assert [(r.stream, r.length) for r in attempt.index() if r.stream == "err"] == [("err", 256)]
 
 
 def test_reopening_the_standard_streams_in_the_middle_loses_nothing(attempt: Attempt) -> None:
-    script = "echo 1 >&2; echo 2 > /dev/stderr; echo 3 >&2; echo a; echo b > /dev/stdout; echo c | tee /dev/stderr; echo d"
+    script = (
+        "echo 1 >&2; echo 2 > /dev/stderr; echo 3 >&2; echo a; echo b > /dev/stdout; echo c | tee /dev/stderr; echo d"
+    )
     attempt.prepare("sh", "-c", script).run()
     assert attempt.log("err") == b"1\n2\n3\nc\n"
     assert attempt.log("out") == b"a\nb\nc\nd\n"
@@ -141,8 +147,36 @@ open("done", "w").close()
     assert attempt.end["code"] == 0
 
 
+def test_the_index_on_the_share_never_tells_of_bytes_that_are_not_there(attempt: Attempt) -> None:
+    """A limit on the size of the carrier's files lets the small index through, but not the log."""
+    script = "while ! [ -e go ]; do sleep 0.01; done; seq 100000; while ! [ -e stop ]; do sleep 0.01; done"
+    said = attempt.path / "said"
+    attempt.prepare("sh", "-c", script)
+    with said.open("wb") as into:
+        runner = attempt.start(stderr=into)
+    until(lambda: (attempt.path / "log/index").exists())
+    carrier = attempt.carrier(runner)
+    resource.prlimit(carrier, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    (attempt.path / "workspace/go").touch()
+    until(lambda: b"File too large" in said.read_bytes() and (attempt.spool / "out").stat().st_size == 588_895)
+    until(lambda: (attempt.spool / "index").stat().st_size > 0)
+    for _ in range(3):
+        seen = reads(carrier)
+        until(lambda seen=seen: reads(carrier) > seen)
+        told = sum(record.length for record in attempt.index())
+        assert told <= len(attempt.log()) <= 100_000
+    resource.prlimit(carrier, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    (attempt.path / "workspace/stop").touch()
+    assert runner.wait(30) == 0
+    assert attempt.in_order() == b"".join(b"%d\n" % i for i in range(1, 100_001))
+
+
+def reads(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/io").read_text().split("syscr:")[1].split()[0])
+
+
 def test_what_is_safe_on_the_share_is_punched_out_of_the_spool(fast_attempt: Attempt) -> None:
-    script = "import os\nfor i in range(300): os.write(1, bytes([i % 251]) * 1_000_000)\nopen('done','w').close()\nos.read(3, 1)"
+    script = "import os\nfor i in range(300): os.write(1, bytes([i % 251]) * 1_000_000)\nos.read(3, 1)"
     attempt = fast_attempt.prepare("sh", "-c", 'mkfifo f; exec 3<> f; exec "$@"', "sh", *PYTHON, script)
     attempt.start()
     until(lambda: len(attempt.log()) == 300_000_000, 60)
@@ -150,12 +184,14 @@ def test_what_is_safe_on_the_share_is_punched_out_of_the_spool(fast_attempt: Att
     assert about.st_size == 300_000_000
     assert about.st_blocks * 512 >= 60_000_000
 
+
 @pytest.mark.parametrize("killings", [3])
 def test_a_killed_carrier_is_replaced_and_the_log_stays_exact(
     plain: Path, make: Callable[..., Attempt], killings: int
 ) -> None:
     attempt = make(plain).prepare(
-        *PYTHON, "import os\ni = 0\nwhile not os.path.exists('stop') or i % 1000:\n os.write(1 + i % 2, b'%09d\\n' % i); i += 1"
+        *PYTHON,
+        "import os\ni = 0\nwhile not os.path.exists('stop') or i % 1000:\n os.write(1 + i % 2, b'%09d\\n' % i); i += 1",
     )
     runner, seen = attempt.start("--heartbeat", "0.05"), set()
     for _ in range(killings):
@@ -182,8 +218,9 @@ def test_a_killed_carrier_is_replaced_and_the_log_stays_exact(
         ("50% but then 300%", 50), ("%45 % %%", None),
     ],
 )  # fmt: skip
-def test_progress_is_read_from_the_log(attempt: Attempt, line: str, expected: float | None) -> None:
+def test_progress_is_read_from_the_log(fast_attempt: Attempt, line: str, expected: float | None) -> None:
     """The last beat, after the line has arrived, decides."""
+    attempt = fast_attempt
     attempt.prepare("sh", "-c", 'printf %s "$1"; exec sleep 1000', "sh", line).start("--heartbeat", "0.02")
     until(lambda: attempt.log() == line.encode())
 
@@ -211,8 +248,8 @@ def test_an_idle_attempt_costs_next_to_nothing(fast_attempt: Attempt) -> None:
         )
 
     begin, before = time.monotonic(), switches()
-    until(lambda: time.monotonic() - begin > 3)
-    assert switches() - before < 60  # it looks at `control` once a second
+    until(lambda: time.monotonic() - begin > 2)
+    assert switches() - before < 40  # it looks at `control` once a second
 
 
 @pytest.mark.chaos
@@ -223,10 +260,8 @@ def test_a_billion_bytes_of_log_arrive_whole_and_the_spool_stays_small(fast_atte
     runner, most = attempt.start("--spool-limit", str(200 << 20)), 0
     while runner.poll() is None:
         path = attempt.spool / "out"
-        try:
+        with contextlib.suppress(FileNotFoundError):
             most = max(most, path.stat().st_blocks * 512)
-        except FileNotFoundError:
-            pass
         try:
             runner.wait(0.05)
         except subprocess.TimeoutExpired:

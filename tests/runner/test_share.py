@@ -1,4 +1,4 @@
-"""What the share may do to the runner: full, read-only, frozen, gone, without rights; and the spool as well. Needs root."""
+"""What the share may do to the runner: full, read-only, frozen, gone, without rights. Needs root."""
 
 from __future__ import annotations
 
@@ -101,15 +101,19 @@ def test_a_share_that_becomes_read_only_is_waited_for(
     program: Path, make: Callable[..., Attempt], disk: Path, tmp_path: Path
 ) -> None:
     """Read-only from outside: the carrier holds files open for writing, so a new mount is laid over."""
-    attempt = make(program, path=disk / "a").prepare("sh", "-c", f"echo one; while ! [ -e {tmp_path}/stop ]; do sleep 0.01; done")
+    attempt = make(program, path=disk / "a").prepare(
+        "sh", "-c", f"echo one; while ! [ -e {tmp_path}/stop ]; do sleep 0.01; done"
+    )
     runner = attempt.start("--workdir", "/")
     until(lambda: attempt.log() == b"one\n" and attempt.path.joinpath("heartbeat").exists())
     carrier = attempt.carrier(runner)
     os.kill(carrier, signal.SIGSTOP)
     os.kill(carrier, signal.SIGKILL)  # gives its descriptors back, or the remount would be refused
     remounted = until(
-        lambda: subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True, check=False).returncode == 0
-        or runner.poll() is not None
+        lambda: (
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True, check=False).returncode == 0
+            or runner.poll() is not None
+        )
     )
     assert remounted and runner.poll() is None
     (tmp_path / "stop").touch()
@@ -174,7 +178,9 @@ def test_a_share_that_is_gone_from_its_place_still_gets_the_end(
     assert attempt.end["cause"] == "exit" and attempt.log() == numbers(attempt.end["log"]["out"] // 10)
 
 
-def test_a_share_that_is_unusable_before_the_claim_is_125(plain: Path, make: Callable[..., Attempt], small: Path) -> None:
+def test_a_share_that_is_unusable_before_the_claim_is_125(
+    plain: Path, make: Callable[..., Attempt], small: Path
+) -> None:
     attempt = make(plain, path=small / "a").prepare("echo")
     subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
     status, said = attempt.run()
@@ -204,7 +210,7 @@ def test_after_the_command_a_second_request_to_stop_ends_the_wait_for_a_dead_sha
 def test_a_full_spool_disk_holds_the_command_back_and_loses_nothing(
     program: Path, make: Callable[..., Attempt], small: Path, tmp_path: Path
 ) -> None:
-    """Not our limit but the disk itself is full: 1 MB of it, for 5 MB of log that the carrier cannot carry meanwhile."""
+    """Not our limit but the disk itself is full, while the carrier cannot carry."""
     attempt = make(program, spool=small / "spool").prepare(*command(tmp_path, 500_000))
     runner = attempt.start()
     until(lambda: len(attempt.log()) > 0)
@@ -272,10 +278,13 @@ def test_in_an_image_with_nothing_but_one_program_and_a_read_only_root_it_works(
     attempt = make(["unused"], path=bare / "attempt").prepare("/bin/busy", "--version")
     proc = f"mount -t proc none {bare}/proc && " if with_proc else ""
     script = (
-        f"mount --bind {bare} {bare} && mount -t tmpfs none {bare}/spool && mount --bind {bare}/attempt {bare}/attempt && {proc}"
+        f"mount --bind {bare} {bare} && mount -t tmpfs none {bare}/spool && "
+        f"mount --bind {bare}/attempt {bare}/attempt && {proc}"
         f"mount -o remount,bind,ro {bare} && exec chroot {bare} /bin/winslow-run --attempt /attempt --spool /spool/x"
     )
-    result = subprocess.run(["unshare", "--mount", "--pid", "--fork", "sh", "-c", script], capture_output=True, check=False)
+    result = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script], capture_output=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert attempt.end["cause"] == "exit" and attempt.log().startswith(b"winslow-run 1+")
     assert json.loads((attempt.path / "claim").read_text())["pid"] == 1

@@ -52,9 +52,10 @@ def compile_for(arch: str) -> None:
     with tempfile.TemporaryDirectory(prefix="winslow-runner-") as scratch:
         environment = {"ZIG_GLOBAL_CACHE_DIR": str(Path(scratch) / "global")} if "HOME" not in os.environ else {}
         built = Path(scratch) / "winslow-run"
+        version = f'-DRUNNER_VERSION="1+{digest()[:12]}"'
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[arch]]
         result = subprocess.run(
-            [sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[arch], *FLAGS]
-            + [f'-DRUNNER_VERSION="1+{digest()[:12]}"', *map(str, sources()), "-o", str(built), "-lm"],
+            [*compiler, *FLAGS, version, *map(str, sources()), "-o", str(built), "-lm"],
             env={**os.environ, **environment, "ZIG_LOCAL_CACHE_DIR": str(Path(scratch) / "local")},
             cwd=scratch,
             capture_output=True,
@@ -80,8 +81,8 @@ def build() -> list[Path]:
     return [HERE / "bin" / arch / "winslow-run" for arch in TARGETS]
 
 
-class RunnerBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
-    """Puts both binaries into every wheel, which therefore stays py3-none-any; a source distribution has the sources."""
+class RunnerBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts both binaries into every wheel, which stays py3-none-any; a source distribution has the sources."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         if self.target_name != "wheel":

@@ -455,7 +455,7 @@ _Noreturn void carrier(struct board *board, const struct options *options, const
                        const int read_ends[2]) {
     struct carrier c = {.board = board, .options = options, .spool = *spool, .socket = socket, .dir = -1, .heartbeat = -1,
                         .read_end = {read_ends[0], read_ends[1]}};
-    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
     sigset_t none;

@@ -688,6 +688,7 @@ static bool prepare(struct run *run) {
         sigaddset(&handled, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
     if (sigprocmask(SIG_BLOCK, &handled, NULL) < 0)
         return false;
     run->signals = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
