@@ -305,8 +305,9 @@ def test_a_hundred_projects_finish_once_and_in_order_while_workers_and_server_ar
         assert list(store.dirty()) == []
 
 
-def kill_writers_server(directory: Path, process: Starter, kills: int) -> int:
-    """Four writers while the server is killed `kills` times; how many were acknowledged."""
+def kill_writers_server(directory: Path, process: Starter, kills: int, between: int) -> int:
+    """Four writers while the server is killed `kills` times, each having written down some `between` bytes more in
+    the meantime; how many were acknowledged."""
     logs = [directory / f"log{n}" for n in range(4)]
     with Embedded(directory / "data") as own:
         writers = [process("writer", own.address.socket, "winslow", f"p{n}", str(logs[n])) for n in range(4)]
@@ -314,7 +315,8 @@ def kill_writers_server(directory: Path, process: Starter, kills: int) -> int:
         for _ in range(kills):
             sizes = [log.stat().st_size for log in logs]
             until(
-                lambda sizes=sizes: all(log.stat().st_size > s for log, s in zip(logs, sizes, strict=True)), seconds=30
+                lambda sizes=sizes: all(log.stat().st_size > s + between for log, s in zip(logs, sizes, strict=True)),
+                seconds=30,
             )
             old = own.pid
             assert old is not None
@@ -342,9 +344,9 @@ def kill_writers_server(directory: Path, process: Starter, kills: int) -> int:
 
 
 def test_a_killed_server_loses_no_acknowledged_commit_and_repeats_none(directory: Path, process: Starter) -> None:
-    assert kill_writers_server(directory, process, 4) > 100
+    assert kill_writers_server(directory, process, 4, 0) > 100
 
 
 @pytest.mark.chaos
 def test_forty_killed_servers_lose_and_repeat_nothing(directory: Path, process: Starter) -> None:
-    assert kill_writers_server(directory, process, 40) > 4000
+    assert kill_writers_server(directory, process, 40, 300) > 4000
