@@ -31,7 +31,17 @@ def test_a_pipeline_that_succeeds_ends_with_0_and_lists_every_stage_and_its_resu
 def test_log_lines_of_stages_are_shown_between_the_lines_about_states(winslow: Call, video: Path) -> None:
     result = winslow("run", "street", "--input", str(video), "--yes")
     assert "0001-detect | frame 1" in result.output and "0001-detect | frame 2" in result.output
-    assert result.output.index("0001-detect: running") < result.output.index("| frame 1")
+    places = [result.output.index(f"0001-detect{t}") for t in (": running", " | frame 1", " | told", ": succeeded")]
+    assert places == sorted(places)
+
+
+def test_a_flood_of_log_lines_is_shown_in_part_and_that_is_said(winslow: Call, world: World) -> None:
+    world.plans["one"] = Plan(out=b"".join(b"line %d\n" % n for n in range(100_000)) + b"x" * 1_000_000 + b"\n")
+    result = winslow("run", "plain")
+    assert result.exit_code == 0
+    assert "lines are not shown here; they are in the log" in result.output
+    assert "line 99999" in result.output and "line 500\n" not in result.output
+    assert max(map(len, result.output.splitlines())) < 1000
 
 
 def test_yes_answers_a_confirmation_by_itself_and_says_so_with_what_was_to_be_looked_at(

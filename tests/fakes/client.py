@@ -159,6 +159,8 @@ class FakeClient:
         found = self.project(project)
         name = found.ended[stage].id if stage in found.ended else found.stages[stage].definition.id
         yield LogChunk(stream="out", data=self.world.plans.get(name, Plan()).out, at=now())
+        while follow and stage in self.world.projects[project].stages:
+            threading.Event().wait(0.002)  # the last line comes when the process ends
         yield LogChunk(stream="err", data=b"told on stderr\n", at=now())
 
     def progress(self, project: str) -> Sequence[Progress]:
