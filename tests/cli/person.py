@@ -52,7 +52,7 @@ class Person:
     def said(self) -> str:
         return STEERING.sub("", self.raw)
 
-    def reads(self, text: str, seconds: float = 15.0) -> None:
+    def reads(self, text: str, seconds: float = 30.0) -> None:
         """Wait until `text` appears behind what was read before."""
         deadline = time.monotonic() + seconds
         while text not in self.said[self._read_to :]:
@@ -81,7 +81,7 @@ class Person:
     def leaves(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    def ends(self, seconds: float = 15.0) -> int:
+    def ends(self, seconds: float = 30.0) -> int:
         """The exit code."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:
