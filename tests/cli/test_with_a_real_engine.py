@@ -58,8 +58,11 @@ class Place:
 
     def close(self) -> None:
         self.hold.unlink(missing_ok=True)
+        left = [person for person in self._people if person.process.poll() is None]
         for person in self._people:
             person.close()
+        if left:
+            self.winslow("projects")  # who leaves last stops the server; those that were killed could not
 
     def told(self, *args: str) -> dict[str, Any]:
         done = self.winslow(*args, "--json")
