@@ -538,3 +538,35 @@ def test_commands_about_what_does_not_exist_say_so():
     assert isinstance(world.try_send(m.EnqueueStage(id="nope")), NotFound)
     assert isinstance(world.try_send(m.RedoStage(stage=9)), NotFound)
     assert isinstance(world.try_send(m.ChooseOfSweep(sweep=4, stage=1)), NotFound)
+
+
+def test_a_condition_sees_the_defaults_of_parameters():
+    made = pipeline(
+        {"id": "a"},
+        {"id": "b", "needs": ("a",), "when": "number(values.LIMIT) > 5"},
+        parameters={"LIMIT": {"kind": "integer", "default": "3"}},
+    )
+    world = started(made)
+    world.settle()
+    assert ids(world) == ["a:succeeded", "b:skipped"]
+
+
+def test_a_queued_stage_whose_secret_an_edit_removed_does_not_break_the_project():
+    made = pipeline({"id": "a", "secrets": ("KEY",)}, secrets={"KEY": {}})
+    world = started(made)
+    assert [g.missing for g in world.project.gates] == [("KEY",)]
+    world.send(m.EditPipeline(pipeline=pipeline({"id": "a"})))
+    world.settle()
+    assert ids(world) == ["a:succeeded"]
+
+
+@pytest.mark.parametrize("name", ["1X", "a b", "", "WINSLOW_HOME", "X=Y", "é"])
+def test_what_cannot_be_a_variable_is_refused_and_changes_nothing(name):
+    world = started(chain("a"))
+    error = world.try_send(m.SetValues(values={name: "1"}))
+    assert error is not None and error.code == "value.name"
+
+
+def test_a_value_with_a_nul_is_refused():
+    error = started(chain("a")).try_send(m.EnqueueStage(id="a", overrides=Overrides(environment={"X": "a\0b"})))
+    assert error is not None and error.code == "value.nul"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.core.invariants import check
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt, WakeAt
@@ -14,7 +15,6 @@ from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, EndedStage, Outcome, Stage
-from tests.core.invariants import check
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 Key = tuple[int, int]

@@ -19,7 +19,6 @@ from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.stage import Reason
 
-
 Class = tuple[str, tuple[str, ...], str, int]
 Need = tuple[Class, float, int, int]
 

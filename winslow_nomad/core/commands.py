@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.draft import Draft
-from winslow_nomad.core.errors import Conflict, NotFound, Refused
+from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused
 from winslow_nomad.core.graph import (
     end_stage,
     fill_graph,
@@ -28,6 +29,8 @@ from winslow_nomad.core.lineage import lineage, merged, newest_gathered, newest_
 from winslow_nomad.core.pipeline import Parameter, StageDefinition
 from winslow_nomad.core.project import Comment, Gate, Member, Project, Sweep
 from winslow_nomad.core.stage import ENDED, EndedStage, Reason, Stage, StageState
+
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def new_project(message: m.CreateProject, now: datetime) -> Project:
@@ -67,9 +70,22 @@ def known(stages: dict[str, StageDefinition], stage_id: str) -> StageDefinition:
 
 def checked_values(parameters: dict[str, Parameter], values: dict[str, str]) -> dict[str, str]:
     """Values of known parameters in canonical form; other names are plain environment variables."""
+    for name, value in values.items():
+        plain_variable(name, value)
     return {
         k: expand.check_value(parameters[k], v, name=k) if k in parameters else v for k, v in values.items()
     }
+
+
+def plain_variable(name: str, value: str) -> None:
+    if not VARIABLE.fullmatch(name) or name.startswith("WINSLOW_"):
+        raise Invalid(
+            f"{name[:80]!r} cannot be the name of a variable.",
+            hint="Letters, digits and _ make one, not beginning with a digit or with WINSLOW_.",
+            code="value.name",
+        )
+    if "\0" in value:
+        raise Invalid(f"The value of {name} holds a NUL.", code="value.nul")
 
 
 def checked_grid(parameters: dict[str, Parameter], grid: m.Grid) -> m.Grid:
@@ -160,6 +176,8 @@ def add(
     overrides = message.overrides.but(
         values=checked_values(project.pipeline.parameters, message.overrides.values)
     )
+    for name, value in (*overrides.environment.items(), *((n, v) for n, vs in message.sweep.items() for v in vs)):
+        plain_variable(name, value)
     turn = (current_turn(project) if message.at_once else None) or project.next_turn
     draft.set(next_turn=max(project.next_turn, turn + 1))
     if message.resume:

@@ -9,6 +9,7 @@ from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.draft import Draft, with_attempt
 from winslow_nomad.core.effects import Notify
+from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.graph import end_stage
 from winslow_nomad.core.line import startable
 from winslow_nomad.core.lineage import source
@@ -48,7 +49,11 @@ def admitted(draft: Draft, fact: m.Admitted) -> None:
     stage = next((s for s in startable(draft.project, draft.now) if s.number == fact.stage), None)
     if stage is None:
         return
-    environment = stage.environment or expand.environment(draft.project, stage, fact.installation)
+    try:
+        environment = stage.environment or expand.environment(draft.project, stage, fact.installation)
+    except Invalid as error:
+        end_stage(draft, stage, StageState.FAILED, str(error))
+        return
     attempt = Attempt(number=len(stage.attempts) + 1, driver=draft.project.driver, made=draft.now)
     origin = source(draft.project, stage)
     stage = draft.move(

@@ -118,7 +118,8 @@ def condition(project: Project, when: str, inputs: Mapping[str, int]) -> bool | 
     for name in expression.names(when):
         ended = project.ended.get(inputs.get(name, 0))
         results[name] = ended.results if ended is not None and ended.state is StageState.SUCCEEDED else None
-    answer = expression.evaluate(when, results, project.values)
+    defaults = {name: p.default for name, p in project.pipeline.parameters.items() if p.default is not None}
+    answer = expression.evaluate(when, results, {**defaults, **project.values})
     return answer if isinstance(answer, bool) else answer.reason
 
 
@@ -129,11 +130,10 @@ def missing_values(project: Project, stage: Stage) -> tuple[str, ...]:
     wanted = [n for n, p in project.pipeline.parameters.items() if p.default is None]
     wanted += [n for n in stage.definition.required if n not in project.pipeline.parameters]
     absent = [n for n in wanted if n not in given]
-    absent += [
-        n
-        for n in stage.definition.secrets
-        if n not in project.secrets and project.pipeline.secrets[n].required
-    ]
+    for name in stage.definition.secrets:
+        secret = project.pipeline.secrets.get(name)
+        if name not in project.secrets and secret is not None and secret.required:
+            absent.append(name)
     return tuple(absent)
 
 

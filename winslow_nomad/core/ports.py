@@ -180,7 +180,8 @@ class Store(Protocol):
         controller's lease, for what a sweep saw; refused (Conflict lease.lost) when a newer one is held. `key`: an
         idempotency key, with the hash of the request; repeating answers what was answered (another
         request under the same key: Conflict). quiet: the caller looks at the project again by itself, so no
-        doorbell is rung; the dirty mark is set all the same. Raises what `decide` raises, OutcomeUnknown, StoreUnavailable."""
+        doorbell is rung; the dirty mark is set all the same. Raises what `decide` raises, OutcomeUnknown,
+        StoreUnavailable."""
         ...
 
     def ring(self, project: str) -> None: ...

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt
-from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, Refused, ShareUnavailable
+from winslow_nomad.core.errors import (
+    DriverRejected,
+    DriverUnavailable,
+    Invalid,
+    NotFound,
+    Refused,
+    ShareUnavailable,
+)
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation
 from winslow_nomad.core.project import Project
@@ -52,17 +59,17 @@ class Performer:
         where = {"stage": effect.stage, "attempt": effect.attempt}
         try:
             operation = self.attempts.prepare(project, effect.stage, effect.attempt)
-        except Refused as error:
+        except (Refused, Invalid, NotFound) as error:
             return [m.WorkspaceFailed(**where, text=str(error), for_ever=True)]
         if operation is None:
             return [m.WorkspaceReady(**where)]
         return [m.WorkspaceBegun(**where, operation=operation)]
 
     def submit(self, project: Project, effect: SubmitAttempt) -> list[m.AnyFact]:
-        spec = self.attempts.spec(project, effect.stage, effect.attempt)
         try:
+            spec = self.attempts.spec(project, effect.stage, effect.attempt)
             seen = self.drivers[project.driver].submit(spec)
-        except DriverRejected as error:
+        except (DriverRejected, Invalid, Refused, NotFound) as error:
             return [m.AttemptRejected(stage=effect.stage, attempt=effect.attempt, text=str(error))]
         accepted = m.AttemptAccepted(stage=effect.stage, attempt=effect.attempt, driver=project.driver)
         return [accepted, *facts_of(seen)]
