@@ -220,6 +220,7 @@ class Installation:
             runner=self.install_runner(),
             clock=self.clock,
             machine=here,
+            read=lambda path: self.reader.read(str(path.relative_to(self.settings.share)), 64 * 1024),
         )
         return {"local": local}
 

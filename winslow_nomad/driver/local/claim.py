@@ -31,11 +31,17 @@ class Claim(Record):
         return Process(self.pid, self.pid_start)
 
 
-def read_claim(directory: Path) -> Claim | None:
-    """None: nobody has claimed it. Raises OSError when the share does not answer."""
+def read_file(path: Path) -> bytes | None:
+    """None where there is no such file. Waits as long as the file system does."""
     try:
-        text = (directory / "claim").read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
+        return None
+
+
+def parse_claim(text: bytes | None) -> Claim | None:
+    """None: nobody has claimed it."""
+    if text is None:
         return None
     try:
         return Claim.model_validate_json(text)

@@ -20,6 +20,7 @@ from winslow_nomad.core.stage import Reason
 from winslow_nomad.driver.local import confine, environment, machine
 from winslow_nomad.driver.local.book import Book
 from winslow_nomad.driver.local.booking import Booking, Plan, node_of, plan
+from winslow_nomad.driver.local.claim import read_file
 from winslow_nomad.driver.local.follow import Follower
 from winslow_nomad.driver.local.gpus import Cards, Nvml
 from winslow_nomad.driver.local.judge import STARTING, Judge
@@ -32,7 +33,8 @@ LAUNCHES = 3
 
 class LocalDriver:
     """share: the root that directories in specs are relative to. home: Winslow's own directory (store,
-    secret key, and `local/` for this driver), on a local disk, hidden from stages. runner: the program."""
+    secret key, and `local/` for this driver), on a local disk, hidden from stages. runner: the program. read:
+    how files of the share are read, with a deadline where the share may hang."""
 
     name = "local"
 
@@ -48,6 +50,7 @@ class LocalDriver:
         gpus: Callable[[], Cards] | None = None,
         launcher: Launcher | None = None,
         start_patience: float = START_PATIENCE,
+        read: Callable[[Path], bytes | None] = read_file,
     ) -> None:
         self._share, self._home, self._runner = share, home, runner
         self._attempts, self._clock, self._machine = attempts, clock, machine
@@ -55,7 +58,9 @@ class LocalDriver:
         self._launcher = launcher or Launcher()
         self._patience = start_patience
         self._book = Book(home / "local")
-        self._judge = Judge(share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock)
+        self._judge = Judge(
+            share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock, read=read
+        )
         self.confines = confine.landlock_version() > 0
 
     def submit(self, spec: AttemptSpec) -> Observation:

@@ -6,13 +6,14 @@ process of the command."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from winslow_nomad.core.ports import AttemptRef, Attempts, Clock, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
 from winslow_nomad.driver.local.booking import Booking
-from winslow_nomad.driver.local.claim import Claim, read_claim
+from winslow_nomad.driver.local.claim import Claim, parse_claim
 from winslow_nomad.driver.local.machine import Machine, Marks, Process, alive, carrying, end_all
 
 Phase = Literal["waiting", "running", "ended", "out_of_contact"]
@@ -25,10 +26,20 @@ BY_WINSLOW = frozenset({Cause.SUPERSEDED, Cause.RUNNER_LOST, Cause.NODE_LOST})
 
 
 class Judge:
-    """`home` is the directory of this driver; it tells our processes from those of another installation."""
+    """`home` is the directory of this driver; it tells our processes from those of another installation. `read`
+    gives a file of the share, None where it is missing, and raises ShareUnavailable when it takes too long."""
 
-    def __init__(self, *, share: Path, home: Path, attempts: Attempts, machine: Machine, clock: Clock) -> None:
-        self._share, self._attempts = share, attempts
+    def __init__(
+        self,
+        *,
+        share: Path,
+        home: Path,
+        attempts: Attempts,
+        machine: Machine,
+        clock: Clock,
+        read: Callable[[Path], bytes | None],
+    ) -> None:
+        self._share, self._attempts, self._read = share, attempts, read
         self._machine, self._clock = machine, clock
         self.own_mark = f"WINSLOW_LOCAL_DRIVER={home}"
 
@@ -50,7 +61,7 @@ class Judge:
         return self._share / booking.spec.directory
 
     def claim(self, booking: Booking) -> Claim | None:
-        return read_claim(self.directory(booking))
+        return parse_claim(self._read(self.directory(booking) / "claim"))
 
     def runner_marks(self, ref: AttemptRef) -> Marks:
         """Carried by the runner and its carrier, not by the command."""
