@@ -10,7 +10,7 @@ from winslow_nomad.core.errors import Conflict, NotFound, Refused
 from winslow_nomad.core.line import why
 from winslow_nomad.core.pipeline import Gpu, Resources
 from winslow_nomad.core.project import ProjectState
-from winslow_nomad.core.stage import Cause, Outcome, Overrides, Reason, StageState
+from winslow_nomad.core.stage import Cause, Outcome, Overrides, Reason, Stage, StageState
 
 FAILED = Outcome(cause=Cause.EXIT, code=3)
 SUCCESS = Outcome(cause=Cause.EXIT, code=0)
@@ -47,12 +47,35 @@ def run_until(world: World, stage_id: str) -> int:
     raise AssertionError(f"{stage_id} never ran")
 
 
+def run_until_attempt(world: World, number: int, attempt: int) -> Stage:
+    """Let the stage go on until this attempt of it runs."""
+    while len(world.project.stages[number].attempts) < attempt:
+        if not (world.deliver() or world.admit()):
+            world.wait(60)
+    assert run_until(world, world.project.stages[number].definition.id) == number
+    return world.project.stages[number]
+
+
 def test_a_chain_runs_to_its_end_and_the_project_has_succeeded():
     world = started(chain("detect", "track", "report"))
     world.settle()
     assert ids(world) == ["detect:succeeded", "track:succeeded", "report:succeeded"]
     assert world.project.state is ProjectState.SUCCEEDED
     assert world.project.ended[3].inputs == {"detect": 1, "track": 2}
+
+
+def test_a_stage_keeps_the_code_it_was_admitted_with_and_a_queued_one_takes_the_new():
+    made = chain("detect", "track").but(folder="one")
+    world = started(made)
+    number = run_until(world, "detect")
+    world.send(m.EditPipeline(pipeline=made.but(folder="two")))
+    assert world.project.stages[number].folder == "one"
+    world.end((number, 1), Outcome(cause=Cause.NODE_LOST, started=world.now))
+    again = run_until_attempt(world, number, 2)
+    assert again.folder == "one"
+    world.end((number, 2), SUCCESS.but(started=world.now))
+    follower = run_until(world, "track")
+    assert world.project.stages[follower].folder == "two"
 
 
 def test_parallel_branches_are_open_at_the_same_time():

@@ -47,8 +47,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_an_attempt_with_an_empty_workspace_is_ready_at_once(attempts, root):
     detect = some.definition(command=("python", "${WINSLOW_PIPELINE}/detect.py", "--min", "${MIN}", "a b\n'"))
     made = some.project(
-        some.stage(1, definition=detect),
-        pipeline=Pipeline(name="t", stages=(detect,), folder="abc123", environment={"MIN": "300"}),
+        some.stage(1, definition=detect, folder="abc123"),
+        pipeline=Pipeline(name="t", stages=(detect,), folder="newer", environment={"MIN": "300"}),
     )
     assert attempts.prepare(made, 1, 1) is None
     folder = root / FOLDER
@@ -140,6 +140,17 @@ def test_the_same_attempt_gives_the_same_fingerprint_and_a_changed_one_another(a
     assert one == attempts.spec(made, 1, 1) and one.directory == FOLDER
     changed = some.project(some.stage(1, overrides=Overrides(command=("other",))))
     assert attempts.spec(changed, 1, 1).fingerprint != one.fingerprint
+
+
+def test_what_people_change_while_an_attempt_is_submitted_does_not_make_it_another(attempts):
+    made = some.project(some.stage(1))
+    attempts.prepare(made, 1, 1)
+    one = attempts.spec(made, 1, 1)
+    edited = made.pipeline.but(folder="newer", environment={"NEW": "1"})
+    changed = made.but(priority=90, name="other", values={"X": "1"}, pipeline=edited)
+    again = attempts.spec(changed, 1, 1)
+    assert again.priority == 90
+    assert again.fingerprint == one.fingerprint
 
 
 @pytest.mark.parametrize("lost", ["command", "environment", "workspace", "all"])

@@ -49,8 +49,11 @@ def admitted(draft: Draft, fact: m.Admitted) -> None:
     stage = next((s for s in startable(draft.project, draft.now) if s.number == fact.stage), None)
     if stage is None:
         return
+    environment, folder = stage.environment, stage.folder
     try:
-        environment = stage.environment or expand.environment(draft.project, stage, fact.installation)
+        if environment is None:
+            environment = expand.environment(draft.project, stage, fact.installation)
+            folder = draft.project.pipeline.folder
     except Invalid as error:
         end_stage(draft, stage, StageState.FAILED, str(error))
         return
@@ -60,6 +63,7 @@ def admitted(draft: Draft, fact: m.Admitted) -> None:
         stage,
         StageState.PREPARING,
         environment=environment,
+        folder=folder,
         source=origin,
         operation=None,
         retry_at=None,

@@ -183,6 +183,7 @@ class Stage(Record):
     ended: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
     environment: tuple[EnvironmentValue, ...] | None = None  # fixed when it is admitted
+    folder: str | None = None  # of the pipeline, by digest: the code it runs; fixed together with the environment
     source: Source | None = None
     stop: Literal["", "withdraw", "terminate", "kill"] = ""
     stop_actor: str = ""

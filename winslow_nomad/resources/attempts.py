@@ -102,13 +102,13 @@ class ShareAttempts:
             stop_grace=definition.stop_grace,
             run_as=definition.run_as,
             priority=project.priority,
-            pipeline_folder=_pipeline(project),
+            pipeline_folder=_pipeline(found),
             stages=farm.plan(project, found, at.stages).outputs,
             previous_node=_previous_node(project, found),
             installation=self._installation,
             fingerprint="",
         )
-        return spec.but(fingerprint=hashlib.sha256(spec.model_dump_json().encode()).hexdigest())
+        return spec.but(fingerprint=_fingerprint(spec, found))
 
     def cancel(self, ref: AttemptRef) -> Outcome | None:
         directory = self._find(ref)
@@ -207,10 +207,10 @@ class ShareAttempts:
 
     def _where(self, project: Project, stage: Stage, attempt: int) -> Places:
         if self._places[project.driver] == "container":
-            return places.in_container(_pipeline(project))
+            return places.in_container(_pipeline(stage))
         directory = _directory(project, stage, attempt)
         workspace = layout.workspace_folder(project, stage, attempt)
-        return places.on_this_machine(str(self._write.root), directory, workspace, _pipeline(project))
+        return places.on_this_machine(str(self._write.root), directory, workspace, _pipeline(stage))
 
     def _variables(
         self, project: Project, stage: Stage, attempt: int, at: Places
@@ -349,8 +349,16 @@ def _open_mode(stage: Stage) -> int:
     return 0o777 if stage.definition.run_as == "image" else 0o755
 
 
-def _pipeline(project: Project) -> str | None:
-    return layout.pipeline_folder(project.pipeline.folder) if project.pipeline.folder else None
+def _pipeline(stage: Stage) -> str | None:
+    return layout.pipeline_folder(stage.folder) if stage.folder else None
+
+
+def _fingerprint(spec: AttemptSpec, stage: Stage) -> str:
+    """Of what was fixed when the stage was admitted. A priority or a name that people change while the attempt is
+    being submitted must not make another attempt of it: whoever comes second would be told that it is refused."""
+    fixed = {"definition", "overrides", "environment", "folder", "inputs", "gathered", "source", "point", "sweep"}
+    text = stage.model_dump_json(include=fixed)
+    return hashlib.sha256(f"{spec.installation} {spec.ref} {text}".encode()).hexdigest()
 
 
 def _chosen(mine: tuple[str, ...] | None, defined: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -66,7 +66,7 @@ def record(project: Project, stage: Stage, attempt: int, manifest: dict[str, Any
     return {
         "format": FORMAT,
         "project": {"id": project.id, "name": project.name, "author": project.author, "driver": project.driver},
-        "pipeline": {"name": project.pipeline.name, "folder": project.pipeline.folder},
+        "pipeline": {"name": project.pipeline.name, "folder": stage.folder},
         "name": stage.name,
         **fields,
         "environment": [masked(v) for v in stage.environment or ()],
