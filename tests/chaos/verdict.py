@@ -167,7 +167,7 @@ def unchanged(world: World) -> Iterator[str]:
 
 
 def left_over(world: World, installation: Installation, projects: list[Project]) -> Iterator[str]:
-    for path in world.share.rglob(".partial-*"):
+    for path in (*world.share.rglob(".partial-*"), *world.share.rglob(".*.tmp")):
         yield f"left over: {path}"
     for path in (world.home / "local" / "attempts").iterdir():
         yield f"still booked: {path.name}"

@@ -218,9 +218,9 @@ class World:
 
     def _helper(self) -> int | None:
         """A child of one of the processes, such as the one that writes to the share, or a copy."""
-        mains = {self.pid_of(n) for n in self.members} | {self.store_pid}
-        found = [w.pid for w, e in self.processes() if "WINSLOW_HOME" in e and w.pid not in mains]
-        return self.random.choice(found) if found else None
+        mains = {self.pid_of(n) for n in list(self.members)} - {None}
+        found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if parent_of(pid) in mains]
+        return self.random.choice(sorted(found)) if found else None
 
     def _kill_runner(self) -> bool:
         found = self.runners()
@@ -270,6 +270,13 @@ class World:
         return {p.name: p.read_text(errors="replace") for p in sorted((self.base / "logs").iterdir())}
 
 
+def parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def everybody() -> Iterator[tuple[Process, dict[str, str]]]:
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -285,11 +292,12 @@ def everybody() -> Iterator[tuple[Process, dict[str, str]]]:
 
 def fingerprint(folder: Path) -> dict[str, str]:
     """All files of an ended stage: where links lead, and what the bytes add up to. A copy for an attempt that was
-    cancelled meanwhile is no part of it, and goes when whoever made it is found dead."""
+    cancelled meanwhile is no part of it, and goes when whoever made it is found dead; nor is the file that becomes
+    a record by link(2)."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if "/.partial-" in name:
+        if "/.partial-" in name or name.endswith(".tmp"):
             continue
         if path.is_symlink():
             found[name] = f"-> {os.readlink(path)}"
