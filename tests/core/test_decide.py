@@ -282,7 +282,7 @@ def test_skipping_a_failed_stage_lets_the_project_go_on():
     world.settle(FAILED.but(started=world.now))
     world.send(m.SkipStage(stage=1, actor="ada"))
     world.settle()
-    assert ids(world)[:2] == ["a:failed", "a:skipped"]
+    assert ids(world) == ["a:failed", "a:skipped", "b:succeeded"]
     assert not world.project.failures
 
 
@@ -593,3 +593,24 @@ def test_what_cannot_be_a_variable_is_refused_and_changes_nothing(name):
 def test_a_value_with_a_nul_is_refused():
     error = started(chain("a")).try_send(m.EnqueueStage(id="a", overrides=Overrides(environment={"X": "a\0b"})))
     assert error is not None and error.code == "value.nul"
+
+
+def test_what_follows_a_stage_that_a_person_skipped_goes_on():
+    world = started(chain("a", "b", "c"))
+    run_until(world, "a")
+    world.send(m.PauseProject())
+    world.settle()
+    world.send(m.SkipStage(stage=2, actor="ada"))
+    world.send(m.ResumeProject())
+    world.settle()
+    assert ids(world) == ["a:succeeded", "b:skipped", "c:succeeded"]
+    assert world.project.ended[3].source.number == 1
+
+
+def test_a_missing_secret_is_asked_for_and_can_be_given():
+    world = started(pipeline({"id": "a", "secrets": ("KEY",)}, secrets={"KEY": {}}))
+    assert [g.missing for g in world.project.gates] == [("KEY",)]
+    assert isinstance(world.try_send(m.SetSecrets(secrets={"OTHER": "secret:1"})), NotFound)
+    world.send(m.SetSecrets(secrets={"KEY": "secret:1"}))
+    world.settle()
+    assert ids(world) == ["a:succeeded"]

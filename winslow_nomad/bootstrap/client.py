@@ -118,7 +118,9 @@ class LocalClient:
             return
         directory = layout.attempt_folder(layout.folder_of(project, which), number)
         reader = logs.LogReader(self.installation.reader, directory)
-        mask = logs.Mask([self.installation.secrets.reveal(r) for r in found.secrets.values()])
+        # Of all secrets, not only this project's present ones: the stage may have had one that was replaced since.
+        secrets = self.installation.secrets
+        mask = logs.Mask([secrets.reveal(row.reference) for row in secrets.list()])
 
         def ended() -> bool:
             now = self.project(project).stages.get(stage)

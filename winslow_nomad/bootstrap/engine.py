@@ -22,11 +22,13 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.events.controller import Chore, Controller
 from winslow_nomad.store.queue import WorkerThread, answer_with
 
 log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
+NOBODY = "nobody"  # no project has this id
 
 
 class Engine:
@@ -52,6 +54,8 @@ class Engine:
 
     def stop(self) -> None:
         self._stopping.set()
+        with contextlib.suppress(Unavailable):
+            self.installation.store.ring(NOBODY)  # wakes the worker, which waits for a bell
         self._worker.stop()
         for thread in self._threads:
             thread.join(timeout=5)
@@ -116,6 +120,7 @@ class Files:
             return
         code = 1
         try:
+            os.setpgid(0, 0)  # Ctrl-C at the terminal is for the parent, which ends this one in its own time
             follow_parent(parent)
             run_files(self._settings)
             code = 0
@@ -134,7 +139,7 @@ class Files:
 
     def _spawn(self) -> int:
         argv = [sys.executable, "-m", "winslow_nomad.worker", "files", str(os.getpid())]
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL).pid
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, process_group=0).pid
 
     def _ended(self) -> bool:
         try:

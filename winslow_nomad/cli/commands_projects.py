@@ -157,15 +157,23 @@ def set_values(
     project: options.ProjectArgument,
     values: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...")] = None,
     unset: Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Back to the default.")] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="NAME", help="A secret, from the variable of that name or asked for."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Change values for stages that start later."""
+    """Change values and secrets for stages that start later."""
     from winslow_nomad.cli import given
     from winslow_nomad.cli.sending import change
     from winslow_nomad.core.errors import Invalid
     from winslow_nomad.core.messages import SetValues
     from winslow_nomad.core.project import Project
 
+    if secret:
+        give_secrets(context, project, tuple(secret), as_json=json and not values and not unset)
+        if not values and not unset:
+            return
     if not values and not unset:
         raise Invalid("No value is given.", hint="Write KEY=VALUE or --unset KEY.", code="cli.nothing_to_do")
 
@@ -175,6 +183,19 @@ def set_values(
         return SetValues(values={**given.values(found.pipeline, values or ()), **dict.fromkeys(unset or ())})
 
     change(context, project, make, "Changed:", as_json=json)
+
+
+def give_secrets(context: typer.Context, project: str, names: tuple[str, ...], *, as_json: bool) -> None:
+    """The text goes into the store, encrypted; the project gets a reference."""
+    from winslow_nomad.cli import doors
+    from winslow_nomad.cli.run import secret_texts
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.messages import SetSecrets
+
+    with doors.of(context).client() as client:
+        texts = secret_texts(client.project(client.find(project)).pipeline, names, only=True)
+        references: dict[str, str | None] = {name: client.put_secret(name, text) for name, text in texts.items()}
+    change(context, project, lambda _: SetSecrets(secrets=references), "Given:", as_json=as_json)
 
 
 def edit(

@@ -117,10 +117,11 @@ def default_name(pipeline: Pipeline, wish: Wish) -> str:
     return " ".join([pipeline.name, *files])[:200]
 
 
-def secret_texts(pipeline: Pipeline, names: tuple[str, ...]) -> Mapping[str, str]:
+def secret_texts(pipeline: Pipeline, names: tuple[str, ...], *, only: bool = False) -> Mapping[str, str]:
     """The texts of secrets: from the environment variable of that name, else asked for at the terminal.
-    Never from the command line, where every process of the machine could read them."""
-    required = [n for n, s in pipeline.secrets.items() if s.required]
+    Never from the command line, where every process of the machine could read them. `only`: those named, not
+    all that are required."""
+    required = [] if only else [n for n, s in pipeline.secrets.items() if s.required]
     for name in names:
         if name not in pipeline.secrets:
             raise Invalid(f"The pipeline {pipeline.name} has no secret {name}.", code="cli.unknown_parameter")

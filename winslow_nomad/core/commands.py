@@ -269,7 +269,7 @@ def skip_stage(draft: Draft, message: m.SkipStage) -> None:
     if message.stage in project.stages:
         stage = queued_stage(project, message.stage)
         draft.close_gates(stage=stage.number)
-        skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped")
+        skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped", passed=True)
         return
     base = ended_stage(project, message.stage)
     if base.state not in (StageState.FAILED, StageState.STOPPED):
@@ -288,7 +288,7 @@ def skip_stage(draft: Draft, message: m.SkipStage) -> None:
         automatic=False,
         redo_of=base.number,
     )
-    skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped")
+    skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped", passed=True)
     if (
         draft.project.pause is not None
         and draft.project.pause.kind == "failure"
@@ -390,7 +390,7 @@ def end_or_go(draft: Draft, allowed: Stage, message: m.AnswerGate) -> None:
         draft.put(allowed)
         open_needed_gate(draft, allowed)
     elif message.answer == "skip":
-        skip(draft, allowed, f"skipped{who}")
+        skip(draft, allowed, f"skipped{who}", passed=True)
     else:
         end_stage(draft, allowed, StageState.STOPPED, f"stopped{who}")
 
@@ -450,6 +450,21 @@ def set_values(draft: Draft, message: m.SetValues) -> None:
     kept = {k: v for k, v in draft.project.values.items() if k not in message.values}
     draft.set(values={**kept, **checked})
     draft.note("values_set", None, ", ".join(message.values))
+    reconsider_values(draft)
+
+
+def set_secrets(draft: Draft, message: m.SetSecrets) -> None:
+    for name in message.secrets:
+        if name not in draft.project.pipeline.secrets:
+            raise NotFound(
+                f"The pipeline has no secret {name!r}.",
+                hint=f"It has {', '.join(draft.project.pipeline.secrets) or 'none'}.",
+                code="secret.unknown",
+            )
+    given = {n: r for n, r in message.secrets.items() if r is not None}
+    kept = {n: r for n, r in draft.project.secrets.items() if n not in message.secrets}
+    draft.set(secrets={**kept, **given})
+    draft.note("secrets_set", None, ", ".join(message.secrets))
     reconsider_values(draft)
 
 

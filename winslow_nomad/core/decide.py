@@ -35,6 +35,7 @@ HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
     m.ChooseOfSweep: commands.choose_of_sweep,
     m.PauseAfter: commands.pause_after,
     m.SetValues: commands.set_values,
+    m.SetSecrets: commands.set_secrets,
     m.EditPipeline: commands.edit_pipeline,
     m.AddComment: commands.add_comment,
     m.Describe: commands.describe,

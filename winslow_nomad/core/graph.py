@@ -94,11 +94,15 @@ def open_needed_gate(draft: Draft, stage: Stage) -> None:
         draft.open_gate(gate(draft, "values", question, stage, missing=absent), stage)
         return
     if stage.automatic and stage.sweep is None and not stage.confirmed and asks(project, stage):
-        question = f"Start {stage.definition.title or stage.definition.id}?"
+        question = f"Start {called(stage.definition)}?"
         draft.open_gate(
             gate(draft, "confirm", question, stage, show=shown(project, stage.definition, stage.inputs)),
             stage,
         )
+
+
+def called(definition: StageDefinition) -> str:
+    return f'"{definition.title}"' if definition.title else definition.id
 
 
 def gate(draft: Draft, kind: Any, question: str, stage: Stage | None, **fields: Any) -> Gate:
@@ -185,7 +189,7 @@ def make_sweep(
     draft.set(next_sweep=sweep.number + 1)
     if automatic and definition.confirm.ask == "always":
         sweep = sweep.but(confirmed=False)
-        question = f"Start {sweep.total} stages of {definition.title or definition.id}?"
+        question = f"Start {sweep.total} stages of {called(definition)}?"
         show = shown(project, definition, inputs)
         draft.open_gate(gate(draft, "confirm", question, None, sweep=sweep.number, show=show), None)
     draft.put_sweep(sweep)
@@ -225,8 +229,10 @@ def make_members(draft: Draft, sweep: Sweep) -> None:
         open_needed_gate(draft, stage)
 
 
-def skip(draft: Draft, stage: Stage, message: str) -> None:
-    end_stage(draft, stage, StageState.SKIPPED, message)
+def skip(draft: Draft, stage: Stage, message: str, *, passed: bool = False) -> None:
+    """`passed`: a person wants to go on without it, so that what follows runs. Else what only follows skipped
+    stages is skipped with them."""
+    end_stage(draft, stage, StageState.SKIPPED, message, passed=passed)
 
 
 def end_stage(draft: Draft, stage: Stage, state: StageState, message: str, **fields: Any) -> None:
@@ -281,6 +287,7 @@ def summary(stage: Stage) -> EndedStage:
         queued=stage.queued,
         started=stage.started,
         ended=stage.ended,
+        passed=stage.passed,
         message=stage.message,
     )
 
@@ -385,7 +392,7 @@ def follow_with(draft: Draft, definition: StageDefinition, ended: EndedStage) ->
     ready = [s for s in needs.values() if s is not None and s.state in COUNTS]
     inputs = {**merged(lineage(s) for s in ready), **own}
     gathered = merged(s.gathered for s in (*ready, ended)) if definition.gather else {}
-    if all(s.state is StageState.SKIPPED for s in ready):
+    if all(s.state is StageState.SKIPPED and not s.passed for s in ready):
         stage = make_stage(draft, definition, inputs, ended.turn)
         skip(draft, stage, "everything it follows was skipped")
         return

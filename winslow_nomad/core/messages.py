@@ -170,6 +170,13 @@ class SetValues(Command):
     values: dict[str, str | None]
 
 
+class SetSecrets(Command):
+    """References `secret:<id>` by name; None takes one away. Stages that are already prepared keep what they have."""
+
+    kind: Literal["set_secrets"] = "set_secrets"
+    secrets: dict[str, str | None]
+
+
 class EditPipeline(Command):
     """Replace the project's own copy. `expected_version` guards against another person's edit."""
 
@@ -324,7 +331,7 @@ class TimerFired(Fact):
 AnyCommand = Annotated[
     CreateProject | StartProject | PauseProject | ResumeProject | EnqueueStage | RedoStage | ChangeQueued | RemoveQueued
     | Reorder | SkipStage | StopStage | StopProject | StopSweep | AnswerGate | ChooseOfSweep | PauseAfter | SetValues
-    | EditPipeline | AddComment | Describe | TrashProject | RestoreProject,
+    | SetSecrets | EditPipeline | AddComment | Describe | TrashProject | RestoreProject,
     Field(discriminator="kind"),
 ]  # fmt: skip
 AnyFact = Annotated[

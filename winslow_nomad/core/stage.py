@@ -195,6 +195,7 @@ class Stage(Record):
     operation: str | None = None  # the operation that makes its workspace
     reason: Reason | None = None
     results: dict[str, Result] = {}
+    passed: bool = False  # skipped by a person: what follows goes on
     message: str = ""  # how it ended, in words
 
     @property
@@ -227,6 +228,7 @@ class EndedStage(Record):
     queued: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    passed: bool = False
     message: str = ""
 
     @property

@@ -98,7 +98,10 @@ def packed(commands: Sequence[Command]) -> list[bytes]:
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))
         for argument in command:
-            data = argument if isinstance(argument, bytes) else str(argument).encode()
+            if isinstance(argument, str):
+                data = argument.encode()  # never str(): of an enumeration's member that is its name
+            else:
+                data = argument if isinstance(argument, bytes) else str(argument).encode()
             parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return [b"".join(parts)]
 
