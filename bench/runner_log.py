@@ -79,7 +79,10 @@ def starts(place: Path, count: int) -> dict[str, float]:
         claim = json.loads((place / "attempt/claim").read_text())
         taken.append((datetime.fromisoformat(end["started"]) - datetime.fromisoformat(claim["time"])).total_seconds())  # type: ignore[arg-type]
     taken.sort()
-    return {"p50_ms": round(taken[count // 2] * 1000, 2), "p99_ms": round(taken[min(count - 1, count * 99 // 100)] * 1000, 2)}
+    return {
+        "p50_ms": round(taken[count // 2] * 1000, 2),
+        "p99_ms": round(taken[min(count - 1, count * 99 // 100)] * 1000, 2),
+    }
 
 
 def main() -> None:

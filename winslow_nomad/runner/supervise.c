@@ -55,6 +55,7 @@ struct run {
     bool open[2], told_full, no_splice;
     int retry_stream; /* with retry_at: the spool did not take something of this stream */
     unsigned small_reads[2];
+    ssize_t half_pipe;
     int64_t hold_us[2];
 };
 
@@ -450,7 +451,7 @@ static void hold_back(struct run *run, int stream, ssize_t got) {
     run->small_reads[other] = 0;
     run->hold_us[other] = 0;
     bool soon = now < run->hold_us[stream] + 2000;
-    run->small_reads[stream] = got < 65536 && (soon || !run->hold_us[stream]) ? run->small_reads[stream] + 1 : 0;
+    run->small_reads[stream] = got < run->half_pipe && (soon || !run->hold_us[stream]) ? run->small_reads[stream] + 1 : 0;
     run->hold_us[stream] = run->small_reads[stream] > 8 ? now + HOLD_US : now;
 }
 
@@ -698,6 +699,7 @@ static bool prepare(struct run *run) {
         int end = *read_end(run, stream);
         fcntl(end, F_SETFL, O_NONBLOCK);
         fcntl(end, F_SETPIPE_SZ, PIPE_BYTES); /* refused beyond the user's quota: then it stays small */
+        run->half_pipe = fcntl(end, F_GETPIPE_SZ) / 2;
         fchmod(end, 0622);                    /* a command that changes its user may still reopen /dev/stderr */
     }
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 && getpid() != 1) /* under an emulator */
