@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rq.worker.base
@@ -134,6 +135,22 @@ def test_a_worker_thread_waits_out_a_store_that_is_away(directory: Path) -> None
         store.change("after", lambda _: decided(a_project("after"), SealStage(stage=1)))
         until(lambda: "after" in answered)
         assert thread.stop()
+
+
+def test_a_worker_whose_registration_outlived_a_cut_goes_on_at_once(server: Server, bells: Doorbells) -> None:
+    answered: list[str] = []
+    answer_with(answered.append)
+    worker: Any = ThreadWorker.on(worker_client(server.address), bells.name)
+    worker.register_birth()  # carried out, and then the connection was cut
+    stopping = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stopping,))
+    thread.start()
+    try:
+        bells.ring("p1")
+        until(lambda: answered == ["p1"])
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def test_a_job_that_names_another_function_is_not_run(server: Server, bells: Doorbells, directory: Path) -> None:

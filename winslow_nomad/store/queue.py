@@ -191,6 +191,8 @@ class ThreadWorker(Answering):
         while not stopping.is_set():
             try:
                 if not registered:
+                    # its own entry may have outlived the cut, and RQ would refuse it as another worker's for 90 s
+                    self.connection.delete(self.key)
                     registration.register_birth()
                     registered = True
                 self._step()
