@@ -108,6 +108,15 @@ def test_a_torn_line_of_a_killed_mirror_is_passed_over(share: Path) -> None:
     assert rebuilt(share)["p1"].version == 3
 
 
+def test_what_a_killed_mirror_was_writing_is_taken_away_by_the_next(share: Path) -> None:
+    folder = share / "projects" / "p1"
+    folder.mkdir(parents=True)
+    (folder / ".project.json.6.tmp").write_text("{")
+    (folder / ".project.json.8.tmp").write_text("{")  # of a later term than ours: not for us to touch
+    Mirror(share, Lines(line(1)), 7).step()
+    assert sorted(p.name for p in folder.iterdir()) == [".project.json.8.tmp", "journal", "project.json"]
+
+
 def test_one_project_that_cannot_be_written_does_not_hold_up_the_others(share: Path) -> None:
     (share / "projects").mkdir()
     (share / "projects" / "p1").write_text("a file where a folder should be")

@@ -57,6 +57,16 @@ def test_links_lead_to_the_attempt_that_counts(attempts, root):
         assert str(link.readlink()) == f"attempts/2/{name}" and link.is_dir()
 
 
+def test_secrets_of_attempts_that_never_read_them_are_gone_with_the_end(attempts, root):
+    stage = ran(attempts, root)
+    first, second = root / STAGE / "attempts/1", root / STAGE / "attempts/2"
+    first.mkdir(exist_ok=True)
+    for path in (first / "environment", second / "environment", second / ".environment.1234-5.tmp"):
+        path.write_text("KEY=secret")
+    attempts.seal(some.sealing(stage), 1)
+    assert not [p for p in (root / STAGE).rglob("*environment*")]
+
+
 def test_sealing_again_rewrites_nothing(attempts, root, writer, book, clock):
     stage = ran(attempts, root)
     attempts.seal(some.sealing(stage), 1)

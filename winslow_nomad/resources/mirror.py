@@ -49,6 +49,7 @@ class Mirror:
         self._store = store
         self._epoch = epoch
         self._folded: OrderedDict[str, Folded] = OrderedDict()
+        self._begun: set[str] = set()  # projects written to in this term
         self._stuck = 0
 
     def run(
@@ -113,6 +114,9 @@ class Mirror:
             place.mkdir(parents=True, exist_ok=True)
             sync_folder(folder)
             sync_folder(folder.parent)
+        if project not in self._begun:
+            forget_unfinished(folder, self._epoch)
+            self._begun.add(project)
         texts = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
         append(place / f"{self._epoch}.jsonl", texts)
         folded = self._state_before(folder, project, lines[0]["version"])
@@ -138,6 +142,15 @@ class Mirror:
         self._folded.move_to_end(project)
         while len(self._folded) > REMEMBERED:
             self._folded.popitem(last=False)
+
+
+def forget_unfinished(folder: Path, epoch: int) -> None:
+    """Take away what mirrors of earlier terms were writing when they were killed. One that still lives fails at
+    its rename, as it should."""
+    for path in folder.glob(".project.json.*.tmp"):
+        number = path.name.split(".")[-2]
+        if number.isdecimal() and int(number) < epoch:
+            path.unlink(missing_ok=True)
 
 
 def append(path: Path, texts: bytes) -> None:

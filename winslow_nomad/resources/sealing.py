@@ -33,9 +33,21 @@ class Sealing:
         folder = layout.folder_of(project.id, stage)
         sealed = "stage.json" in self._read.names(folder)
         steps = [] if sealed else self._record(project, stage, folder)
+        steps += self._secrets_left(stage, folder)
         steps += views.steps(project, self._read)
         if steps:
             self._write.perform(steps, f"stage {stage.name} was not sealed")
+
+    def _secrets_left(self, stage: Stage, folder: str) -> list[Step]:
+        """Runners take their `environment` away once it is read; those that were killed before could not, nor could
+        a writer that was killed while it wrote one."""
+        directories = [layout.attempt_folder(folder, a.number) for a in stage.attempts]
+        return [
+            scribe.unlink(f"{directory}/{name}")
+            for directory in directories
+            for name in self._read.names(directory)
+            if name == "environment" or name.startswith(".environment.")
+        ]
 
     def _record(self, project: Project, stage: Stage, folder: str) -> list[Step]:
         steps = [scribe.mkdir(folder)]
