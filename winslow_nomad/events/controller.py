@@ -9,11 +9,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.core.ports import Driver, Observation
+from winslow_nomad.core.project import Project
 from winslow_nomad.events.perform import facts_of
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class Controller:
         self,
         lease: Lease,
         drivers: Mapping[str, Driver],
-        send: Callable[[str, Sequence[m.AnyFact]], object],
+        send: Callable[[str, Sequence[m.AnyFact]], Project | None],
         chores: Sequence[Chore],
         monotonic: Callable[[], float],
     ) -> None:
@@ -116,7 +118,7 @@ class Controller:
     def follow(self, driver: Driver, ended: Callable[[], bool], stopping: threading.Event) -> None:
         while not ended():
             try:
-                driver.follow(self.report, ended)
+                driver.follow(partial(self.report, driver), ended)
             except Unavailable as error:
                 log.warning("following %s: %s", driver.name, error)
             except Exception:
@@ -124,12 +126,20 @@ class Controller:
             if not ended():
                 stopping.wait(1.0)
 
-    def report(self, seen: Observation) -> None:
-        """A report that cannot be stored now is left to the sweep."""
+    def report(self, driver: Driver, seen: Observation) -> None:
+        """A report that cannot be stored now is left to the sweep. What was submitted after its stage had ended is
+        forgotten here, since nobody else will ever speak of it again."""
         facts = facts_of(seen)
         if not facts:
             return
         try:
-            self.send(seen.ref.project, facts)
+            project = self.send(seen.ref.project, facts)
+            if seen.phase == "ended" and is_over(project, seen.ref.stage):
+                driver.forget(seen.ref)
         except Unavailable as error:
             log.warning("a report of %s waits for the sweep: %s", seen.ref, error)
+
+
+def is_over(project: Project | None, stage: int) -> bool:
+    """Ended, with its record on the share; or the project is gone."""
+    return project is None or (stage not in project.stages and stage not in project.sealing)
