@@ -1,0 +1,156 @@
+"""What only shows when all parts work together on one machine: real store, share, runner and stages."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.core.world import pipeline
+from tests.waiting import until
+from winslow_nomad import bootstrap
+from winslow_nomad.bootstrap.engine import Engine
+from winslow_nomad.bootstrap.housekeeping import Housekeeping
+from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.config import Settings
+from winslow_nomad.core import messages as m
+from winslow_nomad.core.pipeline import Pipeline, Resources, StageDefinition
+from winslow_nomad.core.project import Project, ProjectState
+
+SMALL = Resources(cpu=0.1, memory=16 * 2**20)
+
+
+def sh(stage_id: str, script: str, *needs: str, **fields: object) -> StageDefinition:
+    return StageDefinition.model_validate(
+        {"id": stage_id, "command": ("sh", "-c", script), "needs": needs, "resources": SMALL, **fields}
+    )
+
+
+def create(engine: Engine, made: Pipeline, **fields: object) -> str:
+    project = f"t-{secrets.token_hex(4)}"
+    message = {"project": project, "name": project, "pipeline": made, "actor": "ada", "start": True, **fields}
+    engine.client.send(project, m.CreateProject.model_validate(message))
+    return project
+
+
+def at_rest(engine: Engine, project: str) -> Project:
+    def over() -> Project | None:
+        found = engine.client.project(project)
+        busy = (ProjectState.RUNNING, ProjectState.QUEUED)
+        return found if found.state not in busy and not found.sealing else None
+
+    return until(over, seconds=30)
+
+
+class Later:
+    """A clock some days ahead."""
+
+    def __init__(self, days: float, clock: object) -> None:
+        self._ahead = timedelta(days=days)
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead  # type: ignore[attr-defined]
+
+
+def test_a_stage_sees_what_the_one_before_it_left_in_workspace_and_output(engine: Engine) -> None:
+    made = pipeline(
+        sh("a", 'echo draft > notes; echo result > "$WINSLOW_OUTPUT/r"; echo "n=7" >> "$WINSLOW_RESULTS"',
+           results={"n": "integer"}),
+        sh("b", 'cat notes "$WINSLOW_STAGES/a/r" > "$WINSLOW_OUTPUT/both"', "a", when="a.results.n == 7"),
+    )  # fmt: skip
+    project = create(engine, made)
+    assert at_rest(engine, project).state is ProjectState.SUCCEEDED
+    output = engine.client.output(project, 2)
+    assert output is not None
+    assert (engine.installation.settings.share / output / "both").read_text() == "draft\nresult\n"
+
+
+def test_what_a_stage_wrote_is_in_its_log_and_nothing_else(engine: Engine) -> None:
+    project = create(engine, pipeline(sh("a", "printf one; printf two >&2; printf '\\0\\377'")))
+    at_rest(engine, project)
+    chunks = list(engine.client.log(project, 1))
+    assert b"".join(c.data for c in chunks if c.stream == "out") == b"one\0\xff"
+    assert b"".join(c.data for c in chunks if c.stream == "err") == b"two"
+
+
+def test_a_stage_that_ignores_a_polite_stop_is_killed_after_its_grace(engine: Engine) -> None:
+    made = pipeline(sh("a", "trap '' TERM; while :; do sleep 0.05; done", stop_grace=0.3))
+    project = create(engine, made)
+    until(lambda: engine.client.project(project).state is ProjectState.RUNNING)
+    until(lambda: engine.client.project(project).stages[1].state.value == "running")
+    engine.client.send(project, m.StopStage(stage=1, actor="ada"))
+    ended = at_rest(engine, project).ended[1]
+    assert (ended.state.value, ended.message) == ("stopped", "stopped by ada")
+
+
+def test_failed_workspaces_go_to_the_trash_after_their_time_and_results_never(engine: Engine) -> None:
+    project = create(engine, pipeline(sh("good", "echo x > kept"), sh("bad", "echo y > lost; exit 3", "good")))
+    at_rest(engine, project)
+    share = engine.installation.settings.share
+    good, bad = (share / f"projects/{project}/stages/{n}/attempts/1" for n in ("0001-good", "0002-bad"))
+    housekeeping = Housekeeping(engine.installation)
+    now = engine.installation.clock.now()
+    housekeeping.tidy(engine.client.project(project), now + timedelta(days=6))
+    assert (bad / "workspace/lost").exists()
+    housekeeping.tidy(engine.client.project(project), now + timedelta(days=8))
+    assert not (bad / "workspace").exists()
+    assert (good / "workspace/kept").exists()
+    assert (bad / "log/out").exists()
+
+
+def test_a_deleted_project_can_be_taken_back_with_its_files(engine: Engine) -> None:
+    project = create(engine, pipeline(sh("a", 'echo x > "$WINSLOW_OUTPUT/r"')))
+    at_rest(engine, project)
+    result = engine.installation.settings.share / f"projects/{project}/stages/0001-a/attempts/1/output/r"
+    engine.client.send(project, m.TrashProject(actor="ada"))
+    Housekeeping(engine.installation).tidy(engine.client.project(project), engine.installation.clock.now())
+    assert not result.exists()
+    engine.client.send(project, m.RestoreProject(actor="ada"))
+    assert result.read_text() == "x\n"
+    assert engine.client.project(project).trashed is None
+
+
+def test_the_trash_is_emptied_after_its_time(engine: Engine) -> None:
+    project = create(engine, pipeline(sh("a", "exit 1")))
+    at_rest(engine, project)
+    installation = engine.installation
+    now = installation.clock.now()
+    housekeeping = Housekeeping(installation)
+    housekeeping.tidy(engine.client.project(project), now + timedelta(days=8))
+    assert len(installation.trash.entries()) == 1
+    housekeeping.empty_trash(now + timedelta(days=20))
+    until(lambda: not installation.trash.entries(), seconds=20)
+
+
+@pytest.mark.parametrize("way", ["backup", "rebuild"])
+def test_after_the_store_is_lost_everything_comes_back(settings: Settings, way: str) -> None:
+    with bootstrap.open_engine(settings) as engine:
+        project = create(engine, pipeline(sh("a", "echo n=1 >> $WINSLOW_RESULTS"), sh("b", "exit 4", "a")))
+        before = at_rest(engine, project)
+        until(lambda: not engine.installation.journal.lag().lines)
+        file = settings.home / "b.zip"
+        if way == "backup":
+            bootstrap.backup(settings, file)
+    store = settings.home / "store"
+    store.rename(settings.home / "lost")
+    if way == "backup":
+        bootstrap.restore_backup(settings, file)
+    else:
+        bootstrap.rebuild(settings)
+    with bootstrap.open_engine(settings) as engine:
+        after = engine.client.project(project)
+        assert (after.version, after.ended, after.failures) == (before.version, before.ended, before.failures)
+        engine.client.send(project, m.RedoStage(stage=2, actor="ada"))
+        assert sorted(at_rest(engine, project).ended) == [1, 2, 3]
+
+
+def test_a_second_engine_on_the_same_home_joins_the_first(engine: Engine) -> None:
+    second = Installation(engine.installation.settings)
+    try:
+        assert second.address.socket == engine.installation.address.socket
+        until(lambda: engine.client.active() != "")
+        assert second.lease("another").hold() is None
+    finally:
+        second.close()
