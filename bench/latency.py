@@ -120,7 +120,8 @@ def main() -> int:
         run(home, given.stages)
         found = parts(home)
         bare = [alone(Path(folder) / f"bare{i}") for i in range(30)]
-    print(f"{'':44} {'p50':>8} {'p90':>8} {'p99':>8}   ms, {given.stages - 1} hand-overs, load {os.getloadavg()[0]:.1f}")
+    load = os.getloadavg()[0]
+    print(f"{'':44} {'p50':>8} {'p90':>8} {'p99':>8}   ms, {given.stages - 1} hand-overs, load {load:.1f}")
     for name, values in found.items():
         print(f"{name:44} {quantile(values, 0.5):8.1f} {quantile(values, 0.9):8.1f} {quantile(values, 0.99):8.1f}")
     yardstick = quantile(bare, 0.5)

@@ -61,7 +61,7 @@ class Cluster:
 
 
 class Here(Installation):
-    drivers = {"local": Cluster()}  # type: ignore[assignment]  # noqa: RUF012
+    drivers = {"local": Cluster()}  # type: ignore[assignment]
 
 
 def fill(installation: Installation, waiting: int, active: int) -> None:

@@ -1,6 +1,6 @@
 """How long the command line takes to answer: `winslow --help` and `winslow version`, beside a bare Python.
 
-    python -m bench.startup [--rounds 15]
+python -m bench.startup [--rounds 15]
 """
 
 from __future__ import annotations

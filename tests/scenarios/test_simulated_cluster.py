@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,10 +116,10 @@ def test_a_stop_reaches_a_running_stage():
 )
 def test_no_loss_repetition_or_order_of_reports_changes_how_it_ends(seed, lost, twice, delay, reply_lost, disasters):
     faults = Faults(lost=lost, twice=twice, delay=delay, reply_lost=reply_lost)
-    simulation = Simulation(nodes(3), lambda spec, random: Act(seconds=20 + 60 * random.random()), seed=seed, faults=faults)
-    made = pipeline(
-        *(s.but(patience=60.0, retry=s.retry.but(node_lost=50, delay=5.0)) for s in FAN.stages)
+    simulation = Simulation(
+        nodes(3), lambda spec, random: Act(seconds=20 + 60 * random.random()), seed=seed, faults=faults
     )
+    made = pipeline(*(s.but(patience=60.0, retry=s.retry.but(node_lost=50, delay=5.0)) for s in FAN.stages))
     for number in range(4):
         simulation.create(f"p{number}", made)
     ahead = sorted(disasters)
@@ -148,7 +147,9 @@ def test_each_counted_success_is_one_end_record():
         simulation.create(f"p{number}", FAN)
     simulation.run()
     successes = sum(e.succeeded for e in simulation.attempts.ends.values())
-    counted = sum(e.state is StageState.SUCCEEDED for n in range(10) for e in simulation.project(f"p{n}").ended.values())
+    counted = sum(
+        e.state is StageState.SUCCEEDED for n in range(10) for e in simulation.project(f"p{n}").ended.values()
+    )
     assert successes == counted == 40
 
 
@@ -160,5 +161,3 @@ def test_a_stage_out_of_memory_says_so(cause):
     failure = simulation.project("p").failures[0]
     assert failure.cause == cause.value
     assert "memory" in failure.message
-
-
