@@ -22,7 +22,7 @@ BENCHES = {
 
 def main(wanted: list[str]) -> int:
     missed = []
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; a busy machine's figures are worth little")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; a busy machine misleads")
     for name in wanted or BENCHES:
         print(f"\n=== {name}: {BENCHES[name]}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
