@@ -1,0 +1,74 @@
+"""The share in trouble, while a stage runs on it, another is to start, a person answers and one stops."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.system import System, a_share, a_system
+from tests.waiting import until
+from winslow_nomad.core import messages as m
+from winslow_nomad.core.project import ProjectState
+
+WORDS = {
+    "stall": "has not answered",
+    "full": "share is full",
+    "read_only": "read-only",
+    "filled": "share is full",
+    "frozen": "has not answered",
+}
+
+
+def settle(system: System) -> None:
+    """What is under way when the fault begins."""
+    for project in ("runs", "stops", "goes"):
+        system.create(project, hold=["first"])
+    system.create("asks")
+    for project in ("runs", "stops", "goes"):
+        until(lambda p=project: system.is_running(p, "first"), 15)  # type: ignore[misc]
+        until(lambda p=project: system.states(p)["first"] == "running", 15)  # type: ignore[misc]
+    system.reaches("asks", ProjectState.WAITING, 15)
+
+
+def people_go_on(system: System) -> None:
+    """Commands are acknowledged at once, whatever the share does."""
+    began = time.monotonic()
+    system.go("asks")
+    system.create("new")
+    system.send("runs", m.PauseProject(actor="ann"))
+    system.send("runs", m.ResumeProject(actor="ann"))
+    system.send("stops", m.StopStage(stage=1))
+    system.release("goes", "first")  # its command ends by itself
+    assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize("kind", ["stall", "frozen", "full", "filled", "read_only"])
+def test_a_share_in_trouble_stops_nobody_loses_nothing_and_is_named_as_the_reason(kind: str) -> None:
+    with a_share(kind) as share, a_system(share) as system:
+        settle(system)
+        share.begin()
+        people_go_on(system)
+
+        # who has to act reads why, in words and as a kind
+        for project, stage in (("new", "first"), ("asks", "asked")):
+            until(lambda p=project, s=stage: s in (r := system.reasons(p)) and r[s].kind == "share", 8)  # type: ignore[misc]
+            assert WORDS[kind] in system.reasons(project)[stage].text
+        # what was stopped is no longer at work
+        until(lambda: not system.is_running("stops", "first"), 8)
+        # and the fault lasts
+        shown = system.shown("new")
+        assert shown["stages"][0]["reason"]["kind"] == "share"
+        system.release("runs", "first")
+        until(lambda: not system.is_running("runs", "first"), 5)
+
+        share.end()
+        system.reaches("asks", ProjectState.SUCCEEDED, 15)
+        for project in ("new", "runs", "goes"):
+            found = system.reaches(project, ProjectState.WAITING, 15)
+            assert [e.state.value for e in found.ended.values()] == ["succeeded", "succeeded"], found
+            system.go(project)
+        for project in ("new", "runs", "goes"):
+            system.reaches(project, ProjectState.SUCCEEDED, 15)
+        until(lambda: system.states("stops")["first"] == "stopped", 10)
+        system.check_whole("asks", "new", "runs", "goes", "stops")
