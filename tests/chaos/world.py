@@ -84,7 +84,7 @@ class World:
 
     @property
     def share(self) -> Path:
-        return self.home / "share"
+        return Path(self.environment.get("WINSLOW_SHARE") or self.home / "share")
 
     # --- processes
 
