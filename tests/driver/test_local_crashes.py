@@ -18,7 +18,8 @@ from tests.waiting import until
 from winslow_nomad.core.pipeline import Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 from winslow_nomad.core.stage import Cause, Outcome
-from winslow_nomad.driver.local.claim import parse_claim, read_file
+from winslow_nomad.driver.local.claim import parse_claim
+from winslow_nomad.driver.local.files import PlainFiles
 from winslow_nomad.driver.local.machine import Process, alive, carrying, process, this_machine
 
 SUBMITTER = """
@@ -76,7 +77,7 @@ def outcome(case: LocalCase, spec: AttemptSpec) -> Outcome:
 
 
 def runner_of(case: LocalCase, spec: AttemptSpec) -> Process:
-    claim = until(lambda: parse_claim(read_file(case.attempts.directory(spec.ref) / "claim")))
+    claim = until(lambda: parse_claim(PlainFiles().read(case.attempts.directory(spec.ref) / "claim")))
     return until(lambda: claim.runner if claim.pid else None)
 
 

@@ -10,10 +10,11 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from redis import Redis
 
@@ -34,6 +35,7 @@ from winslow_nomad.events.advance import Advance, Sender
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.perform import Performer
 from winslow_nomad.events.sweep import Sweep
+from winslow_nomad.resources import scribe
 from winslow_nomad.resources.apart import Apart
 from winslow_nomad.resources.attempts import ShareAttempts, install_runner
 from winslow_nomad.resources.operate import Handler
@@ -57,6 +59,7 @@ from winslow_nomad.store.schema import open_schema
 from winslow_nomad.store.secrets import Secrets
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -68,6 +71,30 @@ def new_id(prefix: str) -> str:
     """Twelve letters and digits, not to be guessed and without upper case (file systems differ)."""
     alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
     return prefix + "".join(secrets.choice(alphabet) for _ in range(12))
+
+
+class ShareFiles:
+    """driver.local.files.Files with deadlines."""
+
+    def __init__(self, writer: Scribe, reader: Reader) -> None:
+        self._write, self._read = writer, reader
+
+    def read(self, path: Path) -> bytes | None:
+        return self._read.read(self._name(path))
+
+    def look(self, work: Callable[[], T]) -> T:
+        return self._read.call(work, "a directory")
+
+    def put(self, path: Path, data: bytes | None, empty: Sequence[Path]) -> None:
+        steps = [scribe.create(self._name(p), "") for p in empty]
+        if data is not None:
+            text = data.decode("utf-8", "surrogateescape")
+            steps.append(scribe.write(self._name(path), text, mode=0o600, sync=False))
+        if steps:
+            self._write.perform(steps, f"{self._name(path)} was not written")
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._write.root))
 
 
 class Installation:
@@ -220,7 +247,7 @@ class Installation:
             runner=self.install_runner(),
             clock=self.clock,
             machine=here,
-            read=lambda path: self.reader.read(str(path.relative_to(self.settings.share)), 64 * 1024),
+            files=ShareFiles(self.scribe, self.reader),
         )
         return {"local": local}
 
@@ -246,7 +273,7 @@ class Installation:
 
     @cached_property
     def admission(self) -> Admission:
-        return Admission(self.drivers, self.store, self.clock, self.sender.facts, self.variables)
+        return Admission(self.drivers, self.store, self.clock, self.sender, self.variables)
 
     @cached_property
     def advance(self) -> Advance:

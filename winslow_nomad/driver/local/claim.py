@@ -5,7 +5,6 @@ It is made by O_CREAT|O_EXCL and filled after that, so that a claim can be seen 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
@@ -29,14 +28,6 @@ class Claim(Record):
     @property
     def runner(self) -> Process:
         return Process(self.pid, self.pid_start)
-
-
-def read_file(path: Path) -> bytes | None:
-    """None where there is no such file. Waits as long as the file system does."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 def parse_claim(text: bytes | None) -> Claim | None:

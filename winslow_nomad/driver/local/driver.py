@@ -6,6 +6,8 @@ It must never be the parent of a runner, and never end one otherwise than by ask
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +22,7 @@ from winslow_nomad.core.stage import Reason
 from winslow_nomad.driver.local import confine, environment, machine
 from winslow_nomad.driver.local.book import Book
 from winslow_nomad.driver.local.booking import Booking, Plan, node_of, plan
-from winslow_nomad.driver.local.claim import read_file
+from winslow_nomad.driver.local.files import Files, PlainFiles
 from winslow_nomad.driver.local.follow import Follower
 from winslow_nomad.driver.local.gpus import Cards, Nvml
 from winslow_nomad.driver.local.judge import STARTING, Judge
@@ -33,8 +35,8 @@ LAUNCHES = 3
 
 class LocalDriver:
     """share: the root that directories in specs are relative to. home: Winslow's own directory (store,
-    secret key, and `local/` for this driver), on a local disk, hidden from stages. runner: the program. read:
-    how files of the share are read, with a deadline where the share may hang."""
+    secret key, and `local/` for this driver), on a local disk, hidden from stages. runner: the program. files:
+    how those on the share are reached, which may hang."""
 
     name = "local"
 
@@ -50,7 +52,7 @@ class LocalDriver:
         gpus: Callable[[], Cards] | None = None,
         launcher: Launcher | None = None,
         start_patience: float = START_PATIENCE,
-        read: Callable[[Path], bytes | None] = read_file,
+        files: Files | None = None,
     ) -> None:
         self._share, self._home, self._runner = share, home, runner
         self._attempts, self._clock, self._machine = attempts, clock, machine
@@ -58,8 +60,9 @@ class LocalDriver:
         self._launcher = launcher or Launcher()
         self._patience = start_patience
         self._book = Book(home / "local")
+        self._files = files or PlainFiles()
         self._judge = Judge(
-            share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock, read=read
+            share=share, home=self._book.home, attempts=attempts, machine=machine, clock=clock, files=self._files
         )
         self.confines = confine.landlock_version() > 0
 
@@ -200,7 +203,7 @@ class LocalDriver:
             )
             self._book.put(launched)
             self._launcher.launch(argv, self._runner_environment(booking.spec.ref), self._words(booking))
-        except OSError as error:
+        except (OSError, ShareUnavailable) as error:
             reason = Reason(kind="share", text=f"cannot be started now: {error}")
             launched = booking.but(reason=reason, revision=revision + 1)
             self._book.put(launched)
@@ -220,12 +223,20 @@ class LocalDriver:
             argv += ["--timeout", f"{spec.timeout:g}"]
         if self._book.socket_usable:
             argv += ["--notify", str(self._book.socket)]
+        path = directory / "environment"
+        text = self._files.read(path)
+        if text is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        written: list[Path] = []
         if self.confines:
-            scratch = self._scratch(run)
-            (run / "confine").write_bytes(self._rules(spec, scratch))
+            scratch = self._files.look(lambda: self._scratch(run))
             variables |= {"TMPDIR": str(scratch)} if scratch != Path("/tmp") else {}
             argv += ["--confine", str(run / "confine")]
-        environment.put_into(directory, variables)
+            # a file can be opened by name under Landlock only when it is there
+            written = [directory / name for name in ("results", "progress")]
+        self._files.put(path, environment.with_variables(text, variables), written)
+        if self.confines:
+            (run / "confine").write_bytes(self._files.look(lambda: self._rules(spec, scratch, written)))
         return argv
 
     def _scratch(self, run: Path) -> Path:
@@ -240,15 +251,12 @@ class LocalDriver:
     def _hidden(self) -> list[Path]:
         return [self._home, *(self._share / name for name in ("projects", "uploads", "trash"))]
 
-    def _rules(self, spec: AttemptSpec, scratch: Path) -> bytes:
+    def _rules(self, spec: AttemptSpec, scratch: Path, written: Sequence[Path]) -> bytes:
         directory = self._share / spec.directory
-        for name in ("results", "progress"):  # a file can be opened by name only when it is there
-            (directory / name).touch()
         readable = [self._share / "inputs", directory / "stages", *(self._share / d for d in spec.stages.values())]
         if spec.pipeline_folder is not None:
             readable.append(self._share / spec.pipeline_folder)
-        own = [directory / name for name in ("output", "results", "progress")]
-        writable = [self._share / spec.workspace, *own, scratch]
+        writable = [self._share / spec.workspace, directory / "output", *written, scratch]
         return confine.rules(forbidden=self._hidden(), readable=readable, writable=writable)
 
     def _runner_environment(self, ref: AttemptRef) -> dict[str, str]:

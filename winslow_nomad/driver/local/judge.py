@@ -6,7 +6,6 @@ process of the command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from winslow_nomad.core.ports import AttemptRef, Attempts, Clock, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
 from winslow_nomad.driver.local.booking import Booking
 from winslow_nomad.driver.local.claim import Claim, parse_claim
+from winslow_nomad.driver.local.files import Files
 from winslow_nomad.driver.local.machine import Machine, Marks, Process, alive, carrying, end_all
 
 Phase = Literal["waiting", "running", "ended", "out_of_contact"]
@@ -26,8 +26,7 @@ BY_WINSLOW = frozenset({Cause.SUPERSEDED, Cause.RUNNER_LOST, Cause.NODE_LOST})
 
 
 class Judge:
-    """`home` is the directory of this driver; it tells our processes from those of another installation. `read`
-    gives a file of the share, None where it is missing, and raises ShareUnavailable when it takes too long."""
+    """`home` is the directory of this driver; it tells our processes from those of another installation."""
 
     def __init__(
         self,
@@ -37,9 +36,9 @@ class Judge:
         attempts: Attempts,
         machine: Machine,
         clock: Clock,
-        read: Callable[[Path], bytes | None],
+        files: Files,
     ) -> None:
-        self._share, self._attempts, self._read = share, attempts, read
+        self._share, self._attempts, self._files = share, attempts, files
         self._machine, self._clock = machine, clock
         self.own_mark = f"WINSLOW_LOCAL_DRIVER={home}"
 
@@ -61,7 +60,7 @@ class Judge:
         return self._share / booking.spec.directory
 
     def claim(self, booking: Booking) -> Claim | None:
-        return parse_claim(self._read(self.directory(booking) / "claim"))
+        return parse_claim(self._files.read(self.directory(booking) / "claim"))
 
     def runner_marks(self, ref: AttemptRef) -> Marks:
         """Carried by the runner and its carrier, not by the command."""
