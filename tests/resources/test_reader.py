@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,39 @@ def test_a_read_that_hangs_is_left_in_time_and_others_go_on(root, writer):
     assert time.monotonic() - began < 0.1
     released.set()
     assert until(lambda: _names(reader))
+
+
+def test_a_share_that_hangs_is_tried_by_one_and_costs_the_others_nothing(root, writer):
+    reader = Reader(root, deadline=0.4)
+    hang = threading.Event()
+    with pytest.raises(ShareUnavailable):
+        reader.call(hang.wait, "a file")
+    assert reader.names(".")  # the share answers: only that file hung
+
+    reader.root = Hanging(root, hang)
+    for _ in range(2):
+        with pytest.raises(ShareUnavailable):
+            reader.read("a")
+    began = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(ShareUnavailable):
+            reader.read("a")
+    assert time.monotonic() - began < 0.4
+    hang.set()
+    assert until(lambda: _names(reader), 2)
+
+
+class Hanging(type(Path())):  # type: ignore[misc]
+    """A path below which every look waits until it is told to go on."""
+
+    def __new__(cls, path: Path, hang: threading.Event) -> Hanging:
+        made = super().__new__(cls, path)
+        made.hang = hang
+        return made
+
+    def __truediv__(self, name: str) -> Path:
+        self.hang.wait(20)
+        return Path(str(self)) / name
 
 
 def _names(reader: Reader) -> list[str]:
