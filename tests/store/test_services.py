@@ -214,6 +214,14 @@ def test_the_oldest_is_taken_first_and_by_one_only(operations: RedisOperations) 
     assert operations.take("c", 10) is None
 
 
+def test_an_operation_that_was_given_by_an_answer_that_got_lost_is_given_again(operations: RedisOperations) -> None:
+    operations.put(an_operation())
+    lost = operations.take("a", 10)
+    again = operations.take("a", 10)
+    assert lost is not None and again is not None and again.id == lost.id
+    assert operations.take("b", 10) is None
+
+
 def test_an_operation_whose_owner_died_is_taken_by_another(operations: RedisOperations, clock: HandClock) -> None:
     operations.put(an_operation())
     dead = operations.take("a", 10)

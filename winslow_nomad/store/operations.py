@@ -73,13 +73,14 @@ class RedisOperations:
         return [_read(t) for t in records if t is not None]
 
     def take(self, owner: str, lease: float) -> Operation | None:
+        """Who asks works on nothing: what stands under its own name was given to it by an answer that got lost."""
         for candidate in self.list():
-            if not self._free(candidate, self._clock.now()):
+            if not self._free(candidate, owner, self._clock.now()):
                 continue
 
             def ours(operation: Operation) -> Operation | None:
                 now = self._clock.now()
-                if not self._free(operation, now):
+                if not self._free(operation, owner, now):
                     return None
                 return operation.but(state="running", owner=owner, lease_until=now + timedelta(seconds=lease))
 
@@ -119,11 +120,11 @@ class RedisOperations:
     def wait(self, timeout: float) -> None:
         ask(self._reader, ("BLPOP", self._keys.operations_bell, min(max(timeout, 0.01), LONGEST_BLOCK)))
 
-    def _free(self, operation: Operation, now: datetime) -> bool:
-        if operation.state == "waiting":
-            return True
+    def _free(self, operation: Operation, owner: str, now: datetime) -> bool:
+        if operation.state != "running":
+            return operation.state == "waiting"
         until = operation.lease_until
-        return operation.state == "running" and (until is None or until <= now or self._gone(operation.owner))
+        return operation.owner == owner or until is None or until <= now or self._gone(operation.owner)
 
     def _change(self, operation: str, step: Callable[[Operation], Operation | None]) -> Operation | None:
         """None: it is not there, or `step` leaves it as it is."""
