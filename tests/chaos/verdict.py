@@ -114,7 +114,7 @@ def records(world: World, project: Project) -> Iterator[str]:
         for attempt in stage.attempts:
             yield from one_attempt(folder / ended.name / "attempts" / str(attempt.number), attempt.outcome, about)
     known = {e.name for e in project.ended.values()}
-    for path in folder.iterdir():
+    for path in folder.glob("*"):
         if path.name not in known and path.name != "0000":
             yield f"{project.id}: {path.name} is on the share and not in the store"
 

@@ -20,7 +20,9 @@ class Proxy:
         self.path = path
         self._target = target
         self.lose_replies = 0
+        self.lose_every = 0
         self.lost = 0
+        self._seen = 0
         self.ahead = b""
         self.before_cut: Callable[[], object] = lambda: None
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -39,6 +41,16 @@ class Proxy:
     def close(self) -> None:
         self.close_listener()
         os.unlink(self.path)
+
+    def _loses(self) -> bool:
+        """Whether this EXEC is one that loses its reply."""
+        self._seen += 1
+        if self.lose_every and self._seen % self.lose_every == 0:
+            return True
+        if self.lose_replies > 0:
+            self.lose_replies -= 1
+            return True
+        return False
 
     def _accept(self) -> None:
         while not self._stopping:
@@ -60,9 +72,8 @@ class Proxy:
                     if not data:
                         return
                     outer.sendall(data)
-                    if b"EXEC\r\n" in data[-16:] and self.lose_replies > 0:
-                        self.lose_replies -= 1
-                        cutting = True
+                    if b"EXEC\r\n" in data[-16:]:
+                        cutting = self._loses()
                 if outer in readable:
                     data = outer.recv(1 << 20)
                     if not data:
