@@ -99,7 +99,7 @@ def main() -> int:
         began = time.perf_counter()
         second = Here(settings)
         second.sweep(1)
-        second.admission.run()
+        second.admission.run(second.advance.perform)
         took = time.perf_counter() - began
         told = [second.store.load(f"p{n}") for n in range(given.active)]
         right = all(

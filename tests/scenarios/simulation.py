@@ -65,7 +65,7 @@ class Simulation:
         drivers = {"simulated": self.driver}
         self.sender = Sender(self.store, self.clock, lambda *_: None)
         self.breaker = Breaker()
-        self.admission = Admission(drivers, self.store, self.clock, self.sender.facts)
+        self.admission = Admission(drivers, self.store, self.clock, self.sender)
         performer = Performer(drivers, self.attempts, NoOperations())  # type: ignore[arg-type]
         self.advance = Advance(self.store, self.sender, performer, self.admission, self.breaker)
         self.sweep = Sweep(
@@ -126,7 +126,7 @@ class Simulation:
     def look(self, now: datetime) -> None:
         self.next_sweep = now + self.sweep_every
         self.sweep(0)
-        self.admission.run()
+        self.admission.run(self.advance.perform)
         self.store.ring_again(now + timedelta(seconds=10))
         self.answer_bells()
 

@@ -23,6 +23,7 @@ from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.events.advance import Sealing
 from winslow_nomad.events.controller import Chore, Controller
 from winslow_nomad.store.queue import WorkerThread, answer_with
 
@@ -39,6 +40,7 @@ class Engine:
         self.client = LocalClient(installation)
         self._stopping = threading.Event()
         self._files = for_files
+        self._sealing = sealing(installation)
         answer_with(installation.advance)
         self._worker = WorkerThread(installation.worker_client(), worker_queue(installation))
         self._threads = [
@@ -47,6 +49,7 @@ class Engine:
         ]
 
     def start(self) -> None:
+        self._sealing.start()
         self._worker.start()
         for thread in self._threads:
             thread.daemon = True
@@ -57,6 +60,7 @@ class Engine:
         with contextlib.suppress(Unavailable):
             self.installation.store.ring(NOBODY)  # wakes the worker, which waits for a bell
         self._worker.stop()
+        self._sealing.stop()
         for thread in self._threads:
             thread.join(timeout=5)
         self._files.stop()
@@ -81,6 +85,11 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
         installation.close()
 
 
+def sealing(installation: Installation) -> Sealing:
+    installation.advance.sealing = Sealing(installation.advance.seal)
+    return installation.advance.sealing
+
+
 def worker_queue(installation: Installation) -> str:
     return f"{installation.keys.prefix}-advance"
 
@@ -99,7 +108,7 @@ def controller(installation: Installation) -> Controller:
     chores = [
         Chore("timers", 0.2, fire_timers),
         Chore("doorbells", 0.5, ring_again),
-        Chore("admission", 1.0, lambda _: installation.admission.run()),
+        Chore("admission", 1.0, lambda _: installation.admission.run(installation.advance.perform)),
         Chore("sweep", installation.settings.sweep_seconds, installation.sweep),
     ]
     return Controller(installation.lease(owner()), installation.drivers, sender.facts, chores, time.monotonic)
@@ -204,10 +213,13 @@ def run_worker(settings: Settings) -> None:
     stopping = until_told()
     installation = Installation(settings)
     try:
+        aside = sealing(installation)
         answer_with(installation.advance)
         worker = WorkerThread(installation.worker_client(), worker_queue(installation))
+        aside.start()
         worker.start()
         stopping.wait()
         worker.stop()
+        aside.stop()
     finally:
         installation.close()

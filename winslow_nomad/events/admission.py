@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.admit import Policy, admit
+from winslow_nomad.core.effects import Effect
 from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ledger import Ledger
 from winslow_nomad.core.ports import Clock, Driver
+from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue, Reason
 
 FRESH = timedelta(seconds=1)
 TOLD = 32  # stages at the head of the line that learn what they wait for, once a second: every end moves all of them
 
 
+Prepare = Callable[[Project, Sequence[Effect]], list[m.AnyFact]]
+
+
+def nothing_first(project: Project, effects: Sequence[Effect]) -> list[m.AnyFact]:  # noqa: ARG001
+    return []
+
+
 class Send(Protocol):
     """The one path into `decide`."""
 
-    def __call__(self, project: str, facts: Sequence[m.AnyFact], *, quiet: bool = False) -> object: ...
+    def facts(self, project: str, facts: Sequence[m.AnyFact], *, quiet: bool = False) -> object: ...
+
+    def admit(self, project: str, fact: m.Admitted, prepare: Prepare, *, quiet: bool = False) -> None: ...
 
 
 class Admission:
@@ -49,12 +60,13 @@ class Admission:
         self._looked_at: dict[str, tuple[object, bool]] = {}
         self._explained: dict[str, datetime] = {}
 
-    def run(self, *, quiet: str = "") -> int:
-        """Admit what may start now; how many were. `quiet`: a project whose doorbell need not be rung."""
+    def run(self, prepare: Prepare = nothing_first, *, quiet: str = "") -> int:
+        """Admit what may start now; how many were. `prepare` carries out what an admission asks for first;
+        `quiet`: a project whose doorbell need not be rung."""
         with self._lock:
-            return sum(self._run(name, quiet) for name in self.drivers)
+            return sum(self._run(name, prepare, quiet) for name in self.drivers)
 
-    def _run(self, name: str, quiet: str) -> int:
+    def _run(self, name: str, prepare: Prepare, quiet: str) -> int:
         waiting = self.ledger.waiting(name)
         if not waiting:
             self._told.clear()
@@ -73,7 +85,7 @@ class Admission:
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
             admitted = m.Admitted(stage=chosen.stage, installation=self.installation)
-            self.send(chosen.project, [admitted], quiet=chosen.project == quiet)
+            self.send.admit(chosen.project, admitted, prepare, quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
             self._tell(key, reason)
         self._looked_at[name] = (state, explains)
@@ -89,9 +101,9 @@ class Admission:
         project, stage = key
         if reason.kind == "impossible":
             text = reason.text.removeprefix("cannot start: ")
-            self.send(project, [m.BecameImpossible(stage=stage, text=text)])
+            self.send.facts(project, [m.BecameImpossible(stage=stage, text=text)])
         else:
-            self.send(project, [m.HeldBack(stage=stage, reason=reason)])
+            self.send.facts(project, [m.HeldBack(stage=stage, reason=reason)])
 
     def inventory(self, name: str) -> Inventory:
         """At most a second old; empty and never seen while the driver cannot be asked."""

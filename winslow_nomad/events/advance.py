@@ -6,21 +6,24 @@ that can be done now. It holds nothing in memory that matters: killed anywhere, 
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
-from winslow_nomad.core.effects import Effect, Notify, SealStage, WakeAt
-from winslow_nomad.core.errors import Conflict, NotFound
+from winslow_nomad.core.effects import Effect, Notify, PrepareWorkspace, SealStage, WakeAt
+from winslow_nomad.core.errors import Conflict, NotFound, Unavailable
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
 from winslow_nomad.core.project import Project
-from winslow_nomad.events.admission import Admission
+from winslow_nomad.events.admission import Admission, Prepare
 from winslow_nomad.events.perform import Parked, Performer
 
 log = logging.getLogger(__name__)
+ASIDE = 0.25  # seconds
 ROUNDS = 64  # far more than one call ever needs; what is left then stays dirty
 
 
@@ -68,6 +71,24 @@ class Sender:
                 self.tell(after, notice)
         return after
 
+    def admit(self, project: str, fact: m.Admitted, prepare: Prepare, *, quiet: bool = False) -> None:
+        """Admission and what its preparation brings as one commit. Preparing before it is committed is harmless:
+        it may be done again, and nothing runs before a later commit says so. If somebody changes the project
+        in between, only the admission is committed."""
+        before = self.store.load(project)
+        if before is None:
+            return
+        now = self.clock.now()
+        trial = decide_all(before, [fact], now)
+        effects = [e for e in trial.effects if isinstance(e, PrepareWorkspace) and e.stage == fact.stage]
+        facts = prepare(trial.project, effects) if trial.changed and effects else []
+
+        def decide(found: Project | None) -> Decision:
+            same = found is not None and found.version == before.version
+            return decide_all(found, [fact, *facts] if same else [fact], now)
+
+        self.store.change(project, decide, quiet=quiet)
+
     def facts(self, project: str, facts: Sequence[m.AnyFact], *, quiet: bool = False) -> Project | None:
         """Facts about a project that is gone are nothing, and so are those that a controller saw whose lease
         has passed to another meanwhile: its successor has looked since."""
@@ -91,21 +112,34 @@ class Advance:
         self.performer = performer
         self.admission = admission
         self.breaker = breaker
+        self.sealing: Sealing | None = None
 
     def __call__(self, project_id: str) -> None:
-        """Admission comes first and sealing last: what follows an end should not wait for its paperwork."""
+        """Admission comes first and sealing last, aside where there is somebody for it: what follows an end
+        should not wait for its paperwork."""
         for _ in range(ROUNDS):
-            admitted = self.admission.run(quiet=project_id)
+            admitted = self.admission.run(self.perform, quiet=project_id)
             project = self.store.load(project_id)
             if project is None:
                 return
             effects = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
             urgent = [e for e in effects if not isinstance(e, SealStage)]
+            if not urgent and effects and self.sealing is not None:
+                self.sealing.ask(project_id)
+                effects = []
             facts = self.perform(project, urgent or effects)
             if facts:
                 self.sender.facts(project_id, facts, quiet=True)
             elif not admitted:
                 return
+
+    def seal(self, project_id: str) -> None:
+        """Everything of the project that waits for sealing."""
+        project = self.store.load(project_id)
+        seals = [e for e in outstanding(project) if isinstance(e, SealStage)] if project is not None else []
+        facts = self.perform(project, seals) if project is not None else []
+        if facts:
+            self.sender.facts(project_id, facts, quiet=True)
 
     def perform(self, project: Project, effects: Sequence[Effect]) -> list[m.AnyFact]:
         facts: list[m.AnyFact] = []
@@ -124,6 +158,45 @@ class Advance:
                 for what in needed(project, effect):
                     self.breaker.succeeded(what)
         return facts
+
+
+class Sealing:
+    """Seals in a thread of its own, and a little later: what follows an end is about to be committed, and the two
+    should not collide. What it has not done when the process ends stays dirty, and is rung again."""
+
+    def __init__(self, seal: Callable[[str], None]) -> None:
+        self._seal = seal
+        self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="sealing", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._asked.put(None)
+        self._thread.join(timeout=5)
+
+    def ask(self, project: str) -> None:
+        with self._lock:
+            if project not in self._known:
+                self._known.add(project)
+                self._asked.put(project)
+
+    def _work(self) -> None:
+        while (project := self._asked.get()) is not None:
+            self._stopping.wait(ASIDE)
+            with self._lock:
+                self._known.discard(project)  # from here on a new one is asked for anew
+            try:
+                self._seal(project)
+            except Unavailable as error:
+                log.warning("%s is sealed later: %s", project, error)
+            except Exception:
+                log.exception("sealing %s failed; it is tried again", project)
 
 
 def needed(project: Project, effect: Effect) -> tuple[str, ...]:
