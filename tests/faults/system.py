@@ -29,10 +29,10 @@ from winslow_nomad.resources.layout import folder_of
 SCRIPT = """\
 #!/bin/sh
 echo "start $$" >> "$WINSLOW_OUTPUT/executions"
+echo "number=$WINSLOW_STAGE_NUMBER" >> "$WINSLOW_RESULTS"
 echo "$WINSLOW_STAGE says hello"
 trap 'exit 143' TERM
 while [ -e "$HOLD/$WINSLOW_PROJECT.$WINSLOW_STAGE" ]; do sleep 0.05; done
-echo "number=$WINSLOW_STAGE_NUMBER" >> "$WINSLOW_RESULTS"
 echo "last word of $WINSLOW_STAGE"
 """
 
