@@ -42,7 +42,10 @@ class Breaker:
     def allows(self, what: str) -> bool:
         return True
 
-    def failed(self, what: str, project: str) -> None:
+    def why(self, what: str) -> str:
+        return ""
+
+    def failed(self, what: str, project: str, text: str = "", *, at_once: bool = False) -> None:
         self.parked.setdefault(what, set()).add(project)
 
     def succeeded(self, what: str) -> None:

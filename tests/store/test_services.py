@@ -15,7 +15,7 @@ from tests.valkey import Server
 from winslow_nomad.core.effects import SealStage
 from winslow_nomad.core.errors import Invalid, NotFound, StoreUnavailable
 from winslow_nomad.core.operations import Operation
-from winslow_nomad.store.breaker import FAILURES, Breakers
+from winslow_nomad.store.breaker import FAILURES, Breakers, awake
 from winslow_nomad.store.check import check_server
 from winslow_nomad.store.client import Address, state_client
 from winslow_nomad.store.lease import Lease
@@ -149,6 +149,22 @@ def test_when_the_pause_is_over_exactly_one_may_try(breakers: Breakers, clock: H
     clock.pass_by(1.1)
     assert not breakers.allows("nomad")  # the pause has doubled
     clock.pass_by(1)
+    assert breakers.allows("nomad")
+
+
+def test_one_failure_that_says_enough_opens_it_at_once(breakers: Breakers) -> None:
+    breakers.failed("share", "p1", "it hangs", at_once=True)
+    assert not breakers.allows("share")
+    assert breakers.why("share") == "it hangs"
+
+
+def test_a_pause_is_over_within_seconds_when_the_clock_is_put_back(
+    breakers: Breakers, clock: HandClock, server: Server
+) -> None:
+    break_it(breakers)
+    assert not breakers.allows("nomad")
+    clock.pass_by(-3600)
+    assert awake(server.client, server.keys, clock.now()) == {"p1"}
     assert breakers.allows("nomad")
 
 

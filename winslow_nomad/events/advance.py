@@ -15,12 +15,12 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, Notify, PrepareWorkspace, SealStage, WakeAt
-from winslow_nomad.core.errors import Conflict, NotFound, Unavailable
+from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
 from winslow_nomad.core.project import Project
 from winslow_nomad.events.admission import Admission, Prepare
-from winslow_nomad.events.perform import Parked, Performer
+from winslow_nomad.events.perform import Parked, Performer, parked
 
 log = logging.getLogger(__name__)
 ASIDE = 0.25  # seconds
@@ -32,7 +32,13 @@ class Breaker(Protocol):
 
     def allows(self, what: str) -> bool: ...
 
-    def failed(self, what: str, project: str) -> None: ...
+    def why(self, what: str) -> str:
+        """What was said when it failed last."""
+        ...
+
+    def failed(self, what: str, project: str, text: str = "", *, at_once: bool = False) -> None:
+        """at_once: one failure says enough."""
+        ...
 
     def succeeded(self, what: str) -> None: ...
 
@@ -147,12 +153,13 @@ class Advance:
             blocked = next((w for w in needed(project, effect) if not self.breaker.allows(w)), None)
             if blocked is not None:
                 self.breaker.failed(blocked, project.id)
+                facts += [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if news(project, f)]
                 continue
             try:
                 facts += self.performer(project, effect)
             except Parked as away:
                 log.warning("%s: %s waits for %s: %s", project.id, effect.kind, away.what, away.__cause__)
-                self.breaker.failed(away.what, project.id)
+                self.breaker.failed(away.what, project.id, condition(away), at_once=hangs(away))
                 facts += [f for f in away.facts if news(project, f)]
             else:
                 for what in needed(project, effect):
@@ -202,10 +209,27 @@ class Sealing:
 def needed(project: Project, effect: Effect) -> tuple[str, ...]:
     """What an effect cannot do without."""
     if effect.kind == "submit_attempt":
-        return (project.driver,)
+        return (project.driver, "share")
     if effect.kind in ("prepare_workspace", "seal_stage"):
         return ("share",)
     return ()
+
+
+def condition(away: Parked) -> str:
+    """What is wrong, without what it was wrong for: others read it as well."""
+    cause = away.__cause__
+    return (cause.message if isinstance(cause, Unavailable) else str(cause)).split(": ")[0].rstrip(".")
+
+
+def hangs(away: Parked) -> bool:
+    """It has cost a whole deadline, and would cost another one each time."""
+    return isinstance(away.__cause__, ShareUnavailable) and away.__cause__.code == "share.stalled"
+
+
+def held_up(effect: Effect, what: str, text: str) -> list[m.AnyFact]:
+    """Nothing was tried for this effect, since it is known that it cannot work now."""
+    said = f"{text or f'{what} cannot be reached'}. It is tried again by itself."
+    return parked(effect, "share" if what == "share" else "driver_away", said)
 
 
 def news(project: Project, fact: m.AnyFact) -> bool:

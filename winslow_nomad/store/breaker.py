@@ -23,7 +23,7 @@ from winslow_nomad.store.transaction import Transaction, ask, texts
 
 FAILURES = 3  # in a row, until it opens
 FIRST_PAUSE = 1.0  # seconds until the first try
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 5.0  # so that all is right again within seconds of the end of a fault, however long it was
 TRY_LASTS = 10.0  # seconds; a try that was never reported is another's turn after that
 
 
@@ -68,7 +68,7 @@ class Breakers:
 
         def take(old: BreakerState) -> BreakerState | None:
             nonlocal allowed
-            allowed = old.state == "closed" or (old.until is not None and old.until <= now)
+            allowed = old.state == "closed" or _is_due(old, now)
             if old.state == "closed" or not allowed:
                 return None
             return old.but(state="half_open", until=now + timedelta(seconds=TRY_LASTS))
@@ -77,9 +77,12 @@ class Breakers:
         self._remember(what, sound=False, trying=allowed and taken.state == "half_open")
         return allowed
 
-    def failed(self, what: str, project: str, text: str = "") -> None:
+    def why(self, what: str) -> str:
+        return self.state(what).text
+
+    def failed(self, what: str, project: str, text: str = "", *, at_once: bool = False) -> None:
         """A call of this thread failed because the other side is away, or was not allowed to be tried: the
-        project waits for it. `text`: why, for people."""
+        project waits for it. `text`: why, for people. `at_once`: it opens now, not after some failures."""
         now = self._clock.now()
         trying = self._trying(what)
 
@@ -87,7 +90,7 @@ class Breakers:
             if old.state == "open" or (old.state == "half_open" and not trying):
                 return None  # not allowed, or a call that began before it opened
             failures = old.failures + 1
-            if old.state == "closed" and failures < FAILURES:
+            if old.state == "closed" and failures < FAILURES and not at_once:
                 return old.but(failures=failures, text=text)
             pause = min(old.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
             return old.but(
@@ -174,9 +177,14 @@ def blocked(client: Redis, keys: Keys) -> set[str]:
 def awake(client: Redis, keys: Keys, now: datetime) -> set[str]:
     """One parked project of each breaker that may be tried now: somebody has to find out."""
     states = all_states(client, keys)
-    names = [s.name for s in states if s.state != "closed" and s.until is not None and s.until <= now]
+    names = [s.name for s in states if s.state != "closed" and _is_due(s, now)]
     chosen = ask(client, *(("SRANDMEMBER", keys.parked(n)) for n in names)) if names else []
     return {p.decode() for p in chosen if p is not None}
+
+
+def _is_due(state: BreakerState, now: datetime) -> bool:
+    """Whether a try is allowed. One that is further away than any pause was set by a clock that was put back since."""
+    return state.until is not None and not now < state.until <= now + timedelta(seconds=max(LONGEST_PAUSE, TRY_LASTS))
 
 
 def _read(name: str, text: bytes | None) -> BreakerState:
