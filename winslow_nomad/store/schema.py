@@ -19,7 +19,9 @@ def open_schema(client: Redis, keys: Keys | None = None) -> int:
     """The version found, or written into an empty store. Raises StoreUnavailable (store.newer)."""
     key = (keys or Keys()).schema
     mine = json.dumps({"format": 1, "schema": SCHEMA, "written_by": __version__})
-    _, text = ask(client, ("SET", key, mine, "NX"), ("GET", key))
+    text = ask(client, ("GET", key))[0]
+    if text is None:  # not written without need: looking on must work on a server that has no memory left
+        text = ask(client, ("SET", key, mine, "NX"), ("GET", key))[1]
     found = json.loads(text)
     if int(found["schema"]) > SCHEMA:
         raise StoreUnavailable(
