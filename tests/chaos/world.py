@@ -30,6 +30,7 @@ ROLES = {
     "controller": (*CLI, "controller"),
     "worker": (*CLI, "worker"),
     "operations": (*CLI, "worker", "operations"),
+    "up": (*CLI, "up"),
 }
 
 
@@ -71,7 +72,8 @@ class World:
         (base / "logs").mkdir()
         self.members: dict[str, Member] = {}
         self.lock = threading.RLock()
-        self.random = Random(0)
+        self.random = Random(0)  # of the one who kills
+        self._delays = Random()
         self.violations: list[str] = []
         self.records: dict[Path, dict[str, str]] = {}
         self.killed_runners: list[Killed] = []
@@ -121,7 +123,7 @@ class World:
         if running is not None:
             member.ended.append(running.returncode)
             member.process = None
-            member.start_at = time.monotonic() + self.random.uniform(0.0, 0.3)
+            member.start_at = time.monotonic() + self._delays.uniform(0.0, 0.3)
         if time.monotonic() >= member.start_at:
             with (self.base / "logs" / member.name).open("ab") as words:
                 member.process = subprocess.Popen(
@@ -215,6 +217,23 @@ class World:
             os.kill(pid, signal.SIGKILL)
             return True
         return False
+
+    def freeze(self, what: str, seconds: float) -> bool:
+        """SIGSTOP, and SIGCONT after `seconds`: what comes back then still believes what it believed before."""
+        pid = self.store_pid if what == "store" else self.pid_of(what)
+        if pid is None:
+            return False
+
+        def send(number: signal.Signals) -> None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+        send(signal.SIGSTOP)
+        thaw = threading.Timer(seconds, send, (signal.SIGCONT,))
+        thaw.daemon = True
+        thaw.start()
+        self._threads.append(thaw)
+        return True
 
     def _helper(self) -> int | None:
         """A child of one of the processes, such as the one that writes to the share, or a copy."""

@@ -25,6 +25,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.events.advance import Sealing
 from winslow_nomad.events.controller import Chore, Controller
+from winslow_nomad.events.each import each
 from winslow_nomad.store.queue import WorkerThread, answer_with
 
 log = logging.getLogger(__name__)
@@ -99,8 +100,7 @@ def controller(installation: Installation) -> Controller:
     store, sender, clock = installation.store, installation.sender, installation.clock
 
     def fire_timers(epoch: int) -> None:
-        for project in store.due(clock.now()):
-            sender.facts(project, [m.TimerFired(epoch=epoch)])
+        each("timer", store.due(clock.now()), lambda project: sender.facts(project, [m.TimerFired(epoch=epoch)]))
 
     def ring_again(_: int) -> None:
         store.ring_again(clock.now())

@@ -18,6 +18,7 @@ from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation, 
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage
 from winslow_nomad.events.contact import Heartbeats
+from winslow_nomad.events.each import each
 from winslow_nomad.events.perform import ended, facts_of
 
 log = logging.getLogger(__name__)
@@ -46,13 +47,15 @@ class Sweep:
         self.send = send
 
     def __call__(self, epoch: int) -> None:
-        for project_id in self.ledger.open_projects():
-            project = self.store.load(project_id)
-            if project is None:
-                continue
-            facts = [*self.of_attempts(project), *self.of_operations(project), *self.of_impossible(project)]
-            if facts:
-                self.send(project_id, [f.but(epoch=epoch) for f in facts])
+        each("sweep", self.ledger.open_projects(), lambda project: self.of_project(project, epoch))
+
+    def of_project(self, project_id: str, epoch: int) -> None:
+        project = self.store.load(project_id)
+        if project is None:
+            return
+        facts = [*self.of_attempts(project), *self.of_operations(project), *self.of_impossible(project)]
+        if facts:
+            self.send(project_id, [f.but(epoch=epoch) for f in facts])
 
     def of_attempts(self, project: Project) -> list[m.AnyFact]:
         """What its driver says now about every attempt that is with it."""
