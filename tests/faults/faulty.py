@@ -206,7 +206,7 @@ class Faulty:
             parts += part
         return parts
 
-    def space(self, _: int, body: bytes) -> bytes:  # noqa: ARG002
+    def space(self, _: int, body: bytes) -> bytes:
         found = os.statvfs(self.path(1))
         free = 0 if self.mode() == "full" else found.f_bavail
         return struct.pack(
