@@ -6,7 +6,7 @@ import struct
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winslow_nomad.core.client import LogChunk
@@ -89,6 +89,7 @@ def test_a_log_that_is_not_there_is_empty(tmp_path):
     assert list(chunks(LogReader(Reader(tmp_path), "nothing"), False, lambda: True, lambda: None)) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=40)), max_size=30))
 def test_any_interleaving_is_read_back_byte_for_byte(parts):
     import tempfile
@@ -101,6 +102,7 @@ def test_any_interleaving_is_read_back_byte_for_byte(parts):
         assert [({"out": 1, "err": 2}[c.stream], c.data) for c in found] == parts
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.lists(st.integers(0, 140), max_size=5))
 def test_a_secret_never_shows_however_the_chunks_are_cut(before, after, cuts):
     secret = b"s3cret-value-42"
