@@ -25,6 +25,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import ENDED, StageState
 
 AT_ONCE = 3  # projects that are worked on
+IMPATIENT = 0.3  # of all commands are sent again although they were answered
 STAGES = 26  # of one project; then nothing is added to it
 
 
@@ -79,9 +80,12 @@ class Person:
     def send(self, line: dict[str, Any]) -> None:
         """Until there is an answer; the key makes that safe."""
         command = m.COMMANDS.validate_python(line["command"])
+        twice = self.random.random() < IMPATIENT
         while True:
             try:
                 after = self.client.send(line["project"], command, key=line["key"])
+                if twice:
+                    after = self.client.send(line["project"], command, key=line["key"])
             except Unavailable:
                 time.sleep(0.05)
                 continue

@@ -57,12 +57,12 @@ def journal(world: World, project: str) -> list[Line]:
 
 
 def answered_commands(installation: Installation, notes: Path, lines: dict[str, list[Line]]) -> Iterator[str]:
-    """Each acknowledged command stands in the journal under the name of who sent it; or it is none, since it
-    would have changed nothing at the version it was answered for."""
+    """Each acknowledged command stands in the journal under the name of who sent it, once; or it is none, since it
+    would have changed nothing at the version it was answered for. A refused one stands nowhere."""
     every = list(read_notes(notes))
     meant = {line["n"]: line for line in every if line["what"] == "meant"}
     for line in every:
-        if line["what"] != "answered":
+        if line["what"] == "meant":
             continue
         asked = meant[line["n"]]
         command = m.COMMANDS.validate_python(asked["command"])
@@ -71,6 +71,10 @@ def answered_commands(installation: Installation, notes: Path, lines: dict[str, 
         versions = {x.version for x in applied}
         if len(versions) > 1:
             yield f"{about} was applied {len(versions)} times"
+        if line["what"] == "refused":
+            if versions:
+                yield f"{about} was refused ({line['code']}) and applied all the same"
+            continue
         kept = installation.state.get(installation.keys.idempotency(command.actor, asked["key"]))
         if kept is None:
             yield f"{about}: its answer is gone"
