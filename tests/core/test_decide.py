@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.core.world import World, chain, pipeline
@@ -303,6 +305,18 @@ def test_a_retry_waits_for_its_delay():
     assert world.project.stages[1].state is StageState.QUEUED
     assert not world.admit()
     world.wait(61)
+    world.fact(m.TimerFired())
+    world.settle()
+    assert ids(world) == ["a:succeeded"]
+
+
+def test_a_retry_does_not_wait_for_a_clock_that_was_put_back():
+    world = started(pipeline({"id": "a", "retry": {"failed": 1, "delay": 60}}))
+    number = run_until(world, "a")
+    world.end((number, 1), FAILED.but(started=world.now))
+    while world.deliver():
+        pass
+    world.now -= timedelta(hours=1)
     world.fact(m.TimerFired())
     world.settle()
     assert ids(world) == ["a:succeeded"]

@@ -67,6 +67,15 @@ def test_the_epoch_grows_with_every_holder_and_not_with_renewals(server: Server)
     assert first.hold() == 3
 
 
+def test_a_lease_that_the_servers_clock_made_hours_long_is_not_waited_for(server: Server) -> None:
+    first, second = Lease(server.client, "a", keys=server.keys), Lease(server.client, "b", keys=server.keys)
+    assert first.hold() == 1
+    server.client.pexpire(server.keys.lease("controller"), 5900)
+    assert second.hold() is None
+    server.client.pexpire(server.keys.lease("controller"), 3_605_000)  # what a clock put back by an hour does
+    assert second.hold() == 2
+
+
 def test_a_lease_runs_out_by_itself(server: Server) -> None:
     assert Lease(server.client, "a", keys=server.keys, seconds=0.05).hold() == 1
     second = Lease(server.client, "b", keys=server.keys)
@@ -168,6 +177,18 @@ def test_a_pause_is_over_within_seconds_when_the_clock_is_put_back(
     assert breakers.allows("nomad")
 
 
+def test_what_was_marked_before_the_clock_was_put_back_is_rung_again(clock: HandClock, server: Server) -> None:
+    store = RedisStore(server.client, keys=server.keys, clock=clock)
+    store.change("p1", lambda _: decided(a_project("p1"), SealStage(stage=1)))
+    server.client.delete(Doorbells(server.client, server.keys)._queue.key)
+    clock.pass_by(-3600)
+    assert store.ring_again(clock.now()) == ["p1"]
+    server.client.delete(Doorbells(server.client, server.keys)._queue.key)
+    assert store.ring_again(clock.now()) == []  # rung just now
+    clock.pass_by(3)
+    assert store.ring_again(clock.now()) == ["p1"]
+
+
 def test_one_who_tried_and_was_killed_does_not_keep_it_open_for_ever(
     breakers: Breakers, clock: HandClock, server: Server
 ) -> None:
@@ -255,6 +276,16 @@ def test_an_operation_whose_owner_died_is_taken_by_another(operations: RedisOper
     assert operations.list() == []
     assert [o.state for o in operations.list(open_only=False)] == ["done"]
     assert not operations.finish(taken.but(state="failed"))
+
+
+def test_a_dead_owner_is_not_waited_for_until_a_clock_that_was_put_back_catches_up(
+    operations: RedisOperations, clock: HandClock
+) -> None:
+    operations.put(an_operation())
+    assert operations.take("a", 30) is not None
+    assert operations.take("b", 30) is None
+    clock.pass_by(-3600)
+    assert operations.take("b", 30) is not None
 
 
 def test_the_operation_of_one_who_has_ended_for_ever_is_not_waited_for(server: Server, clock: HandClock) -> None:

@@ -26,6 +26,7 @@ from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.events.advance import Sealing
 from winslow_nomad.events.controller import Chore, Controller
 from winslow_nomad.events.each import each
+from winslow_nomad.events.jumps import Jumps
 from winslow_nomad.store.queue import WorkerThread, answer_with
 
 log = logging.getLogger(__name__)
@@ -99,8 +100,12 @@ def controller(installation: Installation) -> Controller:
     """Its chores: what has to be looked at again and again, each with how often."""
     store, sender, clock = installation.store, installation.sender, installation.clock
 
+    jumped = Jumps(clock, time.monotonic)
+
     def fire_timers(epoch: int) -> None:
-        each("timer", store.due(clock.now()), lambda project: sender.facts(project, [m.TimerFired(epoch=epoch)]))
+        """What is due; when the clock was set, all, since delays may have become hours."""
+        projects = store.timers() if jumped() else store.due(clock.now())
+        each("timer", projects, lambda project: sender.facts(project, [m.TimerFired(epoch=epoch)]))
 
     def ring_again(_: int) -> None:
         store.ring_again(clock.now())

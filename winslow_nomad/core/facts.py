@@ -3,7 +3,7 @@ known, or about something that is gone changes nothing."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
@@ -331,7 +331,13 @@ def effect_parked(draft: Draft, fact: m.EffectParked) -> None:
         draft.put(found[0].but(reason=fact.reason))
 
 
+def is_due(stage: Stage, now: datetime) -> bool:
+    """A retry that is further away than its delay was set by a clock that was put back since."""
+    delay = timedelta(seconds=stage.definition.retry.delay)
+    return stage.retry_at is not None and not now < stage.retry_at <= now + delay
+
+
 def timer_fired(draft: Draft, _: m.TimerFired) -> None:
     for stage in list(draft.project.stages.values()):
-        if stage.state is StageState.QUEUED and stage.retry_at is not None and stage.retry_at <= draft.now:
+        if stage.state is StageState.QUEUED and stage.retry_at is not None and is_due(stage, draft.now):
             draft.put(stage.but(retry_at=None, reason=None))

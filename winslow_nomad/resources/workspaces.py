@@ -140,7 +140,7 @@ def chosen_source(project: Project, stage: Stage) -> Source:
 
 def _check_due(before: Operation, tries: int, now: datetime) -> None:
     wait = timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1)))
-    if before.state != "done" and before.ended is not None and now < before.ended + wait:
+    if before.state != "done" and before.ended is not None and abs(now - before.ended) < wait:
         raise ShareUnavailable(
             f"The workspace could not be copied: {before.text}",
             hint=f"It is tried again {wait.total_seconds():.0f} s after that.",

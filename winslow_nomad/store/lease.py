@@ -110,12 +110,14 @@ class Lease:
                 continue
 
     def _step(self, transaction: Transaction) -> int | None:
-        text, epoch_text = transaction.read(
-            [("GET", self._key), ("GET", self._epoch_key)], watch=[self._key, self._epoch_key]
+        text, epoch_text, left = transaction.read(
+            [("GET", self._key), ("GET", self._epoch_key), ("PTTL", self._key)], watch=[self._key, self._epoch_key]
         )
         epoch = int(epoch_text or 0)
         life: Command = ("PX", round(self._seconds * 1000))
         holder = "" if text is None else str(json.loads(text)["owner"])
+        if int(left) > 1000 * (self._seconds + 1):  # the server's clock was put back: it would last for hours
+            holder = holder if holder == self._owner else ""
         if holder not in ("", self._owner) and not self._gone(holder):
             return None
         if holder == self._owner:

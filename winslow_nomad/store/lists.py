@@ -106,13 +106,24 @@ class Lists:
             self._push(self.__keys.timers, limit + again, found)
         return found
 
+    def timers(self) -> list[str]:
+        """Projects that wait for a time, due or not."""
+        return texts(ask(self.__client, ("ZRANGE", self.__keys.timers, 0, -1))[0])
+
     def ring_again(self, now: datetime) -> list[str]:
         """Ring for what stays dirty, as long as the queue is shorter than the dirty set: with no worker about, it
         would grow without end. Projects that wait for a breaker are left in peace until one of them is due
         to try."""
         dirty = self.__keys.dirty
         limit = now.timestamp() - RING_AFTER
-        stale, total = ask(self.__client, ("ZRANGE", dirty, "-inf", limit, "BYSCORE"), ("ZCARD", dirty))
+        ahead = now.timestamp() + RING_AFTER  # such a mark was made before the clock was put back
+        past, future, total = ask(
+            self.__client,
+            ("ZRANGE", dirty, "-inf", limit, "BYSCORE"),
+            ("ZRANGE", dirty, ahead, "+inf", "BYSCORE"),
+            ("ZCARD", dirty),
+        )
+        stale = [*past, *future]
         if not stale:
             return []
         room = min(max(int(total) - self.__bells.length(), 0), AT_ONCE)
@@ -121,7 +132,8 @@ class Lists:
         chosen = [p for p in texts(stale) if p not in at_rest or p in tries][:room]
         if chosen:
             ask(self.__client, *(c for p in chosen for c in self.__bells.commands(p)))
-            self._push(dirty, now.timestamp(), chosen)
+            scores = (x for p in chosen for x in (now.timestamp(), p))
+            ask(self.__client, ("ZADD", dirty, "XX", *scores))
         return chosen
 
     def _push(self, key: str, score: float, members: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from winslow_nomad.store.keys import Keys
 from winslow_nomad.store.transaction import Transaction, ask, texts
 
 OPEN = ("waiting", "running")
+LONGEST_LEASE = 60.0  # seconds that anybody asks for
 ENDED_KEPT = 7 * 24 * 3600  # seconds
 BELLS = 16  # rings kept for takers that are not listening
 
@@ -124,7 +125,9 @@ class RedisOperations:
         if operation.state != "running":
             return operation.state == "waiting"
         until = operation.lease_until
-        return operation.owner == owner or until is None or until <= now or self._gone(operation.owner)
+        if operation.owner == owner or until is None or self._gone(operation.owner):
+            return True
+        return not now < until <= now + timedelta(seconds=LONGEST_LEASE)  # else the clock was put back since
 
     def _change(self, operation: str, step: Callable[[Operation], Operation | None]) -> Operation | None:
         """None: it is not there, or `step` leaves it as it is."""
