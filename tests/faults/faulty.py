@@ -17,7 +17,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -126,6 +126,13 @@ class Faulty:
                 del self.nodes[node], self.by_key[known.key]
                 os.close(known.fd)
 
+    def forget_all(self, op: int, node: int, body: bytes) -> None:
+        if op == FORGET:
+            self.forget(node, struct.unpack_from("<Q", body)[0])
+            return
+        for number in range(struct.unpack_from("<I", body)[0]):
+            self.forget(*struct.unpack_from("<QQ", body, 8 + 16 * number))
+
     # --- operations
 
     def attributes(self, found: os.stat_result) -> bytes:
@@ -210,7 +217,8 @@ class Faulty:
         found = os.statvfs(self.path(1))
         free = 0 if self.mode() == "full" else found.f_bavail
         return struct.pack(
-            "<QQQQQIIII24x", found.f_blocks, free, free, found.f_files, found.f_ffree, found.f_bsize, 255, found.f_frsize, 0
+            "<QQQQQIIII24x",
+            *(found.f_blocks, free, free, found.f_files, found.f_ffree, found.f_bsize, 255, found.f_frsize, 0),
         )
 
 
@@ -261,25 +269,27 @@ def serve(backing: Path, point: Path, mode: Path) -> None:
             answer(unique, 0, data)
 
     with ThreadPoolExecutor(256) as pool:
-        while True:
-            try:
-                request = os.read(device, 1 << 20)
-            except FileNotFoundError:
-                continue  # taken back before it was read
-            except OSError:
-                os._exit(0)  # unmounted
-            _, op, unique, node, *_ = HEADER.unpack_from(request)
-            body = request[40:]
+        for op, unique, node, body in requests(device):
             if op == INIT:
                 flags = struct.unpack_from("<IIII", body)[3] & (1 << 5 | 1 << 3)  # big writes, O_TRUNC in open
                 answer(unique, 0, struct.pack("<IIIIHHIIHHI28x", 7, 31, 1 << 17, flags, 64, 48, 1 << 17, 1, 32, 0, 0))
-            elif op == FORGET:
-                faulty.forget(node, struct.unpack_from("<Q", body)[0])
-            elif op == BATCH_FORGET:
-                for number in range(struct.unpack_from("<I", body)[0]):
-                    faulty.forget(*struct.unpack_from("<QQ", body, 8 + 16 * number))
+            elif op in (FORGET, BATCH_FORGET):
+                faulty.forget_all(op, node, body)
             elif op != INTERRUPT:
                 pool.submit(one, op, unique, node, body)
+
+
+def requests(device: int) -> Iterator[tuple[int, int, int, bytes]]:
+    """Operation, number, node, and what it is about."""
+    while True:
+        try:
+            request = os.read(device, 1 << 20)
+        except FileNotFoundError:
+            continue  # taken back before it was read
+        except OSError:
+            os._exit(0)  # unmounted
+        _, op, unique, node, *_ = HEADER.unpack_from(request)
+        yield op, unique, node, request[HEADER.size :]
 
 
 if __name__ == "__main__":

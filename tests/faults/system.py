@@ -147,11 +147,8 @@ class System(World):
 
     def is_running(self, project: str, stage: str) -> bool:
         """The command of its newest attempt is at work."""
-        mark = f"{project}/"
-        return any(
-            e.get("WINSLOW_ATTEMPT", "").startswith(mark) and e.get("WINSLOW_STAGE") == stage and "WINSLOW_RUNNER" not in e
-            for _, e in self.processes()
-        )
+        ours = (e for _, e in self.processes() if "WINSLOW_RUNNER" not in e and e.get("WINSLOW_STAGE") == stage)
+        return any(e.get("WINSLOW_ATTEMPT", "").startswith(f"{project}/") for e in ours)
 
     # --- what must be so in the end
 

