@@ -119,8 +119,9 @@ def records(world: World, project: Project) -> Iterator[str]:
             yield from one_attempt(folder / ended.name / "attempts" / str(attempt.number), attempt.outcome, about)
     known = {e.name for e in project.ended.values()}
     for path in folder.glob("*"):
-        if path.name not in known and path.name != "0000":
-            yield f"{project.id}: {path.name} is on the share and not in the store"
+        # of a stage that was taken back before its admission was stored, its place may be left, but nothing ran
+        if path.name not in known and (list(path.glob("attempts/*/claim")) or list(path.glob("**/executions"))):
+            yield f"{project.id}: {path.name} has run and is not in the store"
 
 
 def one_attempt(folder: Path, outcome: Outcome | None, about: str) -> Iterator[str]:

@@ -139,6 +139,26 @@ def test_a_workspace_is_a_whole_copy_of_the_one_before(attempts, root, book, wor
     assert found.files_total == found.files_done > 20 and found.bytes_total > 20 * 4096
 
 
+def test_a_stage_changed_after_it_was_made_ready_to_begin_empty_gets_its_copy(attempts, root, book, work):
+    """Made ahead, the process killed before that was stored, and the stage changed by a person since."""
+    fill(root / ONE / "workspace")
+    assert attempts.prepare(some.project(some.ended(1), some.stage(2, "track")), 2, 1) is None
+    assert list((root / TWO / "workspace").iterdir()) == []
+    assert attempts.prepare(continuing(), 2, 1) == OPERATION
+    work(root, book)
+    assert ended(book).state == "done"
+    assert digest(root / TWO / "workspace") == digest(root / ONE / "workspace")
+    assert attempts.prepare(continuing(), 2, 1) is None
+
+
+def test_a_copy_of_an_empty_workspace_is_made_once(attempts, root, book, work):
+    (root / ONE / "workspace").mkdir(parents=True)
+    assert attempts.prepare(continuing(), 2, 1) == OPERATION
+    work(root, book)
+    assert ended(book).state == "done"
+    assert attempts.prepare(continuing(), 2, 1) is None
+
+
 def test_sockets_and_pipes_left_by_programs_do_not_hinder_a_copy(attempts, root, book, work, monkeypatch):
     source = root / ONE / "workspace"
     fill(source, 3)

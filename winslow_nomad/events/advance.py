@@ -19,6 +19,7 @@ from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unav
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import Stage
 from winslow_nomad.events.admission import Admission, Prepare
 from winslow_nomad.events.perform import Parked, Performer, parked
 
@@ -78,16 +79,17 @@ class Sender:
         return after
 
     def admit(self, project: str, fact: m.Admitted, prepare: Prepare, *, quiet: bool = False) -> None:
-        """Admission and what its preparation brings as one commit. Preparing before it is committed is harmless:
-        it may be done again, and nothing runs before a later commit says so. If somebody changes the project
-        in between, only the admission is committed."""
+        """Admission and what its preparation brings as one commit. Preparing before it is committed is harmless
+        where little is made (see `may_come_first`): it may be done again, and nothing runs before a later commit
+        says so. If somebody changes the project in between, only the admission is committed."""
         before = self.store.load(project)
         if before is None:
             return
         now = self.clock.now()
         trial = decide_all(before, [fact], now)
         effects = [e for e in trial.effects if isinstance(e, PrepareWorkspace) and e.stage == fact.stage]
-        facts = prepare(trial.project, effects) if trial.changed and effects else []
+        ahead = trial.changed and effects and may_come_first(trial.project.stages[fact.stage])
+        facts = prepare(trial.project, effects) if ahead else []
 
         def decide(found: Project | None) -> Decision:
             same = found is not None and found.version == before.version
@@ -107,6 +109,13 @@ class Sender:
                 raise
             log.warning("%s: %s", project, error)
             return None
+
+
+def may_come_first(stage: Stage) -> bool:
+    """Whether its directory may be made before its admission is committed. The process may be killed in between, and
+    the stage be changed or taken back: no secret may lie there then, and no copy of what it no longer begins with."""
+    begins_empty = stage.source is not None and stage.source.kind == "empty"
+    return begins_empty and not any(v.secret for v in stage.environment or ())
 
 
 class Advance:

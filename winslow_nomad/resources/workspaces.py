@@ -61,12 +61,15 @@ class Workspaces:
 
         Raises ShareUnavailable while a copy that failed is not due again, Refused (workspace.source_gone)."""
         target = layout.workspace_folder(project, stage, attempt)
+        own = target == f"{layout.attempt_folder(layout.folder_of(project.id, stage), attempt)}/workspace"
+        base = operation_id(AttemptRef(project=project.id, stage=stage.number, attempt=attempt))
         if self._there(target):
-            return None
+            if not own or self._read.names(target) or self._was_copied(base):
+                return None
+            self._set_aside(target)
         source = source_folder(project, stage)
         if source is None or not self._there(source):
             raise _gone(stage.name, source)
-        base = operation_id(AttemptRef(project=project.id, stage=stage.number, attempt=attempt))
         operation = Operation(
             id=self._free_id(base),
             kind="workspace",
@@ -77,6 +80,15 @@ class Workspaces:
             made=self._clock.now(),
         )
         return self._operations.put(operation).id
+
+    def _was_copied(self, base: str) -> bool:
+        return any(operation is not None and operation.state == "done" for _, operation in self._tries(base))
+
+    def _set_aside(self, target: str) -> None:
+        """An empty workspace from before the stage was changed: it was to begin with nothing then, and its admission
+        was not committed."""
+        aside = f"trash/{target.replace('/', '-')}-{secrets.token_hex(4)}"
+        self._write.perform([scribe.mkdir("trash"), scribe.rename(target, aside)], f"{target} was not set aside")
 
     def give_up(self, ref: AttemptRef) -> None:
         """Nobody needs this attempt's workspace any more."""
