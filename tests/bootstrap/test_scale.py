@@ -45,7 +45,7 @@ def projects_at_once(engine: Engine, count: int, seconds: float) -> None:
     made = pipeline(sh("a", "true", workspace="empty"), sh("b", "true", "a", workspace="empty"))
     projects = [create(engine, made) for _ in range(count)]
     for project in projects:
-        until(lambda: engine.client.project(project).state is ProjectState.SUCCEEDED, seconds=seconds, every=0.05)
+        until(lambda p=project: engine.client.project(p).state is ProjectState.SUCCEEDED, seconds=seconds, every=0.05)
 
 
 def test_many_projects_at_once_all_succeed(engine: Engine) -> None:
