@@ -32,6 +32,7 @@ from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, StageState
+from winslow_nomad.driver.local.machine import send
 from winslow_nomad.events.advance import Advance
 from winslow_nomad.events.perform import Performer
 from winslow_nomad.resources.operate import LEASE, operate
