@@ -495,7 +495,7 @@ def test_after_a_reboot_what_ran_is_node_lost_and_tried_again() -> None:
         running_project(world, f"[ -e {go} ] || sleep 600; ")
         kill_everything(world)
         for who, _ in list(world.processes()):
-            os.kill(who.pid, signal.SIGKILL)
+            send(who, signal.SIGKILL)
         until(lambda: not list(world.processes()), 10)
         attempt = world.attempt_folder("p1/0001/1")
         assert attempt is not None and not (attempt / "end.json").exists()
