@@ -25,6 +25,7 @@ from winslow_nomad.events.perform import Parked, Performer, parked
 
 log = logging.getLogger(__name__)
 ASIDE = 0.25  # seconds
+FEW = 4
 ROUNDS = 64  # far more than one call ever needs; what is left then stays dirty
 
 
@@ -139,14 +140,23 @@ class Advance:
                 return
             effects = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
             urgent = [e for e in effects if not isinstance(e, SealStage)]
-            if not urgent and effects and self.sealing is not None:
-                self.sealing.ask(project_id)
-                effects = []
+            if not urgent:
+                effects = list(self.few(project_id, effects))
             facts = self.perform(project, urgent or effects)
             if facts:
                 self.sender.facts(project_id, facts, quiet=True)
             elif not admitted:
                 return
+
+    def few(self, project_id: str, seals: Sequence[Effect]) -> Sequence[Effect]:
+        """What to seal here and now: nothing while there is somebody aside who keeps up, else a few at a time, so
+        that what is urgent is looked at in between. That also holds back stages that end faster than they are
+        sealed."""
+        if self.sealing is None or len(seals) > FEW:
+            return seals[:FEW]
+        if seals:
+            self.sealing.ask(project_id)
+        return []
 
     def seal(self, project_id: str) -> None:
         """Everything of the project that waits for sealing."""
