@@ -138,10 +138,10 @@ class Advance:
             project = self.store.load(project_id)
             if project is None:
                 return
-            effects = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
+            effects: Sequence[Effect] = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
             urgent = [e for e in effects if not isinstance(e, SealStage)]
             if not urgent:
-                effects = list(self.few(project_id, effects))
+                effects = self.few(project_id, effects)
             facts = self.perform(project, urgent or effects)
             if facts:
                 self.sender.facts(project_id, facts, quiet=True)
