@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.waiting import until
 from winslow_nomad import config
-from winslow_nomad.driver.local.machine import Process, alive, process
+from winslow_nomad.driver.local.machine import Process, alive, process, send
 
 ROOT = Path(__file__).parents[2]
 CLI = (sys.executable, "-m", "winslow_nomad.cli")
@@ -164,11 +164,18 @@ class World:
                 member.process.kill()
                 member.process.wait()
         deadline = time.monotonic() + 10
-        while (left := list(self.processes())) and time.monotonic() < deadline:
-            for who, _ in left:
-                with suppress(ProcessLookupError):
-                    os.kill(who.pid, signal.SIGKILL)
+        while (left := list(self._everything())) and time.monotonic() < deadline:
+            for who in left:
+                send(who, signal.SIGKILL)
             time.sleep(0.02)
+
+    def _everything(self) -> Iterator[Process]:
+        """A store that a test itself has started is known by its title alone."""
+        yield from (who for who, _ in self.processes())
+        for who, _ in everybody():
+            with suppress(OSError):
+                if f"unixsocket:{self.home}/".encode() in Path(f"/proc/{who.pid}/cmdline").read_bytes():
+                    yield who
 
     def processes(self) -> Iterator[tuple[Process, dict[str, str]]]:
         """All that belong to this home, with what they were started with."""
