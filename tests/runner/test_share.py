@@ -108,14 +108,14 @@ def test_a_full_share_stops_nothing_and_gets_everything_once_there_is_room(
 def test_a_share_that_becomes_read_only_is_waited_for(
     program: Path, make: Callable[..., Attempt], disk: Path, tmp_path: Path
 ) -> None:
-    """Read-only from outside: the carrier holds files open for writing, so a new mount is laid over."""
+    """A file system cannot become read-only under open files, so the remount happens between two carriers."""
     attempt = make(program, path=disk / "a").prepare(
         "sh", "-c", f"echo one; while ! [ -e {tmp_path}/stop ]; do sleep 0.01; done"
     )
     runner = attempt.start("--workdir", "/")
     until(lambda: attempt.log() == b"one\n" and attempt.path.joinpath("heartbeat").exists())
     carrier = attempt.carrier(runner)
-    os.kill(carrier, signal.SIGSTOP)
+    os.kill(runner.pid, signal.SIGSTOP)  # or it would start the next one at once
     os.kill(carrier, signal.SIGKILL)  # gives its descriptors back, or the remount would be refused
     remounted = until(
         lambda: (
@@ -123,6 +123,7 @@ def test_a_share_that_becomes_read_only_is_waited_for(
             or runner.poll() is not None
         )
     )
+    os.kill(runner.pid, signal.SIGCONT)
     assert remounted and runner.poll() is None
     (tmp_path / "stop").touch()
     until(lambda: not [pid for pid in attempt.processes() if pid != runner.pid])
