@@ -25,7 +25,8 @@ from winslow_nomad.events.perform import Parked, Performer, parked
 
 log = logging.getLogger(__name__)
 ASIDE = 0.25  # seconds
-FEW = 4
+FEW = 4  # stages sealed between two looks at what is urgent
+MANY = 16  # stages of a project that may wait for being sealed before it goes on
 ROUNDS = 64  # far more than one call ever needs; what is left then stays dirty
 
 
@@ -138,24 +139,23 @@ class Advance:
             project = self.store.load(project_id)
             if project is None:
                 return
-            effects: Sequence[Effect] = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
+            effects = [e for e in outstanding(project) if not isinstance(e, WakeAt)]
             urgent = [e for e in effects if not isinstance(e, SealStage)]
-            if not urgent:
-                effects = self.few(project_id, effects)
-            facts = self.perform(project, urgent or effects)
+            seals = [e for e in effects if isinstance(e, SealStage)]
+            facts = self.perform(project, [*urgent, *self.few(project_id, seals, busy=bool(urgent))])
             if facts:
                 self.sender.facts(project_id, facts, quiet=True)
             elif not admitted:
                 return
 
-    def few(self, project_id: str, seals: Sequence[Effect]) -> Sequence[Effect]:
-        """What to seal here and now: nothing while there is somebody aside who keeps up, else a few at a time, so
-        that what is urgent is looked at in between. That also holds back stages that end faster than they are
-        sealed."""
-        if self.sealing is None or len(seals) > FEW:
-            return seals[:FEW]
-        if seals:
+    def few(self, project_id: str, seals: Sequence[Effect], *, busy: bool) -> Sequence[Effect]:
+        """What to seal here and now: nothing while there is somebody aside who keeps up, or something that is urgent
+        and few to seal. Where they pile up, a few at a time, whatever is urgent: that holds back stages that end
+        faster than they are sealed."""
+        if seals and self.sealing is not None:
             self.sealing.ask(project_id)
+        if len(seals) > MANY or (self.sealing is None and not busy):
+            return seals[:FEW]
         return []
 
     def seal(self, project_id: str) -> None:
