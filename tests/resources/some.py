@@ -73,4 +73,6 @@ def sealing(of: Stage, **fields: Any) -> Project:
 
 
 def sweep(number: int, stage_id: str = "detect", **fields: Any) -> Sweep:
-    return Sweep(number=number, id=stage_id, grid={"X": ("1", "2")}, total=2, max_running=2, on_failure="stop", **fields)
+    return Sweep(
+        number=number, id=stage_id, grid={"X": ("1", "2")}, total=2, max_running=2, on_failure="stop", **fields
+    )
