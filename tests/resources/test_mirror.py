@@ -211,6 +211,15 @@ def test_a_history_that_was_put_back_counts_from_there() -> None:
     assert (state.version, state.head["name"]) == (5, "other")
 
 
+def test_what_is_known_of_an_ended_stage_is_what_the_last_line_says() -> None:
+    folded = fold(
+        merge([line(1, ended=[json.loads(an_ended_stage(1, message="first").model_dump_json())])]), Folded("p1")
+    )
+    assert folded.to_project().ended[1].message == "first"
+    folded.apply(line(2, ended=[json.loads(an_ended_stage(1, message="second").model_dump_json())]))
+    assert folded.to_project().ended[1].message == "second"
+
+
 def test_a_whole_line_needs_none_before_it() -> None:
     whole = line(9, epoch=3, whole=True, removed=[])
     state = fold(merge([line(1), line(2), line(8), whole, line(10, epoch=3)]), Folded("p1"))

@@ -17,6 +17,7 @@ from typing import Any
 
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import EndedStage
 
 FORMAT = 1
 TAIL = 256 * 1024  # bytes; more than most lines
@@ -39,6 +40,7 @@ class Folded:
     stages: dict[int, Any] = field(default_factory=dict)
     sealing: dict[int, Any] = field(default_factory=dict)
     ended: dict[int, Any] = field(default_factory=dict)
+    read: dict[int, tuple[Any, EndedStage]] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, line: RawLine) -> None:
         """Go on by the line of the next version, or by one that is `whole`: it says all there is."""
@@ -66,9 +68,17 @@ class Folded:
                 "pipeline": Pipeline.model_validate(self.pipelines[self.digest]),
                 "stages": dict(sorted(self.stages.items())),
                 "sealing": dict(sorted(self.sealing.items())),
-                "ended": dict(sorted(self.ended.items())),
+                "ended": {number: self._ended(number) for number in sorted(self.ended)},
             }
         )
+
+    def _ended(self, number: int) -> EndedStage:
+        """Read once: an ended stage never changes, and there may be thousands."""
+        record = self.ended[number]
+        known = self.read.get(number)
+        if known is None or known[0] is not record:
+            known = self.read[number] = (record, EndedStage.model_validate(record))
+        return known[1]
 
     def to_cache(self) -> bytes:
         """project.json: what people look for comes first, one key to a line."""
