@@ -1,0 +1,88 @@
+"""The one door: who asks, and whether they may. A route says `may(Action.X)`; nothing else lets anybody in.
+
+A project that somebody may not know about is answered as one that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from winslow_nomad.api.problems import Denied, SignInFirst
+from winslow_nomad.api.services import Given, Services
+from winslow_nomad.core.access import RULES, Action, Principal, allowed, visible
+from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.project import Project
+
+COOKIE = "winslow_session"
+
+
+def principal(request: Request, given: Given) -> Principal:
+    """Who asks: by `Authorization: Bearer wn_...`, else by the session's cookie."""
+    header = request.headers.get("authorization", "")
+    if header:
+        scheme, _, secret = header.partition(" ")
+        found = given.people.of_token(secret.strip()) if scheme.lower() == "bearer" else None
+    else:
+        cookie = request.cookies.get(COOKIE, "")
+        found = given.people.of_session(cookie) if cookie else None
+    if found is None:
+        raise SignInFirst(
+            "You are not logged in; nothing was done.", hint="Log in, or send a token that is still valid."
+        )
+    return found
+
+
+def may(action: Action) -> Callable[..., Principal]:
+    """A dependency: the principal, when it may do `action`. For actions about a project the path has `{project}`."""
+    about_project = RULES[action].member is not None
+
+    def check(request: Request, given: Given, who: Annotated[Principal, Depends(principal)]) -> Principal:
+        if about_project:
+            check_project(given, who, action, request.path_params["project"])
+        elif not allowed(who, action):
+            raise denied(who, action)
+        return who
+
+    check.action = action  # type: ignore[attr-defined]
+    return check
+
+
+def check_project(given: Services, who: Principal, action: Action, project: str) -> Project:
+    """For routes that learn of the project otherwise than from the path, too. Raises NotFound or Denied."""
+    found = given.client.project(project)
+    if not visible(who, found.author, found.participants, found.id):
+        raise NotFound(f"There is no project {project!r}.", code="project.not_found")
+    if not allowed(who, action, author=found.author, participants=found.participants, project=found.id):
+        raise denied(who, action)
+    return found
+
+
+def denied(who: Principal, action: Action) -> Denied:
+    rule = RULES[action]
+    if who.scopes is not None and (rule.scope is None or rule.scope not in who.scopes):
+        need = f"the scope {rule.scope}" if rule.scope else "a log-in; no token can do this"
+        return Denied(f"This token may not do that ({action.value}); nothing was done.", hint=f"It needs {need}.")
+    return Denied(
+        f"{who.user} may not do that ({action.value}); nothing was done.",
+        hint=f"It needs the role {rule.member + ' in the project' if rule.member else rule.role.value}.",
+    )
+
+
+def open_to_all() -> None:
+    """Marks a route that needs nobody: log-in, health."""
+
+
+def rule_of(route: Any) -> Action | None:
+    """The action that a route asks for; None: it is open to all. Raises LookupError where it says neither."""
+    pending = [route.dependant]
+    while pending:
+        dependant = pending.pop()
+        if dependant.call is open_to_all:
+            return None
+        action = getattr(dependant.call, "action", None)
+        if isinstance(action, Action):
+            return action
+        pending.extend(dependant.dependencies)
+    raise LookupError(f"{route.path} names no action")
