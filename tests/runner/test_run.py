@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.attempt import PYTHON, Attempt, children
+from tests.runner.attempt import PYTHON, QUIET_SANITIZER, Attempt, children
 from tests.waiting import until
 
 
@@ -71,6 +71,34 @@ def test_the_command_gets_exactly_its_own_environment_and_descriptors(attempt: A
     }  # fmt: skip
     assert descriptors[:3] == ["0", "1", "2"] and len(descriptors) == 4  # the fourth lists the directory
     assert place == str(attempt.path / "workspace")
+
+
+def test_with_inherit_the_image_keeps_its_own_variables_but_nothing_of_the_allocation(attempt: Attempt) -> None:
+    show = "import os, json; print(json.dumps(dict(os.environ)))"
+    ours = {"A": "ours", "EMPTY": "", "AB": "x", "LC_ALL": "C"}
+    attempt.prepare(*PYTHON, show, environment=ours)
+    tokens = ("VAULT_TOKEN", "CONSUL_TOKEN", "CONSUL_HTTP_TOKEN", "NOMAD_TOKEN", "NOMAD_ADDR", "WINSLOW_OPEN_MODES")
+    image = {"CUDA_VERSION": "13.1", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "VAULT_ADDR": "b", "ABC": "y=z", **QUIET_SANITIZER}
+    given = {**image, "A": "theirs", "EMPTY": "not", **dict.fromkeys(tokens, "1")}
+    runner = ["env", "-i", *(f"{name}={value}" for name, value in given.items()), *attempt.program]
+    status, said = Attempt(attempt.path, attempt.spool, runner).run("--inherit")
+    assert status == 0, said
+    whole = {**image, **ours, "PATH": os.environ["PATH"], "WINSLOW_ATTEMPT": attempt.mark}
+    assert json.loads(attempt.log("out")) == whole
+
+
+def test_a_command_without_a_path_of_its_own_is_found_by_that_of_the_image(attempt: Attempt, tmp_path: Path) -> None:
+    tool = tmp_path / "tools" / "greet"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho found in $PWD\n")
+    tool.chmod(0o755)
+    attempt.prepare("greet")
+    (attempt.path / "environment").write_bytes(b"WINSLOW_ATTEMPT=" + attempt.mark.encode() + b"\0")
+    place = tmp_path / "workspace"
+    place.mkdir()
+    arguments = ("--inherit", "--workdir", str(place))
+    assert attempt.run(*arguments, env={"PATH": f"{tool.parent}:{os.environ['PATH']}"})[0] == 0
+    assert attempt.log("out") == f"found in {place}\n".encode()
 
 
 def test_the_environment_file_is_gone_once_it_was_read(attempt: Attempt) -> None:

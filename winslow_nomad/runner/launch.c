@@ -16,6 +16,8 @@
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define OPEN_MODES "WINSLOW_OPEN_MODES="
 
+extern char **environ;
+
 static bool fail(struct launch_failure *why, int exit_status, int error, const char *text) {
     why->error = error;
     why->exit_status = exit_status;
@@ -23,8 +25,8 @@ static bool fail(struct launch_failure *why, int exit_status, int error, const c
     return false;
 }
 
-static char **split(struct bytes *bytes, size_t *count) {
-    size_t entries = 0;
+static char **split(struct bytes *bytes, size_t room, size_t *count) {
+    size_t entries = room;
     for (size_t i = 0; i < bytes->len; i++)
         entries += bytes->data[i] == 0;
     char **list = calloc(entries + 1, sizeof *list);
@@ -33,6 +35,30 @@ static char **split(struct bytes *bytes, size_t *count) {
         list[n++] = bytes->data + at;
     *count = n;
     return list;
+}
+
+/* What the place of execution put there for itself: the allocation's own variables, and what opens doors in its name. */
+static bool is_private(const char *entry) {
+    static const char *const beginnings[] = {"NOMAD_", "VAULT_TOKEN=", "CONSUL_TOKEN=", "CONSUL_HTTP_TOKEN=", OPEN_MODES};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (!strncmp(entry, beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
+}
+
+static bool names(char **env, size_t count, const char *entry) {
+    size_t len = strcspn(entry, "=") + 1;
+    for (size_t i = 0; i < count; i++)
+        if (!strncmp(env[i], entry, len))
+            return true;
+    return false;
+}
+
+static size_t inheritable(void) {
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    return count;
 }
 
 bool launch_prepare(struct launch *launch, struct launch_failure *why) {
@@ -46,13 +72,17 @@ bool launch_prepare(struct launch *launch, struct launch_failure *why) {
     if (launch->confine.len && launch->confine.data[launch->confine.len - 1] != 0)
         return fail(why, EXIT_CANNOT_RUN, EINVAL, "the confinement does not end in NUL: it was not written to its end");
     size_t count, kept = 0;
-    launch->argv = split(command, &count);
-    launch->env = split(environment, &count);
+    size_t room = launch->inherit ? inheritable() : 0;
+    launch->argv = split(command, 0, &count);
+    launch->env = split(environment, room, &count);
     if (!launch->argv || !launch->env)
         return fail(why, EXIT_CANNOT_RUN, ENOMEM, "no memory for the command");
     for (size_t i = 0; i < count; i++)
         if (strncmp(launch->env[i], OPEN_MODES, strlen(OPEN_MODES)) != 0)
             launch->env[kept++] = launch->env[i];
+    for (size_t own = kept, i = 0; i < room; i++) /* what the file sets comes first, and once */
+        if (strchr(environ[i], '=') && !is_private(environ[i]) && !names(launch->env, own, environ[i]))
+            launch->env[kept++] = environ[i];
     launch->env[kept] = NULL;
     if (launch->argv[0][0] == 0)
         return fail(why, EXIT_NOT_FOUND, ENOENT, "the command has an empty name");

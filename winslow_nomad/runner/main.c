@@ -25,7 +25,7 @@ extern char **environ;
 static const char usage[] =
     "usage: winslow-run --attempt DIR --spool DIR [--owner TEXT] [--timeout SECONDS] [--grace SECONDS]\n"
     "         [--memory BYTES] [--spool-limit BYTES] [--confine FILE] [--notify SOCKET] [--heartbeat SECONDS]\n"
-    "         [--workdir DIR]\n"
+    "         [--workdir DIR] [--inherit]\n"
     "       winslow-run --version\n";
 
 static bool seconds(const char *text, double least, double *value) {
@@ -65,8 +65,8 @@ static bool read_arguments(int argc, char **argv, struct options *options) {
         {"grace", required_argument, NULL, 'g'},   {"memory", required_argument, NULL, 'm'},
         {"spool-limit", required_argument, NULL, 'l'}, {"confine", required_argument, NULL, 'c'},
         {"notify", required_argument, NULL, 'n'},  {"heartbeat", required_argument, NULL, 'h'},
-        {"workdir", required_argument, NULL, 'w'}, {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+        {"workdir", required_argument, NULL, 'w'}, {"inherit", no_argument, NULL, 'i'},
+        {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
     *options = (struct options){.owner = "", .grace = 30, .heartbeat = 10, .spool_limit = 1ull << 30};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -78,6 +78,7 @@ static bool read_arguments(int argc, char **argv, struct options *options) {
         case 'c': options->confine = optarg; break;
         case 'n': options->notify = optarg; break;
         case 'w': options->workdir = optarg; break;
+        case 'i': options->inherit = true; break;
         case 't': good = seconds(optarg, 0, &options->timeout); break;
         case 'g': good = seconds(optarg, 0, &options->grace); break;
         case 'h': good = seconds(optarg, 0.01, &options->heartbeat); break;

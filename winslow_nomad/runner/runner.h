@@ -83,6 +83,7 @@ struct options {
     const char *attempt, *spool, *owner, *confine, *notify, *workdir;
     double timeout, grace, heartbeat; /* seconds; timeout 0: none */
     uint64_t memory, spool_limit;     /* bytes; memory 0: no limit */
+    bool inherit;                     /* the command also gets the runner's own environment (launch.c) */
 };
 
 struct bytes {
@@ -114,7 +115,7 @@ struct launch {
     char **argv, **env;
     struct bytes command, environment, confine;
     const char *workdir;
-    bool confined;
+    bool confined, inherit;
 };
 struct launch_failure { /* what the child says through the pipe when it cannot exec */
     int error;

@@ -283,6 +283,7 @@ static void stop(struct run *run, const char *cause) {
 static void start_command(struct run *run) {
     run->launch.workdir = run->options->workdir;
     run->launch.confined = run->options->confine != NULL;
+    run->launch.inherit = run->options->inherit;
     atomic_store(&run->board->input_taken, true);
     if (run->cause || !launch_prepare(&run->launch, &run->failure)) {
         wake_carrier(run);
