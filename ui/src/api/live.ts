@@ -1,0 +1,171 @@
+/** One WebSocket per tab: topics with cursors. After a gap the page asks for the state anew; what it shows meanwhile is marked as old. */
+
+export type Connection = { state: "live" } | { state: "away"; since: number; next: number };
+
+export interface LiveMessage {
+  type: "hello" | "snapshot" | "delta" | "gap" | "ping" | "denied" | "total";
+  topic?: string;
+  cursor?: string;
+  data?: unknown;
+}
+
+export type Listener = (message: LiveMessage) => void;
+
+const FIRST = 500;
+const LONGEST = 15_000;
+const SILENCE = 45_000; // the server speaks every 20 s
+const HIDDEN = 60_000;
+const SESSION_ENDED = 4401;
+
+interface Topic {
+  cursor: string;
+  listeners: Set<Listener>;
+}
+
+export interface SocketLike {
+  send(text: string): void;
+  close(): void;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
+}
+
+export class Live {
+  private readonly open: () => SocketLike;
+  private readonly ended: () => void;
+  private readonly topics = new Map<string, Topic>();
+  private readonly watchers = new Set<() => void>();
+  private socket: SocketLike | undefined;
+  private ready = false;
+  private failures = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private silence: ReturnType<typeof setTimeout> | undefined;
+  private wanted = false;
+  connection: Connection = { state: "away", since: Date.now(), next: Date.now() };
+
+  constructor(open: () => SocketLike, ended: () => void) {
+    this.open = open;
+    this.ended = ended;
+  }
+
+  start(): void {
+    this.wanted = true;
+    this.connect();
+  }
+
+  stop(): void {
+    this.wanted = false;
+    clearTimeout(this.timer);
+    clearTimeout(this.silence);
+    this.socket?.close();
+  }
+
+  /** Listen to a topic until the returned function is called. `cursor`: where the state that one has ends. */
+  subscribe(name: string, cursor: string, listener: Listener): () => void {
+    let topic = this.topics.get(name);
+    if (!topic) {
+      topic = { cursor, listeners: new Set() };
+      this.topics.set(name, topic);
+      if (this.ready) this.send({ op: "sub", topic: name, cursor });
+    }
+    topic.listeners.add(listener);
+    return () => {
+      topic.listeners.delete(listener);
+      if (topic.listeners.size || this.topics.get(name) !== topic) return;
+      this.topics.delete(name);
+      if (this.ready) this.send({ op: "unsub", topic: name });
+    };
+  }
+
+  watch = (tell: () => void): (() => void) => {
+    this.watchers.add(tell);
+    return () => this.watchers.delete(tell);
+  };
+
+  /** Now, not after the pause. */
+  retry(): void {
+    if (this.ready || !this.wanted) return;
+    clearTimeout(this.timer);
+    this.connect();
+  }
+
+  private connect(): void {
+    this.socket?.close();
+    const socket = this.open();
+    this.socket = socket;
+    socket.onopen = () => {
+      if (socket !== this.socket) return;
+      this.ready = true;
+      this.failures = 0;
+      this.become({ state: "live" });
+      for (const [name, topic] of this.topics) this.send({ op: "sub", topic: name, cursor: topic.cursor });
+      this.heard();
+    };
+    socket.onmessage = (event) => {
+      if (socket !== this.socket) return;
+      this.heard();
+      this.receive(JSON.parse(String(event.data)) as LiveMessage);
+    };
+    socket.onclose = (event) => {
+      if (socket !== this.socket) return;
+      this.ready = false;
+      clearTimeout(this.silence);
+      if (event.code === SESSION_ENDED) this.ended();
+      if (this.wanted) this.again();
+    };
+  }
+
+  private again(): void {
+    const pause = Math.min(LONGEST, FIRST * 2 ** this.failures) * (0.75 + Math.random() / 2);
+    this.failures += 1;
+    const since = this.connection.state === "away" ? this.connection.since : Date.now();
+    this.become({ state: "away", since, next: Date.now() + pause });
+    this.timer = setTimeout(() => this.connect(), pause);
+  }
+
+  private heard(): void {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => this.socket?.close(), SILENCE);
+  }
+
+  private receive(message: LiveMessage): void {
+    const topic = message.topic ? this.topics.get(message.topic) : undefined;
+    if (!topic) return;
+    if (message.cursor) topic.cursor = message.cursor;
+    for (const listener of topic.listeners) listener(message);
+  }
+
+  private send(message: object): void {
+    this.socket?.send(JSON.stringify(message));
+  }
+
+  private become(connection: Connection): void {
+    this.connection = connection;
+    for (const tell of this.watchers) tell();
+  }
+}
+
+/** Let go of the connection while nobody looks; what was missed arrives with the cursor. */
+export function pauseWhenHidden(live: Live): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let paused = false;
+  const changed = () => {
+    clearTimeout(timer);
+    if (document.hidden) {
+      timer = setTimeout(() => {
+        paused = true;
+        live.stop();
+      }, HIDDEN);
+    } else if (paused) {
+      paused = false;
+      live.start();
+    }
+  };
+  document.addEventListener("visibilitychange", changed);
+  return () => document.removeEventListener("visibilitychange", changed);
+}
+
+export function browserSocket(): SocketLike {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  return new WebSocket(`${scheme}://${location.host}/api/v1/live`) as unknown as SocketLike;
+}
