@@ -4,6 +4,8 @@ A project that somebody may not know about is answered as one that is not there.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -16,6 +18,13 @@ from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.project import Project
 
 COOKIE = "winslow_session"
+CSRF = "x-csrf-token"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def csrf_of(session: str) -> str:
+    """The token that a page sends with whatever it changes: known only to who was told it, ends with the session."""
+    return hmac.new(session.encode(), b"winslow csrf", hashlib.sha256).hexdigest()
 
 
 def principal(request: Request, given: Given) -> Principal:
@@ -27,6 +36,15 @@ def principal(request: Request, given: Given) -> Principal:
     else:
         cookie = request.cookies.get(COOKIE, "")
         found = given.people.of_session(cookie) if cookie else None
+        sent = request.headers.get(CSRF, "").encode()
+        if found is not None and request.method not in SAFE and not hmac.compare_digest(
+            sent, csrf_of(cookie).encode()
+        ):
+            raise Denied(
+                "The request does not show that it comes from Winslow's own page; nothing was done.",
+                hint=f"Send the `csrf` of GET /session as the header {CSRF}.",
+                code="session.csrf",
+            )
     if found is None:
         raise SignInFirst(
             "You are not logged in; nothing was done.", hint="Log in, or send a token that is still valid."

@@ -59,6 +59,10 @@ class Doors(Protocol):
         """Run the controller, the worker or the worker of operations until told to end."""
         ...
 
+    def serve_api(self, host: str, port: int) -> None:
+        """Serve the REST API until told to end."""
+        ...
+
 
 class Installation:
     """The real thing."""
@@ -127,6 +131,11 @@ class Installation:
             "operations": engine.run_files,
         }
         serve[what](self.settings)
+
+    def serve_api(self, host: str, port: int) -> None:
+        from winslow_nomad.bootstrap.serve import run_serve
+
+        run_serve(self.settings, host=host, port=port)
 
 
 def of(context: Any) -> Doors:

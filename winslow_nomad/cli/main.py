@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import typer
 
-from winslow_nomad.cli import commands_installation, commands_projects, commands_run, commands_stages
+from winslow_nomad.cli import commands_installation, commands_projects, commands_run, commands_server, commands_stages
 from winslow_nomad.cli.edge import Wall
 
 app = typer.Typer(
@@ -22,9 +24,12 @@ app = typer.Typer(
 commands_run.register(app)
 commands_projects.register(app)
 commands_stages.register(app)
+commands_server.register(app)
 commands_installation.register(app)
 
 
 def main(doors: Any = None) -> None:
     """Run the command line of this process; `doors` lead to another installation than this machine's."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal cannot write ends nothing
     app(obj=doors, prog_name="winslow")

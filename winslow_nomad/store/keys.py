@@ -134,5 +134,33 @@ class Keys:
         return f"{self.prefix}:secrets"
 
     @property
+    def people(self) -> str:
+        """Hash: name of a person -> store.directory.Account."""
+        return f"{self.prefix}:people"
+
+    @property
+    def groups(self) -> str:
+        return f"{self.prefix}:groups"
+
+    @property
+    def people_edition(self) -> str:
+        """How often people or groups have changed."""
+        return f"{self.prefix}:people:edition"
+
+    @property
+    def tokens(self) -> str:
+        """Hash: id of a token -> its record, with the hash of its secret."""
+        return f"{self.prefix}:tokens"
+
+    @property
+    def tokens_used(self) -> str:
+        """Hash: id of a token -> when it was last used, in seconds."""
+        return f"{self.prefix}:tokens:used"
+
+    def session(self, digest: str) -> str:
+        """By the hash of its secret; goes by itself when it is not used."""
+        return f"{self.prefix}:session:{digest}"
+
+    @property
     def schema(self) -> str:
         return f"{self.prefix}:schema"

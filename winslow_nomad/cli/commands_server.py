@@ -1,0 +1,22 @@
+"""Declares the command that serves the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from winslow_nomad.cli import doors
+
+
+def register(app: typer.Typer) -> None:
+    app.command("serve")(serve)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8800,
+) -> None:
+    """Serve the REST API and live updates, until told to end."""
+    doors.of(context).serve_api(host, port)
