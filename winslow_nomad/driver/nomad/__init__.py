@@ -1,0 +1,1 @@
+"""The driver `nomad`: one batch job for each attempt."""
