@@ -1,0 +1,73 @@
+"""Tests on a real Nomad. Where there is none they are skipped, all with one line in pytest's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.nomad import Card, Cluster
+from tests.cluster.tools import Tools, find
+
+CARDS = [
+    Card("GPU-4070-a", "NVIDIA GeForce RTX 4070", 12282),
+    Card("GPU-4070-b", "NVIDIA GeForce RTX 4070", 12282),
+    Card("GPU-a6000", "NVIDIA RTX A6000", 49140),
+]
+
+
+SKIPPED = "Nomad tests skipped"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Those that are skipped for want of a Nomad all name this place, which makes them one line of the summary."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[2]:
+        report.longrepr = (__file__, 1, report.longrepr[2])
+    return report
+
+
+@pytest.fixture(scope="session")
+def nomad_tools() -> Tools:
+    found = find()
+    if isinstance(found, str):
+        pytest.skip(f"{SKIPPED}: {found}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def nomad_plugin(nomad_tools: Tools) -> None:
+    """For tests that need GPUs."""
+    if nomad_tools.plugins is None:
+        pytest.skip(f"{SKIPPED}, those with GPUs: no nomad-device-nvidia on PATH or in plugins/ beside nomad")
+
+
+@pytest.fixture(scope="session")
+def nomad_cluster(nomad_tools: Tools) -> Iterator[Cluster]:
+    """One server, and two nodes of which n2 has GPUs (where the plugin is there). For tests that break nothing."""
+    cluster = Cluster.start(2, gpus={"n2": CARDS} if nomad_tools.plugins else {})
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def cluster(nomad_cluster: Cluster) -> Iterator[Cluster]:
+    """The same, and made whole again after a test that broke something."""
+    yield nomad_cluster
+    nomad_cluster.heal()
+
+
+@pytest.fixture
+def start_cluster(nomad_tools: Tools) -> Iterator[Callable[..., Cluster]]:
+    """For tests that need one of their own: takes what `Cluster.start` takes."""
+    started: list[Cluster] = []
+
+    def start(*arguments: Any, **settings: Any) -> Cluster:
+        started.append(Cluster.start(*arguments, **settings))
+        return started[-1]
+
+    yield start
+    for cluster in started:
+        cluster.stop()
