@@ -23,13 +23,22 @@ Phase = Literal["waiting", "running", "over", "out_of_contact", "absent"]
 ENDING = "the end is being written"
 STARTING = "is being started"
 _ENDED_INDEX = 2 * 10**15
-_STARTED_INDEX = 10**15  # a later phase has the higher index; below it, Nomad's own index decides
+_STARTED_INDEX = 10**15  # a later phase has the higher index; within one, Nomad's own index decides
+MESSAGE = 600  # characters of what Nomad says
+
+_ERRORS = ("driver_error", "validation_error", "setup_error", "download_error")
+_ORDINARY = "Docker container exited with non-zero exit code"
+_NO_SUCH_IMAGE = ("not found", "manifest unknown", "pull access denied", "no matching manifest", "invalid reference")
+_CODES = {  # of the runner itself
+    "90": "it was started a second time there, which its claim refused",
+    "125": "its runner could not work there",
+}
 
 
 class Verdict(Value):
-    """`over`: Nomad will do nothing more for it; cause and message are for an end that no runner has written.
-    `allocation`: the one that counts; `others`: of the same job, to be ended with it. `alive`: its process may
-    still be at work, so that nothing else may take its place. `started`: the node's clock."""
+    """`over`: Nomad does nothing more for it; cause and message are for an end that no runner has written.
+    `allocation`: the id of the one that counts; `others`: of the same job, which are to end with it. `started`,
+    `ended`: by the node's clock."""
 
     phase: Phase
     index: int = 0
@@ -38,15 +47,16 @@ class Verdict(Value):
     node_id: str = ""
     started: datetime | None = None
     ended: datetime | None = None
-    cause: Cause | None = None
+    cause: Cause = Cause.RUNNER_LOST
     message: str = ""
     text: str = ""
     others: tuple[str, ...] = ()
 
-    def end(self) -> Outcome | None:
-        """To be published on behalf of a runner that will not: once the share has answered for a grace time that
-        there is no end.json (at once where no runner ever started). None: it is not over."""
-        if self.phase != "over" or self.cause is None:
+    def end(self, answered: float, grace: float) -> Outcome | None:
+        """What is to be published for a runner that never will. `answered`: for how many seconds now the share has
+        said that there is no end.json, since this was over. A container that never started needs no grace. Whoever
+        publishes it writes `superseded` first, so that a process that is there after all ends."""
+        if self.phase != "over" or (self.started is not None and answered < grace):
             return None
         return Outcome(cause=self.cause, message=self.message, started=self.started, ended=self.ended)
 
@@ -54,154 +64,158 @@ class Verdict(Value):
 def judge(job: Document | None, allocations: Sequence[Document], claim: Claim | None) -> Verdict:
     """`job`: as it stands in the list of jobs, on the stream, or read alone; None: Nomad does not know it.
     `allocations`: all that the job ever had, in any order. `claim`: None where nobody has claimed the attempt."""
-    indexes = [_int(d.get("ModifyIndex")) for d in (*allocations, *([job] if job else []))]
-    index = 2 * max(indexes, default=0) + (claim is not None and claim.kind != "unreadable")
     known = sorted(allocations, key=lambda a: (_int(a.get("CreateIndex")), str(a.get("ID"))))
+    claimed = claim is not None and claim.kind != "unreadable"
+    index = 2 * max((_int(d.get("ModifyIndex")) for d in (*known, *([job] if job else []))), default=0) + claimed
+    ids = tuple(str(a.get("ID")) for a in known)
     if claim is not None and claim.kind == "cancelled":
-        ids = tuple(str(a.get("ID")) for a in known)
-        return Verdict(phase="over", index=index, cause=Cause.CANCELLED, message="cancelled before it started", others=ids)
-    stopped = job is None or bool(job.get("Stop")) or (job.get("Status") == "dead" and not known)
-    owner = claim.owner if claim is not None and claim.kind == "runner" else ""
-    mine = next((a for a in known if a.get("ID") == owner), None)
-    if mine is None and owner and known:
-        ids = tuple(str(a.get("ID")) for a in known)
-        text = "the allocation that runs it is not known to Nomad any more"
-        return Verdict(phase="out_of_contact", index=index, text=text, others=ids)
-    if mine is None and known:
-        mine = max(known, key=lambda a: (_PREFERENCE[_sight(a)], -_int(a.get("CreateIndex"))))
-    if mine is None:
+        text = "cancelled before it started"
+        return Verdict(phase="over", index=index, cause=Cause.CANCELLED, message=text, others=ids)
+    stopped = job is None or bool(job.get("Stop"))
+    if not known:
         return Verdict(phase="absent") if stopped else Verdict(phase="waiting", index=index)
-    verdict = _of_one(mine, claim if owner else None, stopped)
-    others = tuple(str(a.get("ID")) for a in known if a is not mine)
-    return verdict.but(index=index, others=others)
+    if claim is not None and claim.kind == "runner":
+        mine = next((a for a in known if a.get("ID") == claim.owner), None)
+        if mine is None:
+            text = "the allocation that runs it is not known to Nomad any more"
+            return Verdict(phase="out_of_contact", index=index, started=claim.time, text=text, others=ids)
+        verdict = _of_one(mine, stopped, claim)
+    else:
+        mine = max(known, key=lambda a: (_PREFERENCE[_sight(a)], -_int(a.get("CreateIndex"))))
+        verdict = _of_one(mine, stopped)
+    return verdict.but(index=index, others=tuple(i for i in ids if i != verdict.allocation))
 
 
 def observation(ref: AttemptRef, verdict: Verdict, end: Outcome | None, reason: Reason | None = None) -> Observation:
-    """`end`: what end.json says; `reason`: why it waits, where Nomad has placed it nowhere yet."""
+    """`end`: what end.json says; `reason`: why it waits, where Nomad has not placed it."""
     if end is not None:
         index = _ENDED_INDEX + verdict.index
         node = "" if end.cause is Cause.CANCELLED else verdict.node
         return Observation(ref=ref, phase="ended", index=index, node=node, started=end.started, outcome=end)
-    where = {"ref": ref, "node": verdict.node}
-    later = _STARTED_INDEX + verdict.index
-    match verdict.phase:
-        case "running":
-            return Observation(**where, phase="running", index=later, started=verdict.started, text=verdict.text)
-        case "over" if verdict.started is not None:
-            return Observation(**where, phase="running", index=later, started=verdict.started, text=ENDING)
-        case "over":
-            reason = Reason(kind="busy", text=f"could not be started: {verdict.message}")
-            return Observation(**where, phase="waiting", index=verdict.index, reason=reason)
-        case "out_of_contact":
-            return Observation(**where, phase="out_of_contact", index=later, started=verdict.started, text=verdict.text)
-        case "waiting":
-            reason = reason or Reason(kind="busy", text=verdict.text or STARTING)
-            return Observation(**where, phase="waiting", index=verdict.index, reason=reason)
-        case "absent":
-            return Observation(ref=ref, phase="absent")
+    phase, text = verdict.phase, verdict.text
+    if phase == "over" and verdict.started is not None:
+        phase, text = "running", ENDING
+    elif phase == "over":
+        phase, text = "waiting", f"could not be started: {verdict.message}"
+    if phase == "absent":
+        return Observation(ref=ref, phase="absent")
+    if phase == "waiting":
+        placed = bool(verdict.node) or reason is None
+        told = Reason(kind="busy", text=text or STARTING) if placed else reason
+        return Observation(ref=ref, phase="waiting", index=verdict.index, node=verdict.node, reason=told)
+    return Observation.model_validate(
+        {
+            "ref": ref,
+            "phase": phase,
+            "index": _STARTED_INDEX + verdict.index,
+            "node": verdict.node,
+            "started": verdict.started,
+            "text": text,
+        }
+    )
 
 
 # --- one allocation
 
-_Sight = Literal["running", "away", "pending", "over", "never"]
-_PREFERENCE: dict[_Sight, int] = {"running": 5, "away": 4, "pending": 3, "over": 2, "never": 1}
+_Sight = Literal["running", "away", "pending", "over", "leaving", "nowhere"]
+_PREFERENCE: dict[_Sight, int] = {"running": 5, "away": 4, "pending": 3, "over": 2, "leaving": 1, "nowhere": 0}
 
 
 def _sight(allocation: Document) -> _Sight:
-    """away: it had started when contact was lost. never: it had not, and Nomad places it anew."""
+    """away: it had started when contact to it was lost. nowhere: it had not, and Nomad places it anew. leaving: it
+    has not started, and is not to any more."""
     task = task_of(allocation)
     started = _started(task) is not None
     status = allocation.get("ClientStatus")
     if status in ("unknown", "lost"):
-        return "away" if started else "never"
+        return "away" if started else "nowhere"
     if task.get("State") == "dead":
         return "away" if _broken_off(task) else "over"
     if started:
-        return "running"
-    return "over" if status in ("complete", "failed") else "pending"
+        return "running"  # whatever Nomad calls it: only "dead" is
+    if status in ("complete", "failed"):
+        return "over"
+    return "pending" if allocation.get("DesiredStatus", "run") == "run" else "leaving"
 
 
-def _of_one(allocation: Document, claim: Claim | None, stopped: bool) -> Verdict:
+def _of_one(allocation: Document, stopped: bool, claim: Claim | None = None) -> Verdict:
+    """`claim`: made by this allocation's runner."""
     task = task_of(allocation)
-    node = str(allocation.get("NodeName") or "")
-    began = _started(task) or (claim.time if claim is not None else None)
+    node = str(allocation.get("NodeName") or "its node")
+    started = _started(task) or (claim.time if claim is not None else None)
     seen: dict[str, Any] = {
         "allocation": str(allocation.get("ID")),
-        "node": node,
+        "node": str(allocation.get("NodeName") or ""),
         "node_id": str(allocation.get("NodeID") or ""),
-        "started": began,
+        "started": started,
     }
     sight = _sight(allocation)
-    lost = allocation.get("ClientStatus") in ("unknown", "lost")
-    if lost and (sight == "away" or claim is not None or stopped):
-        return Verdict(phase="out_of_contact", text=f"{node} is cut off from Nomad", **seen)
-    if lost:
+    if allocation.get("ClientStatus") in ("unknown", "lost"):
+        if sight == "away" or claim is not None or stopped:
+            return Verdict(phase="out_of_contact", text=f"{node} is cut off from Nomad", **seen)
         return Verdict(phase="waiting", text=f"{node} was lost before it started there", **seen)
     if sight == "away":
-        text = f"docker on {node} broke off, its container may still be at work"
+        text = f"docker on {node} broke off; its container may still be at work"
         return Verdict(phase="out_of_contact", text=text, **seen)
-    if sight == "running" or (sight == "pending" and claim is not None):
+    if sight == "running" or (sight != "over" and started is not None):
         return Verdict(phase="running", **seen)
-    if sight == "pending":
-        return Verdict(phase="waiting", text=f"{STARTING} on {node}", **seen)
-    cause, message = _end_of(allocation, task, began is not None)
+    if sight != "over":
+        text = f"{STARTING} on {node}" if sight == "pending" else f"{_why_stopped(allocation, node)} before it started"
+        return Verdict(phase="waiting", text=text, **seen)
+    cause, message = _end_of(allocation, task, node) if started else _unstarted(allocation, task, node)
+    message = " ".join(message.split())[:MESSAGE]
     return Verdict(phase="over", cause=cause, message=message, ended=_time(task.get("FinishedAt")), **seen)
 
 
-def _end_of(allocation: Document, task: Document, started: bool) -> tuple[Cause, str]:
-    node = str(allocation.get("NodeName") or "its node")
-    why = _why_stopped(allocation, node)
-    if not started:
-        if why:
-            return Cause.STOPPED, f"{why} before it started"
-        return _not_started(task, node, str(allocation.get("ClientDescription") or ""))
-    last = _last(task, "Terminated")
-    details = _details(last)
+def _end_of(allocation: Document, task: Document, node: str) -> tuple[Cause, str]:
+    details = _details(_last(task, "Terminated"))
     if details.get("oom_killed") == "true":
-        return Cause.OUT_OF_MEMORY, "the container used all of its memory"
-    code = f"its container ended with code {details['exit_code']}" if "exit_code" in details else "its container is gone"
-    return Cause.RUNNER_LOST, f"{code}, and its runner left no record of the end" + (f"; {why}" if why else "")
+        return Cause.OUT_OF_MEMORY, "its container used all of its memory"
+    code = details.get("exit_code", "")
+    said = _CODES.get(code) or (f"its container ended with code {code}" if code else "its container is gone")
+    why = _why_stopped(allocation, node)
+    return Cause.RUNNER_LOST, f"{said}, and no runner has left a record of the end" + (f"; {why}" if why else "")
+
+
+def _unstarted(allocation: Document, task: Document, node: str) -> tuple[Cause, str]:
+    why = _why_stopped(allocation, node)
+    if why:
+        return Cause.STOPPED, f"{why} before it started"
+    for event in reversed(task.get("Events") or ()):
+        error = next((e for name in _ERRORS if (e := _details(event).get(name))), "")
+        if not error:
+            continue
+        if event.get("Type") == "Failed Validation":
+            return Cause.EXEC_FAILED, f"docker on {node} does not take its configuration: {error}"
+        if "Failed to pull" in error and any(words in error for words in _NO_SUCH_IMAGE):
+            return Cause.EXEC_FAILED, error
+        return Cause.RUNNER_LOST, f"{node}: {error}"
+    said = str(allocation.get("ClientDescription") or "")
+    return Cause.RUNNER_LOST, f"{node}: {said or 'it never started, and nobody said why'}"
 
 
 def _why_stopped(allocation: Document, node: str) -> str:
-    """By whom, where it was not by itself."""
+    """Who wanted its end; empty: nobody but itself."""
     transition = allocation.get("DesiredTransition") or {}
-    desired = allocation.get("DesiredStatus")
+    desired, described = allocation.get("DesiredStatus"), str(allocation.get("DesiredDescription") or "")
     if desired == "evict" or allocation.get("PreemptedByAllocation"):
         return "Nomad gave its place to a job of higher priority"
     if "max_run_duration" in str(allocation.get("ClientDescription") or ""):
-        return "it was stopped by a time limit in Nomad"
+        return "a time limit in Nomad stopped it"
     if transition.get("Migrate") and transition.get("MigrateDisablePlacement"):
         return f"{node} was drained"
     if transition.get("Migrate"):
         return "somebody stopped its allocation in Nomad"
-    return "its job was stopped in Nomad" if desired == "stop" else ""
-
-
-_FOR_EVER = ("not found", "manifest unknown", "does not exist", "no matching manifest", "denied", "unauthorized", "invalid reference")
-
-
-def _not_started(task: Document, node: str, description: str) -> tuple[Cause, str]:
-    for event in reversed(_events(task)):
-        details = _details(event)
-        error = next((details[k] for k in ("driver_error", "validation_error", "setup_error", "download_error") if details.get(k)), "")
-        if not error:
-            continue
-        if "Failed to pull" in error and any(words in error.lower() for words in _FOR_EVER):
-            return Cause.EXEC_FAILED, error
-        if event.get("Type") == "Failed Validation":
-            return Cause.EXEC_FAILED, f"docker on {node} does not take its configuration: {error}"
-        return Cause.RUNNER_LOST, f"{node}: {error}"
-    return Cause.RUNNER_LOST, f"{node}: {description or 'it never started, and nobody said why'}"
+    if desired != "stop":
+        return ""
+    return "its job was stopped in Nomad" if "job update" in described else f"Nomad says: {described or 'stop'}"
 
 
 def _broken_off(task: Document) -> bool:
     """Docker itself went away: what it says about the end is no news of the container."""
-    last = _last(task, "Terminated")
-    details = _details(last)
+    details = _details(_last(task, "Terminated"))
     message = details.get("exit_message", "")
-    ordinary = not message or message == "OOM Killed" or message.startswith("Docker container exited with non-zero exit code")
-    return last is not None and details.get("oom_killed") != "true" and not ordinary
+    return bool(message) and details.get("oom_killed") != "true" and not message.startswith(_ORDINARY)
 
 
 def task_of(allocation: Document) -> Document:
@@ -210,12 +224,8 @@ def task_of(allocation: Document) -> Document:
     return states.get(TASK) or next(iter(states.values()), None) or {}
 
 
-def _events(task: Document) -> Sequence[Document]:
-    return task.get("Events") or ()
-
-
 def _last(task: Document, kind: str) -> Document | None:
-    return next((e for e in reversed(_events(task)) if e.get("Type") == kind), None)
+    return next((e for e in reversed(task.get("Events") or ()) if e.get("Type") == kind), None)
 
 
 def _details(event: Document | None) -> Mapping[str, str]:
