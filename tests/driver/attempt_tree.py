@@ -76,7 +76,7 @@ class AttemptTree:
             fingerprint=secrets.token_hex(8),
         )
 
-    def cancel(self, ref: AttemptRef) -> Outcome | None:
+    def cancel(self, ref: AttemptRef, outcome: Outcome | None = None) -> Outcome | None:
         ended = self.end(ref)
         if ended is not None:
             return ended
@@ -87,7 +87,11 @@ class AttemptTree:
         except FileExistsError:
             if '"cancelled"' not in claim.read_text():
                 return self.end(ref)
-        return self.publish_end(ref, Outcome(cause=Cause.CANCELLED))
+        return self.publish_end(ref, outcome or Outcome(cause=Cause.CANCELLED))
+
+    def claim_of(self, ref: AttemptRef) -> bytes | None:
+        claim = self.directory(ref) / "claim"
+        return claim.read_bytes() if claim.exists() else None
 
     def control(self, ref: AttemptRef, word: Literal["run", "terminate", "kill", "superseded"]) -> None:
         with (self.directory(ref) / "control").open("r+") as file:

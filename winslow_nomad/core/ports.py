@@ -126,9 +126,14 @@ class Attempts(Protocol):
 
     def spec(self, project: Project, stage: int, attempt: int) -> AttemptSpec: ...
 
-    def cancel(self, ref: AttemptRef) -> Outcome | None:
+    def cancel(self, ref: AttemptRef, outcome: Outcome | None = None) -> Outcome | None:
         """Try to make the claim. An outcome (cause cancelled, or what end.json says): nothing can ever
-        run any more. None: a runner has it."""
+        run any more. None: a runner has it. `outcome`: what to publish instead of "cancelled", for an attempt
+        that failed before any runner could claim it."""
+        ...
+
+    def claim_of(self, ref: AttemptRef) -> bytes | None:
+        """What the claim holds; None: there is none. May be seen half written."""
         ...
 
     def control(self, ref: AttemptRef, word: Literal["run", "terminate", "kill", "superseded"]) -> None: ...

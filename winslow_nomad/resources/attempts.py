@@ -110,11 +110,11 @@ class ShareAttempts:
         )
         return spec.but(fingerprint=_fingerprint(spec, found))
 
-    def cancel(self, ref: AttemptRef) -> Outcome | None:
+    def cancel(self, ref: AttemptRef, outcome: Outcome | None = None) -> Outcome | None:
         directory = self._find(ref)
         if directory is None:  # never prepared to the end, so no driver has heard of it
             self._workspaces.give_up(ref)
-            return self._cancelled()
+            return outcome or self._cancelled()
         ended = self._end(directory)
         if ended is not None:
             return ended
@@ -126,7 +126,13 @@ class ShareAttempts:
         if not answer["made"] and not _is_cancelled(answer["data"]):
             return self._end(directory)
         self._write.perform([scribe.unlink(f"{directory}/environment")], f"{ref} was not tidied")
-        return self._publish(directory, self._cancelled(), str(ref))
+        return self._publish(directory, outcome or self._cancelled(), str(ref))
+
+    def claim_of(self, ref: AttemptRef) -> bytes | None:
+        directory = self._find(ref)
+        if directory is None or "claim" not in self._read.names(directory):
+            return None
+        return self._read.read(f"{directory}/claim", 64 * 1024)
 
     def control(self, ref: AttemptRef, word: Literal["run", "terminate", "kill", "superseded"]) -> None:
         directory = self._find(ref)

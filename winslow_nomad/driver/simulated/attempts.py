@@ -4,6 +4,7 @@ run, and the first end counts. For tests and scale experiments; the files themse
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Literal
 
@@ -58,12 +59,18 @@ class MemoryAttempts:
         )
         return spec.but(fingerprint=hashlib.sha256(spec.model_dump_json().encode()).hexdigest())
 
-    def cancel(self, ref: AttemptRef) -> Outcome | None:
+    def cancel(self, ref: AttemptRef, outcome: Outcome | None = None) -> Outcome | None:
         if ref in self.ends:
             return self.ends[ref]
         if self._claims.setdefault(ref, "cancelled") != "cancelled":
             return None
-        return self.publish_end(ref, Outcome(cause=Cause.CANCELLED))
+        return self.publish_end(ref, outcome or Outcome(cause=Cause.CANCELLED))
+
+    def claim_of(self, ref: AttemptRef) -> bytes | None:
+        holder = self._claims.get(ref)
+        if holder is None:
+            return None
+        return json.dumps({"kind": "cancelled" if holder == "cancelled" else "runner", "owner": holder}).encode()
 
     def claim(self, ref: AttemptRef, token: str) -> bool:
         """A runner's try. False: it must not run anything."""
