@@ -8,25 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from winslow_nomad.core.messages import AnyCommand, Entry
-from winslow_nomad.core.model import Record, Value
+from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.rows import Summary
 
 if TYPE_CHECKING:
     from pathlib import PurePath
-
-
-class Summary(Record):
-    """A project in a list."""
-
-    id: str
-    name: str
-    state: str
-    pipeline: str
-    tags: tuple[str, ...] = ()
-    author: str = ""
-    updated: datetime
-    version: int = 0
 
 
 class Happened(Value):

@@ -131,7 +131,8 @@ class StageDefinition(Value):
 
 
 class Pipeline(Value):
-    """A whole pipeline. `stages` has its `needs` resolved: a file without any `needs` is a chain."""
+    """A whole pipeline. `stages` has its `needs` resolved: a file without any `needs` is a chain. `version`: of
+    the library, that it is or was made from (0: it comes from a file); `edited`: it was changed since."""
 
     name: str
     title: str = ""
@@ -141,6 +142,8 @@ class Pipeline(Value):
     environment: dict[str, str] = {}
     stages: tuple[StageDefinition, ...]
     folder: str | None = None  # digest of the pipeline folder, mounted at /pipeline
+    version: int = 0
+    edited: bool = False
 
     @cached_property
     def by_id(self) -> dict[str, StageDefinition]:

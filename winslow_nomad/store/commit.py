@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from winslow_nomad.core import journal, ledger, statistics
+from winslow_nomad.core import journal, ledger, rows, statistics
 from winslow_nomad.core.admit import Waiting
 from winslow_nomad.core.effects import Effect, Notify
 from winslow_nomad.core.messages import Entry
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Stage
-from winslow_nomad.store import codec, extracts
+from winslow_nomad.store import codec, extracts, indexes
+from winslow_nomad.store.indexes import Places
 from winslow_nomad.store.keys import Keys
 
 Command = tuple[str | bytes | int | float, ...]
@@ -56,7 +57,8 @@ class Snapshot:
     log_text: bytes  # as stored: equal to what is stored now means that nothing was committed since
     dirty: bool
     due: datetime | None
-    state: str
+    places: Places
+    tally: rows.Tally
     open: bool
     waiting: Mapping[int, Waiting]
     at_driver: Mapping[int, extracts.AtDriver]
@@ -102,7 +104,7 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     _write_records(commands, keys.sealing(project.id), sealing)
     _write_records(commands, keys.ended(project.id), ended)
 
-    row = extracts.summary(project)
+    counted = rows.tally(project, old, before.tally if before else rows.NOTHING)
     due = extracts.due(cause.effects)
     log = _log(before, project, cause, stages, sealing, ended)
     after = Snapshot(
@@ -112,7 +114,8 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
         log_text=write_log(log),
         dirty=cause.restored or extracts.needs_work(cause.effects),
         due=due,
-        state=row.state,
+        places=indexes.places(project),
+        tally=counted,
         open=ledger.is_open(project),
         waiting=extracts.waiting(project, old, before.waiting if before else {}),
         at_driver=extracts.at_driver(project, old, before.at_driver if before else {}),
@@ -120,12 +123,12 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     head = codec.write_head(project)
     fields: list[str | bytes | int] = [
         "version", project.version, "head", head, "log", after.log_text, "marks", write_marks(after),
-        "summary", codec.write_record(row),
+        "summary", codec.write_record(rows.row(project, counted)),
     ]  # fmt: skip
     if before is None or digest != before.digest:
         fields += ["format", codec.FORMAT, "pipeline", digest]
     commands.append(("HSET", keys.project(project.id), *fields))
-    _write_indexes(commands, keys, before, after)
+    commands += indexes.write(keys, before.places if before is not None else None, project, after.places)
     _write_ledger(commands, keys, before, after)
     _write_marks(commands, keys, before, after, cause.time)
     if not cause.restored:
@@ -165,22 +168,6 @@ def _log(before: Snapshot | None, project: Project, cause: Cause, *changes: _Cha
     touched = frozenset(n for c in changes for n in (*c.written, *c.removed))
     entry = LogEntry(project.version, cause.commit, None if cause.restored or len(touched) > MANY else touched)
     return (*(before.log if before is not None and not cause.restored else ()), entry)[-REMEMBERED:]
-
-
-def _write_indexes(commands: list[Command], keys: Keys, before: Snapshot | None, after: Snapshot) -> None:
-    project, old = after.project, before.project if before is not None else None
-    commands.append(("ZADD", keys.updated, extracts.milliseconds(project.updated), project.id))
-    if before is None or after.state != before.state:
-        if before is not None:
-            commands.append(("SREM", keys.state(before.state), project.id))
-        commands.append(("SADD", keys.state(after.state), project.id))
-    tags, tags_before = set(project.tags), set(old.tags) if old is not None else set()
-    commands.extend(("SREM", keys.tag(t), project.id) for t in sorted(tags_before - tags))
-    commands.extend(("SADD", keys.tag(t), project.id) for t in sorted(tags - tags_before))
-    if old is None or project.author != old.author:
-        if old is not None:
-            commands.append(("SREM", keys.author(old.author), project.id))
-        commands.append(("SADD", keys.author(project.author), project.id))
 
 
 def _write_ledger(commands: list[Command], keys: Keys, before: Snapshot | None, after: Snapshot) -> None:

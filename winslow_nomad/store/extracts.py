@@ -1,4 +1,4 @@
-"""What the store keeps of a project beside it: core.ledger's extracts and the summary, computed so that a
+"""What the store keeps of a project beside it: core.ledger's extracts, computed so that a
 commit costs what it changes, not what the project holds. Pure."""
 
 from __future__ import annotations
@@ -8,26 +8,12 @@ from datetime import datetime
 
 from winslow_nomad.core import ledger
 from winslow_nomad.core.admit import Waiting
-from winslow_nomad.core.client import Summary
 from winslow_nomad.core.effects import Effect, Notify, WakeAt
 from winslow_nomad.core.line import startable
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import StageState
 
 AtDriver = tuple[Waiting, bool]
-
-
-def summary(project: Project) -> Summary:
-    return Summary.model_construct(  # of a project, whose parts were checked when they were made
-        id=project.id,
-        name=project.name,
-        state=project.state.value,
-        pipeline=project.pipeline.name,
-        tags=project.tags,
-        author=project.author,
-        updated=project.updated,
-        version=project.version,
-    )
 
 
 def waiting(project: Project, before: Project | None, rows: Mapping[int, Waiting]) -> dict[int, Waiting]:

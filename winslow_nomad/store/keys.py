@@ -37,15 +37,50 @@ class Keys:
     def idempotency(self, actor: str, key: str) -> str:
         return f"{self.prefix}:idem:{actor}:{key}"
 
-    def state(self, state: str) -> str:
-        """Set of project ids."""
-        return f"{self.prefix}:idx:state:{state}"
+    def term(self, term: str) -> str:
+        """Sorted set: project -> time of its last change, in milliseconds. A term is what projects can be found by:
+        `state:running`, `tag:x`, `author:ann`, `pipeline:traffic`, `who:@group`."""
+        return f"{self.prefix}:idx:by:{term}"
 
-    def tag(self, tag: str) -> str:
-        return f"{self.prefix}:idx:tag:{tag}"
+    @property
+    def created(self) -> str:
+        """Sorted set: project -> when it was made, in milliseconds."""
+        return f"{self.prefix}:idx:created"
 
-    def author(self, author: str) -> str:
-        return f"{self.prefix}:idx:author:{author}"
+    @property
+    def priority(self) -> str:
+        """Sorted set: project -> its priority, then the time of its last change."""
+        return f"{self.prefix}:idx:priority"
+
+    @property
+    def named(self) -> str:
+        """Sorted set without scores: `<name in one case>\\0<project>`."""
+        return f"{self.prefix}:idx:named"
+
+    @property
+    def folded(self) -> str:
+        """Hash: project -> what is looked at for a text."""
+        return f"{self.prefix}:idx:folded"
+
+    @property
+    def asking(self) -> str:
+        """Sorted set: project that waits for a person -> since when, in milliseconds."""
+        return f"{self.prefix}:idx:asking"
+
+    @property
+    def counts(self) -> str:
+        """Hash: `<state>|<audience>` -> number of projects."""
+        return f"{self.prefix}:idx:counts"
+
+    @property
+    def audiences(self) -> str:
+        """Hash: audience -> author and names that see its projects, as JSON."""
+        return f"{self.prefix}:idx:audiences"
+
+    @property
+    def used(self) -> str:
+        """Hash: `pipeline:<name>` or `tag:<tag>` -> number of projects that have it."""
+        return f"{self.prefix}:idx:used"
 
     @property
     def updated(self) -> str:
@@ -156,6 +191,19 @@ class Keys:
     def tokens_used(self) -> str:
         """Hash: id of a token -> when it was last used, in seconds."""
         return f"{self.prefix}:tokens:used"
+
+    @property
+    def audit(self) -> str:
+        """Stream of who did what, trimmed by age."""
+        return f"{self.prefix}:audit"
+
+    def link(self, digest: str) -> str:
+        """By the hash of its secret: who may come in by it, once."""
+        return f"{self.prefix}:link:{digest}"
+
+    def limit(self, what: str) -> str:
+        """Counts attempts, for minutes."""
+        return f"{self.prefix}:limit:{what}"
 
     def session(self, digest: str) -> str:
         """By the hash of its secret; goes by itself when it is not used."""

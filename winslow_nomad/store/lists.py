@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from redis import Redis
 
 from winslow_nomad.core.admit import Waiting
-from winslow_nomad.core.client import Summary
+from winslow_nomad.core.lists import Counts, Page, Query
 from winslow_nomad.store.breaker import awake, blocked
 from winslow_nomad.store.keys import Keys
+from winslow_nomad.store.listing import Lister
 from winslow_nomad.store.queue import Doorbells
-from winslow_nomad.store.transaction import as_dict, ask, scored, texts
+from winslow_nomad.store.transaction import as_dict, ask, texts
 
 RING_AFTER = 2.0  # seconds that a project may stay dirty before it is rung again
 AT_ONCE = 200  # rings of one call
-
-CHUNK = 200  # summaries read at once
 
 # Moves the scores of those that are still there, and of nobody else: a commit may have come in between.
 PUSH = """
@@ -34,21 +32,14 @@ end
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`next`: give it as `after` for what follows; empty: there is no more."""
-
-    rows: tuple[Summary, ...]
-    next: str = ""
-
-
 class Lists:
-    """core.ledger.Ledger, and the lists for screens."""
+    """core.ledger.Ledger and core.lists.Listing."""
 
     def __init__(self, client: Redis, keys: Keys, bells: Doorbells) -> None:
         self.__client = client
         self.__keys = keys
         self.__bells = bells
+        self.__lister = Lister(client, keys)
         self.__waiting: Editions[Waiting] = Editions(Waiting.model_validate_json)
         self.__at_driver: Editions[tuple[Waiting, bool]] = Editions(_read_at_driver)
 
@@ -78,24 +69,34 @@ class Lists:
         limit: int = 50,
     ) -> Page:
         """Summaries, last changed first. `text` is looked for in names, whatever its case; `after` is the `next`
-        of the page before. A project that changes between two pages moves to the front and is not met again."""
-        keys = self.__keys
-        filters = [
-            *([keys.state(state)] if state else []),
-            *([keys.tag(tag)] if tag else []),
-            *([keys.author(author)] if author else []),
-        ]
-        found: list[Summary] = []
-        last = ""
-        for chunk in self._newest_first(filters, after):
-            for position, row in zip(chunk, self._summaries([p for _, p in chunk]), strict=True):
-                if row is None or text.casefold() not in row.name.casefold():
-                    continue
-                if len(found) == limit:
-                    return Page(rows=tuple(found), next=last)
-                found.append(row)
-                last = f"{position[0]}-{position[1]}"
-        return Page(rows=tuple(found))
+        of the page before. What is in the trash is left out. A project that changes between two pages moves to the
+        front and is not met again."""
+        query = Query(
+            states=(state,) if state else (),
+            tags=(tag,) if tag else (),
+            authors=(author,) if author else (),
+            text=text,
+            after=after,
+            limit=limit,
+        )
+        return self.find(query)
+
+    def find(self, query: Query) -> Page:
+        return self.__lister.find(query)
+
+    def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
+        return self.__lister.counts(who, author)
+
+    def used_pipelines(self) -> dict[str, int]:
+        return self.__lister.used_pipelines()
+
+    def used_tags(self) -> dict[str, int]:
+        return self.__lister.used_tags()
+
+    def place(self, project: str) -> str:
+        """Where a project stands in the list, to give as `after`; empty: there is no such project."""
+        score = ask(self.__client, ("ZSCORE", self.__keys.updated, project))[0]
+        return "" if score is None else f"{int(float(score))}-{project}"
 
     def due(self, now: datetime, *, again: float = 5.0) -> list[str]:
         """Projects whose timers have run out. Each is named again after `again` seconds unless a commit has
@@ -138,42 +139,6 @@ class Lists:
 
     def _push(self, key: str, score: float, members: Sequence[str]) -> None:
         ask(self.__client, ("EVAL", PUSH, 1, key, score, *members))
-
-    def _newest_first(self, filters: Sequence[str], after: str) -> Iterator[list[tuple[int, str]]]:
-        """(milliseconds, project) in descending order, from behind `after`."""
-        limit: tuple[int, str] | None = None
-        if after:
-            score, project = after.split("-", 1)
-            limit = (int(score), project)
-        if filters:
-            everything = self._intersection(filters)
-            ordered = sorted((p for p in everything if limit is None or p < limit), reverse=True)
-            for start in range(0, len(ordered), CHUNK):
-                yield ordered[start : start + CHUNK]
-            return
-        start = 0
-        top: str | int = "+inf" if limit is None else limit[0]
-        while True:
-            wanted = ("ZRANGE", self.__keys.updated, top, "-inf", "BYSCORE", "REV")
-            reply = ask(self.__client, (*wanted, "LIMIT", start, CHUNK, "WITHSCORES"))[0]
-            chunk = [(int(score), member) for member, score in scored(reply)]
-            if not chunk:
-                return
-            start += len(chunk)
-            yield [p for p in chunk if limit is None or p < limit]
-
-    def _intersection(self, filters: Sequence[str]) -> list[tuple[int, str]]:
-        # members of plain sets count as 1; with weight 0 only the time remains
-        sets = (self.__keys.updated, *filters)
-        weights = (1, *[0] * len(filters))
-        reply = ask(self.__client, ("ZINTER", len(sets), *sets, "WEIGHTS", *weights, "WITHSCORES"))[0]
-        return [(int(score), member) for member, score in scored(reply)]
-
-    def _summaries(self, projects: Sequence[str]) -> list[Summary | None]:
-        if not projects:
-            return []
-        found = ask(self.__client, *(("HGET", self.__keys.project(p), "summary") for p in projects))
-        return [None if t is None else Summary.model_validate_json(t) for t in found]
 
 
 class Editions(Generic[Row]):

@@ -14,10 +14,12 @@ from winslow_nomad.core.admit import Waiting
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect
 from winslow_nomad.core.errors import Conflict
+from winslow_nomad.core.lists import TRASH, Counts, Page, Query
 from winslow_nomad.core.ports import Change, Clock
 from winslow_nomad.core.project import Project
-from winslow_nomad.store import extracts
-from winslow_nomad.store.lists import RING_AFTER, Page
+from winslow_nomad.core.rows import NOTHING, asked_since, row, tally
+from winslow_nomad.store import extracts, indexes
+from winslow_nomad.store.lists import RING_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +171,94 @@ class MemoryStore:
     def page(
         self, *, state: str = "", tag: str = "", author: str = "", text: str = "", after: str = "", limit: int = 50
     ) -> Page:
+        query = Query(
+            states=(state,) if state else (),
+            tags=(tag,) if tag else (),
+            authors=(author,) if author else (),
+            text=text,
+            after=after,
+            limit=limit,
+        )
+        return self.find(query)
+
+    def find(self, query: Query) -> Page:
+        """core.lists.Listing, by looking at everything."""
         with self._lock:
-            kept = sorted(self._kept.values(), key=_position, reverse=True)
-        score, _, project = after.partition("-")
-        rows = [
-            extracts.summary(k.project)
-            for k in kept
-            if (not after or _position(k) < (int(score), project))
-            and (not state or k.project.state == state)
-            and (not tag or tag in k.project.tags)
-            and (not author or k.project.author == author)
-            and text.casefold() in k.project.name.casefold()
-        ]
-        last = rows[limit - 1] if len(rows) > limit else None
-        position = f"{extracts.milliseconds(last.updated)}-{last.id}" if last is not None else ""
-        return Page(rows=tuple(rows[:limit]), next=position)
+            placed = [(_place(k.project, query), k.project) for k in self._kept.values() if _fits(k.project, query)]
+        placed.sort(key=lambda p: p[0], reverse=_descends(query))
+        sign = "~" if query.sort == "name" and not query.asking else "-"
+        if query.after:
+            cut, _, project = query.after.rpartition(sign)
+            position = (cut if sign == "~" else int(cut), project)
+            placed = [p for p in placed if (p[0] < position if _descends(query) else p[0] > position)]
+        shown, more = placed[: query.limit], len(placed) > query.limit
+        rows = tuple(row(p, tally(p, None, NOTHING)) for _, p in shown)
+        return Page(rows=rows, next=sign.join(map(str, shown[-1][0])) if more else "")
+
+    def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
+        with self._lock:
+            seen = [k.project for k in self._kept.values() if _visible(k.project, who)]
+        states = Counter(_state(p) for p in seen)
+        mine = sum(p.author == author and p.trashed is None for p in seen)
+        return Counts(states=dict(states), mine=mine, total=sum(p.trashed is None for p in seen))
+
+    def used_pipelines(self) -> dict[str, int]:
+        with self._lock:
+            return dict(sorted(Counter(k.project.pipeline.name for k in self._kept.values()).items()))
+
+    def used_tags(self) -> dict[str, int]:
+        with self._lock:
+            return dict(sorted(Counter(t for k in self._kept.values() for t in set(k.project.tags)).items()))
 
 
 def _position(kept: _Kept) -> tuple[int, str]:
     return extracts.milliseconds(kept.project.updated), kept.project.id
+
+
+def _descends(query: Query) -> bool:
+    return query.descending or query.asking
+
+
+def _place(project: Project, query: Query) -> tuple[int | str, str]:
+    if query.asking:
+        since = asked_since(project)
+        return extracts.milliseconds(since) if since is not None else 0, project.id
+    match query.sort:
+        case "updated":
+            return extracts.milliseconds(project.updated), project.id
+        case "created":
+            return extracts.milliseconds(project.created), project.id
+        case "priority":
+            return project.priority * indexes.RANK + extracts.milliseconds(project.updated), project.id
+        case "name":
+            return project.name.casefold()[: indexes.LONGEST_NAME], project.id
+
+
+def _state(project: Project) -> str:
+    return TRASH if project.trashed is not None else project.state.value
+
+
+def _visible(project: Project, who: frozenset[str] | None) -> bool:
+    return who is None or not who.isdisjoint(indexes.audience_of(project))
+
+
+def _called(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(name.startswith(p[:-1]) if p.endswith("*") else name == p for p in patterns)
+
+
+def _fits(project: Project, query: Query) -> bool:
+    state, pipeline, tags = _state(project), project.pipeline.name, set(project.tags)
+    return (
+        _visible(project, query.who)
+        and (state in query.states if query.states else state != TRASH)
+        and state not in query.not_states
+        and tags.issuperset(query.tags)
+        and tags.isdisjoint(query.not_tags)
+        and (not query.authors or project.author in query.authors)
+        and project.author not in query.not_authors
+        and (not query.pipelines or _called(pipeline, query.pipelines))
+        and not _called(pipeline, query.not_pipelines)
+        and (not query.participants or not set(query.participants).isdisjoint(indexes.audience_of(project)))
+        and query.text.casefold() in f"{project.name.casefold()}\n{project.id}"
+        and (not query.asking or asked_since(project) is not None)
+    )

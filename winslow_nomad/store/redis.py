@@ -26,7 +26,8 @@ from winslow_nomad.core.effects import Effect
 from winslow_nomad.core.errors import Conflict, OutcomeUnknown, StoreUnavailable
 from winslow_nomad.core.ports import Change, Clock
 from winslow_nomad.core.project import Project
-from winslow_nomad.store import codec, extracts
+from winslow_nomad.core.rows import NOTHING, tally
+from winslow_nomad.store import codec, extracts, indexes
 from winslow_nomad.store.commit import Cause, Command, Snapshot, plan, read_log, read_marks, rings
 from winslow_nomad.store.faults import AWAY, away, refused_by_server, translated
 from winslow_nomad.store.keys import Keys
@@ -371,7 +372,8 @@ class RedisStore(Lists):
             log_text=head[3],
             dirty=dirty,
             due=due,
-            state=found.state.value,
+            places=indexes.places(found),
+            tally=tally(found, old, known.tally if known else NOTHING),
             open=ledger.is_open(found),
             waiting=extracts.waiting(found, old, known.waiting if known else {}),
             at_driver=extracts.at_driver(found, old, known.at_driver if known else {}),
