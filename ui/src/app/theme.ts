@@ -2,10 +2,28 @@
 import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from "@mantine/core";
 
 const accent: MantineColorsTuple = [
-  "#ebf0fe", "#cfdcfb", "#adc5f8", "#8aaaf4", "#749af0", "#5580f3", "#3e6bea", "#2b59d9", "#2349b8", "#1c3fa3",
+  "#ebf0fe",
+  "#cfdcfb",
+  "#adc5f8",
+  "#8aaaf4",
+  "#749af0",
+  "#5580f3",
+  "#3e6bea",
+  "#2b59d9",
+  "#2349b8",
+  "#1c3fa3",
 ];
 const dark: MantineColorsTuple = [
-  "#e8eaed", "#b3bac4", "#8e97a3", "#69727f", "#383f49", "#252a31", "#1b1f25", "#121519", "#0f1216", "#0c0e11",
+  "#e8eaed",
+  "#b3bac4",
+  "#8e97a3",
+  "#69727f",
+  "#383f49",
+  "#252a31",
+  "#1b1f25",
+  "#121519",
+  "#0f1216",
+  "#0c0e11",
 ];
 
 export const theme = createTheme({

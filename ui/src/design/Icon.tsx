@@ -2,16 +2,84 @@
 import sprite from "./sprite.svg?url&no-inline";
 
 export type IconName =
-  | "ad" | "al" | "ar" | "bell" | "cd" | "chart" | "check" | "clock" | "cols" | "comment" | "copy"
-  | "cr" | "csv" | "cu" | "down" | "edit" | "external" | "eye" | "file" | "filter" | "folder" | "full"
-  | "gpu" | "group" | "image" | "info" | "key" | "kill" | "link" | "lock" | "menu" | "moon" | "more"
-  | "nodes" | "pause" | "pipelines" | "play" | "plus" | "projects" | "redo" | "resources" | "search"
-  | "settings" | "skip" | "star" | "stats" | "stop" | "sun" | "table" | "tag" | "terminal" | "transfer"
-  | "trash" | "up" | "user" | "video" | "warn" | "wrap" | "x";
+  | "ad"
+  | "al"
+  | "ar"
+  | "bell"
+  | "cd"
+  | "chart"
+  | "check"
+  | "clock"
+  | "cols"
+  | "comment"
+  | "copy"
+  | "cr"
+  | "csv"
+  | "cu"
+  | "down"
+  | "edit"
+  | "external"
+  | "eye"
+  | "file"
+  | "filter"
+  | "folder"
+  | "full"
+  | "gpu"
+  | "group"
+  | "image"
+  | "info"
+  | "key"
+  | "kill"
+  | "link"
+  | "lock"
+  | "menu"
+  | "moon"
+  | "more"
+  | "nodes"
+  | "pause"
+  | "pipelines"
+  | "play"
+  | "plus"
+  | "projects"
+  | "redo"
+  | "resources"
+  | "search"
+  | "settings"
+  | "skip"
+  | "star"
+  | "stats"
+  | "stop"
+  | "sun"
+  | "table"
+  | "tag"
+  | "terminal"
+  | "transfer"
+  | "trash"
+  | "up"
+  | "user"
+  | "video"
+  | "warn"
+  | "wrap"
+  | "x";
 
 export type MarkName =
-  | "cutoff" | "down" | "draining" | "failed" | "gate" | "idle" | "none" | "passed" | "paused"
-  | "preparing" | "queued" | "ready" | "running" | "skipped" | "stopped" | "submitted" | "succeeded"
+  | "cutoff"
+  | "down"
+  | "draining"
+  | "failed"
+  | "gate"
+  | "idle"
+  | "none"
+  | "passed"
+  | "paused"
+  | "preparing"
+  | "queued"
+  | "ready"
+  | "running"
+  | "skipped"
+  | "stopped"
+  | "submitted"
+  | "succeeded"
   | "waiting";
 
 export function Icon({ name }: { name: IconName }) {
@@ -25,7 +93,13 @@ export function Icon({ name }: { name: IconName }) {
 /** The shape of a state. The word beside it says the same. */
 export function Mark({ name, label }: { name: MarkName; label?: string }) {
   return (
-    <svg className="s" role={label ? "img" : undefined} aria-label={label} aria-hidden={label ? undefined : true} focusable="false">
+    <svg
+      className="s"
+      role={label ? "img" : undefined}
+      aria-label={label}
+      aria-hidden={label ? undefined : true}
+      focusable="false"
+    >
       <use href={`${sprite}#s-${name}`} />
     </svg>
   );

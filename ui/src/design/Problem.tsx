@@ -1,9 +1,13 @@
 /** A failure on screen: what happened, what it means, a way on, and the id under which the log has the rest. */
-import { ApiProblem, asProblem } from "@/api/problem.ts";
+import { type ApiProblem, asProblem } from "@/api/problem.ts";
 import { Button, Note } from "./parts.tsx";
 
 function details(problem: ApiProblem): string {
-  const parts = [problem.requestId && `request ${problem.requestId}`, new Date().toISOString(), `code ${problem.code}`];
+  const parts = [
+    problem.requestId && `request ${problem.requestId}`,
+    new Date().toISOString(),
+    `code ${problem.code}`,
+  ];
   return parts.filter(Boolean).join(", ");
 }
 
@@ -37,7 +41,10 @@ export function ProblemPage({ error, again, title }: { error: unknown; again?: (
             Try again
           </Button>
         ) : null}
-        <Button icon="copy" onClick={() => navigator.clipboard.writeText(`${problem.message} ${details(problem)}`)}>
+        <Button
+          icon="copy"
+          onClick={() => navigator.clipboard.writeText(`${problem.message} ${details(problem)}`)}
+        >
           Copy details
         </Button>
         <a className="btn ghost" href="/projects">

@@ -51,8 +51,10 @@ export function when(moment: number, now: number, zone?: string): string {
     if (Math.abs(gone) < 5 * SECOND) return "now";
     return gone > 0 ? `${duration(gone)} ago` : `in ${duration(-gone)}`;
   }
-  if (Math.abs(gone) < 6 * DAY) return local(moment, { weekday: "short", hour: "2-digit", minute: "2-digit" }, zone);
-  const year = new Date(moment).getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" as const };
+  if (Math.abs(gone) < 6 * DAY)
+    return local(moment, { weekday: "short", hour: "2-digit", minute: "2-digit" }, zone);
+  const year =
+    new Date(moment).getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" as const };
   return local(moment, { day: "numeric", month: "short", ...year }, zone);
 }
 

@@ -12,10 +12,31 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   busy?: boolean;
 }
 
-export function Button({ look = "plain", small, icon, hotkey, busy, children, className, ...rest }: ButtonProps) {
-  const names = ["btn", look === "plain" ? "" : look, small ? "sm" : "", children ? "" : "icon", className ?? ""];
+export function Button({
+  look = "plain",
+  small,
+  icon,
+  hotkey,
+  busy,
+  children,
+  className,
+  ...rest
+}: ButtonProps) {
+  const names = [
+    "btn",
+    look === "plain" ? "" : look,
+    small ? "sm" : "",
+    children ? "" : "icon",
+    className ?? "",
+  ];
   return (
-    <button type="button" {...rest} className={names.filter(Boolean).join(" ")} disabled={rest.disabled || busy} aria-busy={busy}>
+    <button
+      type="button"
+      {...rest}
+      className={names.filter(Boolean).join(" ")}
+      disabled={rest.disabled || busy}
+      aria-busy={busy}
+    >
       {icon ? <Icon name={icon} /> : null}
       {children}
       {hotkey ? <kbd>{hotkey}</kbd> : null}
@@ -23,7 +44,13 @@ export function Button({ look = "plain", small, icon, hotkey, busy, children, cl
   );
 }
 
-export function Panel({ title, about, actions, children, className }: {
+export function Panel({
+  title,
+  about,
+  actions,
+  children,
+  className,
+}: {
   title?: ReactNode;
   about?: ReactNode;
   actions?: ReactNode;
@@ -45,7 +72,12 @@ export function Panel({ title, about, actions, children, className }: {
   );
 }
 
-export function Note({ kind = "plain", icon = "info", children, action }: {
+export function Note({
+  kind = "plain",
+  icon = "info",
+  children,
+  action,
+}: {
   kind?: "plain" | "ask" | "bad" | "acc";
   icon?: IconName;
   children: ReactNode;
@@ -61,7 +93,12 @@ export function Note({ kind = "plain", icon = "info", children, action }: {
 }
 
 /** Nothing to show, why, and the next step. */
-export function Empty({ icon, title, children, action }: {
+export function Empty({
+  icon,
+  title,
+  children,
+  action,
+}: {
   icon: IconName;
   title: string;
   children?: ReactNode;
@@ -103,7 +140,15 @@ export function Avatar({ name, me }: { name: string; me?: boolean }) {
 }
 
 /** A limited thing and how much of it is used; ends at the limit. */
-export function Bar({ used, of, kind = "" }: { used: number; of: number; kind?: "" | "rest" | "ok" | "ask" }) {
+export function Bar({
+  used,
+  of,
+  kind = "",
+}: {
+  used: number;
+  of: number;
+  kind?: "" | "rest" | "ok" | "ask";
+}) {
   const part = of > 0 ? Math.min(100, (100 * used) / of) : 0;
   return (
     <span className={`bar ${kind}`}>
@@ -112,6 +157,12 @@ export function Bar({ used, of, kind = "" }: { used: number; of: number; kind?: 
   );
 }
 
-export function Tag({ children, kind = "" }: { children: ReactNode; kind?: "" | "line" | "acc" | "ok" | "ask" | "bad" }) {
+export function Tag({
+  children,
+  kind = "",
+}: {
+  children: ReactNode;
+  kind?: "" | "line" | "acc" | "ok" | "ask" | "bad";
+}) {
   return <span className={`tag ${kind}`}>{children}</span>;
 }

@@ -4,9 +4,25 @@ import { percent } from "./format.ts";
 import { Mark, type MarkName } from "./Icon.tsx";
 
 export type State =
-  | "queued" | "preparing" | "submitted" | "running" | "succeeded" | "failed" | "stopped" | "skipped"
-  | "waiting" | "paused" | "paused-failure" | "idle" | "none" | "gate" | "passed"
-  | "ready" | "draining" | "cutoff" | "down";
+  | "queued"
+  | "preparing"
+  | "submitted"
+  | "running"
+  | "succeeded"
+  | "failed"
+  | "stopped"
+  | "skipped"
+  | "waiting"
+  | "paused"
+  | "paused-failure"
+  | "idle"
+  | "none"
+  | "gate"
+  | "passed"
+  | "ready"
+  | "draining"
+  | "cutoff"
+  | "down";
 
 const MARKS: Record<State, MarkName> = {
   queued: "queued",
@@ -88,10 +104,17 @@ export function StageStrip({ stages }: { stages: StripStage[] }) {
   return (
     <ol className="strip" aria-label={text}>
       {stages.map((stage, at) => (
-        <li key={`${at}-${stage.name}`} data-s={colour(stage.state)} title={`${stage.name}: ${WORDS[stage.state]}`}>
+        <li
+          // biome-ignore lint/suspicious/noArrayIndexKey: two stages of a strip may have the same name
+          key={`${at}-${stage.name}`}
+          data-s={colour(stage.state)}
+          title={`${stage.name}: ${WORDS[stage.state]}`}
+        >
           {stage.now ? (
             <span
-              className={stage.state === "submitted" || stage.state === "queued" ? "seg-now hatch" : "seg-now"}
+              className={
+                stage.state === "submitted" || stage.state === "queued" ? "seg-now hatch" : "seg-now"
+              }
               style={{ "--p": `${stage.percent ?? 0}%` } as React.CSSProperties}
             >
               <Mark name={MARKS[stage.state]} />

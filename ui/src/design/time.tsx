@@ -49,5 +49,7 @@ export function Clock({ at }: { at: string }) {
 /** How long something has taken, or takes until now. */
 export function Took({ from, to }: { from: string; to?: string | null }) {
   const now = useNow();
-  return <span title={fullTime(Date.parse(from))}>{duration((to ? Date.parse(to) : now) - Date.parse(from))}</span>;
+  return (
+    <span title={fullTime(Date.parse(from))}>{duration((to ? Date.parse(to) : now) - Date.parse(from))}</span>
+  );
 }
