@@ -63,18 +63,12 @@ class SignInFirst(errors.WinslowError):
     code = "session.required"
 
 
-class VersionChanged(errors.Conflict):
-    """If-Match named another version than the present one: 412."""
-
-    code = "conflict.version"
-
-
 def status_of(error: errors.WinslowError) -> int:
     if isinstance(error, SignInFirst):
         return 401
     if isinstance(error, Denied):
         return 403
-    if isinstance(error, VersionChanged):
+    if isinstance(error, errors.VersionChanged):
         return 412
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 

@@ -58,13 +58,17 @@ class LocalClient:
             raise NotFound(f"There is no project {project!r}.", code="project.not_found")
         return found
 
-    def send(self, project: str, command: AnyCommand, *, key: str = "") -> Project:
+    def send(
+        self, project: str, command: AnyCommand, *, key: str = "", request: str = "", expected: int | None = None
+    ) -> Project:
         if isinstance(command, RestoreProject):
             self._take_back(project)
         request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key else ""
         if isinstance(command, CreateProject) and not project:
             project = command.project
-        return self.installation.sender(project, [command], key=key, request=request, actor=command.actor)
+        return self.installation.sender(
+            project, [command], key=key, request=request, actor=command.actor, expected=expected
+        )
 
     def _take_back(self, project: str) -> None:
         """A deleted project's files come back first: a project without its files would be worse than none."""

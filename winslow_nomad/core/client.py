@@ -70,8 +70,12 @@ class Client(Protocol):
 
     def project(self, project: str) -> Project: ...
 
-    def send(self, project: str, command: AnyCommand, *, key: str = "") -> Project:
-        """Apply a command (CreateProject too) and answer the project after it. Repeating a key is safe."""
+    def send(
+        self, project: str, command: AnyCommand, *, key: str = "", request: str = "", expected: int | None = None
+    ) -> Project:
+        """Apply a command (CreateProject too) and answer the project after it. Repeating a key is safe. `request`: what
+        the key stands for, where that is not the command itself. `expected`: the version that who asks has seen;
+        VersionChanged where it is another."""
         ...
 
     def pipeline(self, path: PurePath) -> Pipeline:

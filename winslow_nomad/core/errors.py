@@ -6,6 +6,7 @@ WinslowError
 ├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
 ├── Refused            not possible in the present state              (CLI 2, HTTP 409)
 ├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
+│   └── VersionChanged     the caller had seen another version         (HTTP 412)
 └── Unavailable        try again later; nothing is lost               (CLI 5, HTTP 503)
     ├── StoreUnavailable
     ├── OutcomeUnknown     the store went away in the middle of a commit; repeating is safe
@@ -73,6 +74,12 @@ class Refused(WinslowError):
 
 class Conflict(WinslowError):
     code = "conflict"
+
+
+class VersionChanged(Conflict):
+    """The project has another version than the one that was named (HTTP 412)."""
+
+    code = "conflict.version"
 
 
 class Unavailable(WinslowError):

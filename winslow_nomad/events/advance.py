@@ -15,7 +15,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, Notify, PrepareWorkspace, SealStage, WakeAt
-from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable
+from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable, VersionChanged
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
 from winslow_nomad.core.project import Project
@@ -64,10 +64,14 @@ class Sender:
         actor: str = "",
         epoch: int = 0,
         quiet: bool = False,
+        expected: int | None = None,
     ) -> Project:
+        """`expected`: the version that who asks has seen; VersionChanged where it is another."""
         notices: list[Notify] = []
 
         def decide(before: Project | None) -> Decision:
+            if expected is not None and before is not None and before.version != expected:
+                raise version_changed(before.version, expected)
             decision = decide_all(before, messages, self.clock.now())
             notices[:] = [e for e in decision.effects if isinstance(e, Notify)]
             return decision
@@ -111,6 +115,13 @@ class Sender:
                 raise
             log.warning("%s: %s", project, error)
             return None
+
+
+def version_changed(present: int, expected: int) -> VersionChanged:
+    return VersionChanged(
+        f"The project was changed meanwhile: it has version {present}, not {expected}. Nothing was done.",
+        hint="Look at it again and repeat what is still wanted.",
+    )
 
 
 def may_come_first(stage: Stage) -> bool:
