@@ -63,7 +63,7 @@ class LocalClient:
     ) -> Project:
         if isinstance(command, RestoreProject):
             self._take_back(project)
-        request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key else ""
+        request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key and not request else request
         if isinstance(command, CreateProject) and not project:
             project = command.project
         return self.installation.sender(
