@@ -4,7 +4,7 @@ The table is the only place that says which role an action needs. Everything tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from winslow_nomad.core.model import Value
 from winslow_nomad.core.project import Member
 
 Scope = Literal["read", "run", "files", "manage", "trigger"]
+ANY: Literal["any"] = "any"  # of a rule: whatever scopes a token has
 EVERYONE = "everyone"  # the group that all active people are in
 
 
@@ -52,6 +53,7 @@ class Principal(Value):
 class Action(StrEnum):
     """What a route asks for."""
 
+    WHO_AM_I = "who_am_i"
     OWN_ACCOUNT = "own_account"
     LIST_PROJECTS = "list_projects"
     CREATE_PROJECT = "create_project"
@@ -68,6 +70,7 @@ class Action(StrEnum):
     MANAGE_NODES = "manage_nodes"
     VIEW_STATISTICS = "view_statistics"
     VIEW_PEOPLE = "view_people"
+    LEAD_GROUP = "lead_group"
     MANAGE_PEOPLE = "manage_people"
     VIEW_SETTINGS = "view_settings"
     MANAGE_SETTINGS = "manage_settings"
@@ -75,15 +78,16 @@ class Action(StrEnum):
 
 
 class Rule(NamedTuple):
-    """`scope`: what a token must have (None: no token may, only a session). `role`: at least, in the
-    installation. `member`: at least, in the project; None: the action is not about one project."""
+    """`scope`: what a token must have (ANY: whichever; None: no token may, only a session). `role`: at least, in
+    the installation. `member`: at least, in the project; None: the action is not about one project."""
 
-    scope: Scope | None
+    scope: Scope | Literal["any"] | None
     role: Role
     member: Literal["viewer", "member", "maintainer", "owner"] | None = None
 
 
 RULES: dict[Action, Rule] = {
+    Action.WHO_AM_I: Rule(ANY, Role.VIEWER),
     Action.OWN_ACCOUNT: Rule(None, Role.VIEWER),
     Action.LIST_PROJECTS: Rule("read", Role.VIEWER),
     Action.CREATE_PROJECT: Rule("run", Role.MEMBER),
@@ -100,6 +104,7 @@ RULES: dict[Action, Rule] = {
     Action.MANAGE_NODES: Rule("manage", Role.MAINTAINER),
     Action.VIEW_STATISTICS: Rule("read", Role.VIEWER),
     Action.VIEW_PEOPLE: Rule("read", Role.VIEWER),
+    Action.LEAD_GROUP: Rule("manage", Role.MEMBER),  # and `leads`
     Action.MANAGE_PEOPLE: Rule("manage", Role.ADMIN),
     Action.VIEW_SETTINGS: Rule("read", Role.VIEWER),
     Action.MANAGE_SETTINGS: Rule("manage", Role.ADMIN),
@@ -122,13 +127,18 @@ def allowed(
 ) -> bool:
     """May it be done? For an action about a project its author, participants and id are needed."""
     rule = RULES[action]
-    if principal.scopes is not None and (rule.scope is None or rule.scope not in principal.scopes):
+    if principal.scopes is not None and rule.scope != ANY and rule.scope not in principal.scopes:
         return False
     if RANKS[principal.role] < RANKS[rule.role]:
         return False
     if principal.project and principal.project != project:
         return False
     return rule.member is None or rank_in(principal, author, participants) >= MEMBER_RANKS[rule.member]
+
+
+def leads(principal: Principal, members: Mapping[str, str]) -> bool:
+    """Whether the principal may say who is in a group: its owners may, and administrators."""
+    return principal.role is Role.ADMIN or members.get(principal.user) == "owner"
 
 
 def visible(principal: Principal, author: str, participants: Iterable[Member], project: str = "") -> bool:

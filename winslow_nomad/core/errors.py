@@ -6,8 +6,10 @@ WinslowError
 ├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
 ├── Refused            not possible in the present state              (CLI 2, HTTP 409)
 ├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
+├── Unidentified       who asks could not show who that is            (CLI 2, HTTP 401)
 │   └── VersionChanged     the caller had seen another version         (HTTP 412)
 └── Unavailable        try again later; nothing is lost               (CLI 5, HTTP 503)
+    ├── TooMany            asked too often; `retry_after` seconds        (HTTP 429)
     ├── StoreUnavailable
     ├── OutcomeUnknown     the store went away in the middle of a commit; repeating is safe
     ├── DriverUnavailable
@@ -82,8 +84,22 @@ class VersionChanged(Conflict):
     code = "conflict.version"
 
 
+class Unidentified(WinslowError):
+    code = "session.refused"
+
+
 class Unavailable(WinslowError):
     code = "unavailable"
+
+
+class TooMany(Unavailable):
+    """`retry_after`: seconds after which asking again makes sense."""
+
+    code = "request.too_many"
+
+    def __init__(self, message: str, *, retry_after: float, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.retry_after = retry_after
 
 
 class StoreUnavailable(Unavailable):

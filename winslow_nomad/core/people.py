@@ -5,9 +5,9 @@ Secrets go in as texts and are kept as hashes only; a fresh one is told once, by
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from winslow_nomad.core.access import Principal, Role, Scope
 from winslow_nomad.core.errors import Invalid
@@ -15,6 +15,7 @@ from winslow_nomad.core.model import Record, Value
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 GroupRole = Literal["member", "owner"]
+How = Literal["password", "link"]
 
 
 class Person(Record):
@@ -42,7 +43,7 @@ class Session(Record):
     """by: how it was opened. `until`: its absolute end; it ends earlier when it is not used."""
 
     user: str
-    by: Literal["password", "link"]
+    by: How
     made: datetime
     until: datetime
 
@@ -69,7 +70,9 @@ class Opened(Value):
 
 class People(Protocol):
     """The book of people. What is not there raises NotFound, what cannot be stored Invalid, Refused or Conflict;
-    every call may raise StoreUnavailable."""
+    every call may raise StoreUnavailable. Names of persons and groups are never given a second time."""
+
+    # --- who asks
 
     def of_session(self, secret: str) -> Principal | None:
         """Who a session's cookie belongs to; None: unknown, ended or expired."""
@@ -79,7 +82,21 @@ class People(Protocol):
         """Who a personal or trigger token (`wn_...`) belongs to; None: unknown, expired or withdrawn."""
         ...
 
-    def open_session(self, user: str, by: Literal["password", "link"]) -> Opened:
+    # --- coming in
+
+    def log_in(self, user: str, password: str, address: str) -> Opened:
+        """Takes a good part of a second of a core. Raises TooMany; Unidentified, which never says what was wrong."""
+        ...
+
+    def log_in_by_link(self, secret: str, address: str) -> Opened:
+        """A link lets in once. Raises TooMany, Unidentified."""
+        ...
+
+    def make_link(self, user: str, seconds: int) -> str:
+        """The secret of a link that lets `user` in once, within `seconds`."""
+        ...
+
+    def open_session(self, user: str, by: How) -> Opened:
         """For one whose right to it was just shown. Raises NotFound for who is not active."""
         ...
 
@@ -87,24 +104,66 @@ class People(Protocol):
 
     def close_session(self, secret: str) -> None: ...
 
-    def persons(self) -> Sequence[Person]: ...
+    def close_sessions(self, user: str) -> None:
+        """All of a person, at once."""
+        ...
+
+    # --- persons
+
+    def persons(self) -> Sequence[Person]:
+        """By name."""
+        ...
 
     def person(self, name: str) -> Person: ...
 
-    def add(self, person: Person) -> Person: ...
+    def add(self, person: Person, password: str = "") -> Person:
+        """With a password it takes a good part of a second of a core."""
+        ...
 
-    def groups(self) -> Sequence[Group]: ...
+    def add_first(self, person: Person, password: str) -> bool:
+        """Only if there is nobody yet, whoever else tries at the same time; whether it was done."""
+        ...
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> Person:
+        """display_name, email, role. Raises Refused where no active administrator would be left."""
+        ...
+
+    def verify_password(self, name: str, password: str) -> bool:
+        """Takes a good part of a second of a core."""
+        ...
+
+    def set_password(self, name: str, password: str) -> None:
+        """Ends all sessions of the person. Takes a good part of a second of a core."""
+        ...
+
+    def deactivate(self, name: str) -> Person:
+        """Ends sessions, links and tokens of the person at once and for ever. Raises Refused as `change` does."""
+        ...
+
+    def activate(self, name: str) -> Person: ...
+
+    # --- groups
+
+    def groups(self) -> Sequence[Group]:
+        """By name."""
+        ...
 
     def group(self, name: str) -> Group: ...
 
     def add_group(self, group: Group) -> Group: ...
 
+    def change_group(self, name: str, title: str) -> Group: ...
+
+    def remove_group(self, name: str) -> None: ...
+
     def set_member(self, group: str, user: str, role: GroupRole | None) -> Group:
         """None takes the person out."""
         ...
 
+    # --- tokens
+
     def tokens(self, *, user: str = "", project: str = "") -> Sequence[Token]:
-        """Those of a person, or the trigger tokens of a project."""
+        """Those of a person that are for no single project, or the trigger tokens of a project."""
         ...
 
     def add_token(

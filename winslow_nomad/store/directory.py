@@ -1,7 +1,8 @@
-"""Persons and groups as they are stored. Small and read with every request: a process reads them again only when
-their edition has changed, which it asks together with whatever else it asks.
+"""Persons and groups as they are stored. Needed for every request, so a process reads them again only when their
+edition has changed, which it asks together with whatever else it asks.
 
-Every change is one transaction over the edition, so that no two of them cross."""
+Every change is one transaction over the edition, so that no two of them cross. Names are never given again, since
+projects and folders remember them: what is removed leaves its name behind."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from winslow_nomad.store import codec
 from winslow_nomad.store.commit import Command
 from winslow_nomad.store.faults import AWAY, translated
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.transaction import Transaction, as_dict
+from winslow_nomad.store.transaction import Transaction, as_dict, texts
 
 
 class Account(Record):
@@ -35,9 +36,12 @@ class Account(Record):
 
 @dataclass(frozen=True)
 class Book:
+    """`gone`: names of groups that were removed."""
+
     edition: int = -1
     accounts: Mapping[str, Account] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
     def account(self, name: str) -> Account:
         found = self.accounts.get(name)
@@ -75,14 +79,15 @@ class Directory:
             replies = transaction.read([*also, ("GET", self._keys.people_edition)])
             return self._current(transaction, int(replies.pop() or 0)), replies
 
-    def change(self, step: Callable[[Book], Sequence[Command]]) -> None:
-        """`step` may be called several times; no commands: nothing changes. Raises what it raises."""
+    def change(self, step: Callable[[Book, list[Any]], Sequence[Command]], *also: Command) -> None:
+        """`step` gets the book and the replies to `also`, and may be called several times; no commands: nothing
+        changes. Raises what it raises, OutcomeUnknown, StoreUnavailable."""
         edition_key = self._keys.people_edition
         while True:
             try:
                 with translated(), Transaction.on(self._client) as transaction:
-                    edition = int(transaction.read([("GET", edition_key)], watch=[edition_key])[0] or 0)
-                    commands = step(self._current(transaction, edition))
+                    replies = transaction.read([*also, ("GET", edition_key)], watch=[edition_key])
+                    commands = step(self._current(transaction, int(replies.pop() or 0)), replies)
                     if commands:
                         _commit(transaction, [*commands, ("INCR", edition_key)])
                     return
@@ -100,8 +105,14 @@ class Directory:
             with self._lock:
                 if self._book.edition == edition:
                     return self._book
-            people, groups, now = transaction.read(
-                [("HGETALL", self._keys.people), ("HGETALL", self._keys.groups), ("GET", self._keys.people_edition)]
+            keys = self._keys
+            people, groups, gone, now = transaction.read(
+                [
+                    ("HGETALL", keys.people),
+                    ("HGETALL", keys.groups),
+                    ("SMEMBERS", keys.groups_gone),
+                    ("GET", keys.people_edition),
+                ]
             )
             if int(now or 0) != edition:
                 edition = int(now or 0)
@@ -111,6 +122,7 @@ class Directory:
                     edition,
                     {k.decode(): Account.model_validate_json(v) for k, v in as_dict(people).items()},
                     {k.decode(): Group.model_validate_json(v) for k, v in as_dict(groups).items()},
+                    frozenset(texts(gone)),
                 )
             except ValidationError as error:
                 raise _unreadable(error) from None  # its text would show what was read

@@ -178,6 +178,11 @@ class Keys:
         return f"{self.prefix}:groups"
 
     @property
+    def groups_gone(self) -> str:
+        """Set of the names of removed groups."""
+        return f"{self.prefix}:groups:gone"
+
+    @property
     def people_edition(self) -> str:
         """How often people or groups have changed."""
         return f"{self.prefix}:people:edition"

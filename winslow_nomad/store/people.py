@@ -1,115 +1,99 @@
-"""core.people.People on the store. Of every secret only a hash is kept; 256 random bits need no slow one."""
+"""core.people.People on the store: the rules about persons and groups, over their parts."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import string
-import threading
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from redis import Redis
 
-from winslow_nomad.core.access import EVERYONE, Principal, Scope
-from winslow_nomad.core.errors import NotFound, Refused
-from winslow_nomad.core.people import Group, GroupRole, Opened, Person, Session, Token, checked_name
+from winslow_nomad.core.access import EVERYONE, Principal, Role, Scope
+from winslow_nomad.core.errors import NotFound, Refused, Unidentified
+from winslow_nomad.core.people import Group, GroupRole, How, Opened, Person, Session, Token, checked_name
 from winslow_nomad.core.ports import Clock
-from winslow_nomad.store import codec
 from winslow_nomad.store.commit import Command
 from winslow_nomad.store.directory import Account, Book, Directory
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.transaction import as_dict, ask
+from winslow_nomad.store.limits import LoginLimits
+from winslow_nomad.store.passwords import Passwords, checked_password
+from winslow_nomad.store.sessions import Sessions
+from winslow_nomad.store.tokens import Tokens
 
-IDLE = 3 * 24 * 3600  # seconds without a request after which a session has ended: a week-end is survived
-LONGEST = 30 * 24 * 3600  # seconds after which it has ended in any case
-TOUCH = 60  # seconds between two writes that something was used
-TOKEN = "wn_"
-LETTERS = string.ascii_letters + string.digits
-
-
-class StoredSession(Session):
-    generation: int = 0
-
-
-class StoredToken(Token):
-    digest: str
+MAY_CHANGE = frozenset({"display_name", "email", "role"})
 
 
 class RedisPeople:
     """Safe to share between threads."""
 
-    def __init__(self, client: Redis, clock: Clock, keys: Keys | None = None) -> None:
-        self._client = client
-        self._clock = clock
-        self._keys = keys or Keys()
-        self._directory = Directory(client, self._keys)
-        self._touched: dict[str, datetime] = {}
-        self._lock = threading.Lock()
+    def __init__(
+        self, client: Redis, clock: Clock, keys: Keys | None = None, passwords: Passwords | None = None
+    ) -> None:
+        keys = keys or Keys()
+        self._directory = Directory(client, keys)
+        self._sessions = Sessions(client, clock, keys, self._directory)
+        self._tokens = Tokens(client, clock, keys, self._directory)
+        self._limits = LoginLimits(client, keys)
+        self._passwords = passwords or Passwords()
+        self._groups_gone = keys.groups_gone
+        self._groups_key = keys.groups
 
     # --- who asks
 
     def of_session(self, secret: str) -> Principal | None:
-        found = self._session(secret)
+        found = self._sessions.find(secret)
         return found[1].principal(found[0].user) if found is not None else None
 
     def of_token(self, secret: str) -> Principal | None:
-        identifier = secret.removeprefix(TOKEN).partition("_")[0]
-        if not secret.startswith(TOKEN) or not identifier.isalnum() or not secret.isascii():
-            return None
-        book, (text,) = self._directory.read(("HGET", self._keys.tokens, identifier))
-        if text is None:
-            return None
-        token = StoredToken.model_validate_json(text)
-        now = self._clock.now()
-        if not secrets.compare_digest(token.digest, digest(secret)) or (token.expires and token.expires <= now):
-            return None
-        principal = book.principal(token.user)
-        if principal is None:
-            return None
-        if self._due(identifier, now):
-            ask(self._client, ("HSET", self._keys.tokens_used, identifier, int(now.timestamp())))
-        return principal.but(scopes=token.scopes, project=token.project, token=token.name)
+        return self._tokens.principal(secret)
 
-    # --- sessions
+    # --- coming in
 
-    def open_session(self, user: str, by: Literal["password", "link"]) -> Opened:
+    def log_in(self, user: str, password: str, address: str) -> Opened:
+        name = user.strip().lower()
+        self._limits.attempt(name, address)
         book, _ = self._directory.read()
-        if book.principal(user) is None:
-            raise NotFound(f"There is no active user {user[:60]!r}; nothing was done.", code="user.not_found")
-        secret = secrets.token_urlsafe(32)
-        now = self._clock.now()
-        stored = StoredSession(
-            user=user,
-            by=by,
-            made=now,
-            until=now + timedelta(seconds=LONGEST),
-            generation=book.account(user).generation,
-        )
-        ask(self._client, ("SET", self._keys.session(digest(secret)), codec.write_record(stored), "EX", IDLE))
-        return Opened(secret=secret, session=_shown(stored))
+        account = book.accounts.get(name)
+        active = account is not None and account.person.active
+        hashed = account.password if account is not None and active else ""
+        if not self._passwords.matches(hashed, password):
+            raise Unidentified(
+                "Name and password do not fit together; you are not logged in.",
+                hint="Try again, or ask an administrator for a log-in link.",
+            )
+        self._limits.succeeded(name, address)
+        if self._passwords.outdated(hashed):
+            self._hash_anew(name, hashed, self._passwords.hash(password))
+        assert account is not None
+        return self._sessions.open(name, "password", account.generation)
+
+    def log_in_by_link(self, secret: str, address: str) -> Opened:
+        self._limits.attempt("", address)
+        link = self._sessions.use_link(secret)
+        if link is None:
+            raise Unidentified(
+                "This link lets nobody in: it was used, is too old, or never was one. You are not logged in.",
+                hint="Ask for another one.",
+                code="session.link",
+            )
+        self._limits.succeeded("", address)
+        return self._sessions.open(link.user, "link", link.generation)
+
+    def make_link(self, user: str, seconds: int) -> str:
+        return self._sessions.make_link(user, seconds)
+
+    def open_session(self, user: str, by: How) -> Opened:
+        return self._sessions.open(user, by, self._sessions.generation(user))
 
     def session(self, secret: str) -> Session | None:
-        found = self._session(secret)
-        return _shown(found[0]) if found is not None else None
+        found = self._sessions.find(secret)
+        return found[0] if found is not None else None
 
     def close_session(self, secret: str) -> None:
-        ask(self._client, ("DEL", self._keys.session(digest(secret))))
+        self._sessions.close(secret)
 
-    def _session(self, secret: str) -> tuple[StoredSession, Book] | None:
-        key = self._keys.session(digest(secret))
-        book, (text, left) = self._directory.read(("GET", key), ("TTL", key))
-        if text is None:
-            return None
-        stored = StoredSession.model_validate_json(text)
-        account = book.accounts.get(stored.user)
-        remaining = int((stored.until - self._clock.now()).total_seconds())
-        if account is None or not account.person.active or account.generation != stored.generation or remaining <= 0:
-            return None
-        if int(left) < min(IDLE, remaining) - TOUCH:
-            ask(self._client, ("EXPIRE", key, min(IDLE, remaining)))
-        return stored, book
+    def close_sessions(self, user: str) -> None:
+        self._change(user, lambda _, account: account.but(generation=account.generation + 1))
 
     # --- persons
 
@@ -120,16 +104,67 @@ class RedisPeople:
     def person(self, name: str) -> Person:
         return self._directory.read()[0].account(name).person
 
-    def add(self, person: Person) -> Person:
-        checked_name(person.name, "user")
+    def add(self, person: Person, password: str = "") -> Person:
+        account = self._new(person, password)
 
-        def step(book: Book) -> list[Command]:
+        def step(book: Book, _: object) -> list[Command]:
             if person.name in book.accounts:
                 raise _taken("user", person.name)
-            return [self._directory.put_account(Account(person=person))]
+            return [self._directory.put_account(account)]
 
         self._directory.change(step)
-        return person
+        return account.person
+
+    def add_first(self, person: Person, password: str) -> bool:
+        account = self._new(person, password)
+        done = False
+
+        def step(book: Book, _: object) -> list[Command]:
+            nonlocal done
+            done = not book.accounts
+            return [self._directory.put_account(account)] if done else []
+
+        self._directory.change(step)
+        return done
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> Person:
+        unknown = set(changes) - MAY_CHANGE
+        if unknown:
+            raise ValueError(f"{sorted(unknown)} cannot be changed so")
+
+        def changed(book: Book, account: Account) -> Account:
+            person = account.person.but(**changes)
+            if person.role is not Role.ADMIN:
+                _check_admins(book, name)
+            return account.but(person=person)
+
+        return self._change(name, changed)
+
+    def verify_password(self, name: str, password: str) -> bool:
+        return self._passwords.matches(self._directory.read()[0].account(name).password, password)
+
+    def set_password(self, name: str, password: str) -> None:
+        self._directory.read()[0].account(name)
+        hashed = self._passwords.hash(checked_password(password, name))
+
+        def changed(_: Book, account: Account) -> Account:
+            person = account.person.but(password=True)
+            return account.but(password=hashed, generation=account.generation + 1, person=person)
+
+        self._change(name, changed)
+
+    def deactivate(self, name: str) -> Person:
+        def step(book: Book, replies: list[Any]) -> list[Command]:
+            account = book.account(name)
+            _check_admins(book, name)
+            ended = account.but(person=account.person.but(active=False), generation=account.generation + 1)
+            return [self._directory.put_account(ended), *self._tokens.removal(self._tokens.of(name, replies[0]))]
+
+        self._directory.change(step, self._tokens.all)
+        return self.person(name)
+
+    def activate(self, name: str) -> Person:
+        return self._change(name, lambda _, account: account.but(person=account.person.but(active=True)))
 
     # --- groups
 
@@ -143,8 +178,8 @@ class RedisPeople:
     def add_group(self, group: Group) -> Group:
         checked_name(group.name, "group")
 
-        def step(book: Book) -> list[Command]:
-            if group.name in book.groups or group.name == EVERYONE:
+        def step(book: Book, _: object) -> list[Command]:
+            if group.name in book.groups or group.name in book.gone or group.name == EVERYONE:
                 raise _taken("group", group.name)
             for member in group.members:
                 book.account(member)
@@ -153,73 +188,87 @@ class RedisPeople:
         self._directory.change(step)
         return group
 
-    def set_member(self, group: str, user: str, role: GroupRole | None) -> Group:
-        def step(book: Book) -> list[Command]:
-            found = book.group(group)
-            book.account(user)
-            members = {k: v for k, v in found.members.items() if k != user}
-            changed = found.but(members={**members, user: role} if role is not None else members)
-            return [self._directory.put_group(changed)] if changed != found else []
+    def change_group(self, name: str, title: str) -> Group:
+        return self._change_group(name, lambda _, group: group.but(title=title))
+
+    def remove_group(self, name: str) -> None:
+        def step(book: Book, _: object) -> list[Command]:
+            book.group(name)
+            return [("HDEL", self._groups_key, name), ("SADD", self._groups_gone, name)]
 
         self._directory.change(step)
-        return self.group(group)
+
+    def set_member(self, group: str, user: str, role: GroupRole | None) -> Group:
+        def changed(book: Book, found: Group) -> Group:
+            if role is None and user not in found.members:
+                raise NotFound(f"{user[:60]!r} is not in the group {group}; nothing was done.", code="group.not_member")
+            book.account(user)
+            others = {k: v for k, v in found.members.items() if k != user}
+            return found.but(members=others if role is None else {**others, user: role})
+
+        return self._change_group(group, changed)
 
     # --- tokens
 
     def tokens(self, *, user: str = "", project: str = "") -> Sequence[Token]:
-        texts, used = ask(self._client, ("HGETALL", self._keys.tokens), ("HGETALL", self._keys.tokens_used))
-        when = as_dict(used)
-        found = []
-        for identifier, text in as_dict(texts).items():
-            token = StoredToken.model_validate_json(text)
-            if token.project == project and (not user or token.user == user):
-                at = when.get(identifier)
-                fields = token.model_dump(exclude={"digest"})
-                fields["used"] = datetime.fromtimestamp(int(at), UTC) if at is not None else None
-                found.append(Token(**fields))
-        return sorted(found, key=lambda t: (t.made, t.id))
+        return self._tokens.list(user=user, project=project)
 
     def add_token(
         self, user: str, name: str, scopes: frozenset[Scope], *, project: str = "", expires: datetime | None = None
     ) -> tuple[Token, str]:
-        identifier = _random(10)
-        secret = f"{TOKEN}{identifier}_{_random(43)}"
-        fields = {"id": identifier, "user": user, "name": name, "scopes": scopes, "project": project}
-        token = Token(**fields, made=self._clock.now(), expires=expires)
-        stored = StoredToken(**token.model_dump(), digest=digest(secret))
-
-        def step(book: Book) -> list[Command]:
-            if not book.account(user).person.active:
-                raise Refused(f"{user} is not active; no token was made.", code="user.inactive")
-            return [("HSET", self._keys.tokens, identifier, codec.write_record(stored))]
-
-        self._directory.change(step)
-        return token, secret
+        return self._tokens.add(user, name, scopes, project, expires)
 
     def remove_token(self, token: str) -> None:
-        removed, _ = ask(self._client, ("HDEL", self._keys.tokens, token), ("HDEL", self._keys.tokens_used, token))
-        if not removed:
-            raise NotFound(f"There is no token {token[:60]!r}.", code="token.not_found")
+        self._tokens.remove(token)
 
-    def _due(self, identifier: str, now: datetime) -> bool:
-        with self._lock:
-            last = self._touched.get(identifier)
-            if last is not None and abs((now - last).total_seconds()) < TOUCH:
-                return False
-            self._touched[identifier] = now
-            return True
+    # --- how a change is made
+
+    def _new(self, person: Person, password: str) -> Account:
+        checked_name(person.name, "user")
+        hashed = self._passwords.hash(checked_password(password, person.name)) if password else ""
+        return Account(person=person.but(password=bool(hashed)), password=hashed)
+
+    def _hash_anew(self, name: str, old: str, new: str) -> None:
+        """The same password with today's parameters, unless it was changed meanwhile."""
+        self._change(name, lambda _, account: account.but(password=new) if account.password == old else account)
+
+    def _change(self, name: str, changed: Callable[[Book, Account], Account]) -> Person:
+        result: Person | None = None
+
+        def step(book: Book, _: object) -> list[Command]:
+            nonlocal result
+            account = book.account(name)
+            after = changed(book, account)
+            result = after.person
+            return [self._directory.put_account(after)] if after != account else []
+
+        self._directory.change(step)
+        assert result is not None
+        return result
+
+    def _change_group(self, name: str, changed: Callable[[Book, Group], Group]) -> Group:
+        result: Group | None = None
+
+        def step(book: Book, _: object) -> list[Command]:
+            nonlocal result
+            group = book.group(name)
+            result = changed(book, group)
+            return [self._directory.put_group(result)] if result != group else []
+
+        self._directory.change(step)
+        assert result is not None
+        return result
 
 
-def digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(LETTERS) for _ in range(length))
-
-
-def _shown(stored: StoredSession) -> Session:
-    return Session(**stored.model_dump(exclude={"generation"}))
+def _check_admins(book: Book, leaving: str) -> None:
+    """Somebody has to be able to let others in."""
+    people = [a.person for a in book.accounts.values() if a.person.active and a.person.role is Role.ADMIN]
+    if [p.name for p in people] == [leaving]:
+        raise Refused(
+            f"{leaving} is the last active administrator; nothing was changed.",
+            hint="Make somebody else an administrator first.",
+            code="people.last_admin",
+        )
 
 
 def _taken(what: str, name: str) -> Refused:
