@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: tuple[tuple[type[errors.WinslowError], int], ...] = (
     (errors.Invalid, 422),
     (errors.NotFound, 404),
+    (errors.NoRoom, 507),
     (errors.Refused, 409),
     (errors.Conflict, 409),
     (errors.DriverRejected, 422),

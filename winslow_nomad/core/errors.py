@@ -5,9 +5,10 @@ WinslowError
 │   └── InvalidPipeline    with one Problem per mistake: file, line, column
 ├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
 ├── Refused            not possible in the present state              (CLI 2, HTTP 409)
+│   └── NoRoom             the share or a person's quota has none         (CLI 2, HTTP 507)
 ├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
-├── Unidentified       who asks could not show who that is            (CLI 2, HTTP 401)
 │   └── VersionChanged     the caller had seen another version         (HTTP 412)
+├── Unidentified       who asks could not show who that is            (CLI 2, HTTP 401)
 └── Unavailable        try again later; nothing is lost               (CLI 5, HTTP 503)
     ├── TooMany            asked too often; `retry_after` seconds        (HTTP 429)
     ├── StoreUnavailable
@@ -74,18 +75,24 @@ class Refused(WinslowError):
     code = "refused"
 
 
+class NoRoom(Refused):
+    """code is one of share.full, upload.quota."""
+
+    code = "share.full"
+
+
 class Conflict(WinslowError):
     code = "conflict"
+
+
+class Unidentified(WinslowError):
+    code = "session.refused"
 
 
 class VersionChanged(Conflict):
     """The project has another version than the one that was named (HTTP 412)."""
 
     code = "conflict.version"
-
-
-class Unidentified(WinslowError):
-    code = "session.refused"
 
 
 class Unavailable(WinslowError):

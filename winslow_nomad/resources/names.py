@@ -10,7 +10,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
@@ -57,6 +60,28 @@ def shown(name: str) -> str:
     """A name for a sentence: quoted, escaped where it would break the line, not longer than a line."""
     text = repr(os.fsencode(name).decode("utf-8", "backslashreplace"))
     return text if len(text) <= 120 else text[:80] + "…" + text[-36:]
+
+
+def free_names(name: str) -> Iterator[str]:
+    """`clip.mp4`, then `clip-2.mp4` and so on, each within 255 bytes."""
+    yield name
+    stem, dot, ending = name.rpartition(".")
+    if not stem.strip(".") or len(ending) > 12:
+        stem, dot, ending = name, "", ""
+    match = re.fullmatch(r"(.*)-(\d{1,6})", stem, re.DOTALL)
+    base, number = (match[1], int(match[2]) + 1) if match else (stem, 2)
+    while True:
+        tail = os.fsencode(f"-{number}{dot}{ending}")
+        yield _whole(os.fsencode(base)[: LONGEST_NAME - len(tail)]) + os.fsdecode(tail)
+        number += 1
+
+
+def _whole(head: bytes) -> str:
+    """Cut text without half a character at its end."""
+    for cut in range(4):
+        with suppress(UnicodeDecodeError):
+            return head[: len(head) - cut].decode()
+    return os.fsdecode(head)
 
 
 def open_beneath(root: Path, path: str, flags: int = os.O_RDONLY) -> int:

@@ -14,7 +14,6 @@ import hashlib
 import heapq
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -177,18 +176,7 @@ class Pool:
 
     def free_name(self, name: str) -> str:
         """`clip-2.mp4` for `clip.mp4`, or the first number that is free, within 255 bytes."""
-        stem, dot, ending = name.rpartition(".")
-        if not stem.strip(".") or len(ending) > 12:
-            stem, dot, ending = name, "", ""
-        match = re.fullmatch(r"(.*)-(\d{1,6})", stem, re.DOTALL)
-        base, number = (match[1], int(match[2]) + 1) if match else (stem, 2)
-        while True:
-            tail = os.fsencode(f"-{number}{dot}{ending}")
-            head = os.fsencode(base)[: names.LONGEST_NAME - len(tail)]
-            candidate = _whole(head) + os.fsdecode(tail)
-            if not self._taken(candidate):
-                return candidate
-            number += 1
+        return next(free for free in names.free_names(name) if free != name and not self._taken(free))
 
     def _compare(
         self, target: Path, source: Path, items: list[Item], *, quick: bool, progress: Progress = unwatched
@@ -446,11 +434,3 @@ def _usable(name: str) -> str:
             code="name.reserved",
         )
     return name
-
-
-def _whole(head: bytes) -> str:
-    """Cut text without half a character at its end."""
-    for cut in range(4):
-        with suppress(UnicodeDecodeError):
-            return head[: len(head) - cut].decode()
-    return os.fsdecode(head)

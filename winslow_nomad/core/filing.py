@@ -1,0 +1,283 @@
+"""Files as people see them through the API: spaces, entries, pages, uploads. Values, and the ports that keep them.
+
+A path is relative to its space, with `/` between names. Names are bytes on the disk; as text, whatever is no UTF-8
+is written with signs of the private use area, so that every name fits into JSON and a URL and comes back as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Literal, Protocol
+
+from winslow_nomad.core.access import Principal
+from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.model import Record, Value
+from winslow_nomad.core.operations import Operation
+from winslow_nomad.core.project import Project
+
+EntryKind = Literal["file", "folder", "link", "other"]
+Sorting = Literal["name", "-name", "size", "-size", "modified", "-modified"]
+Conflict = Literal["refuse", "keep_both", "replace"]
+
+FOREIGN = 0xEF00  # U+EF80..U+EFFF stand for the bytes 0x80..0xFF of a name that is not UTF-8
+_FOREIGN = re.compile("[\uef80-\uefff]")
+_SURROGATE = re.compile("[\udc80-\udcff]")
+
+
+def to_text(name: str) -> str:
+    """A name or path of the disk (as Python has it: bytes that are no UTF-8 as surrogates) for JSON and URLs."""
+
+    def apart(found: re.Match[str]) -> str:
+        return "".join(chr(FOREIGN + byte) for byte in found[0].encode())
+
+    return _SURROGATE.sub(lambda found: chr(ord(found[0]) - 0xDC00 + FOREIGN), _FOREIGN.sub(apart, name))
+
+
+def from_text(text: str) -> str:
+    """The reverse of `to_text`."""
+    if _FOREIGN.search(text) is None:
+        return text
+    bytes_back = _FOREIGN.sub(lambda found: chr(ord(found[0]) - FOREIGN + 0xDC00), text)
+    return bytes_back.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+class Space(Value):
+    """`inputs`, or `project:<id>`. `project` is empty for the input pool."""
+
+    project: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Space:
+        kind, _, project = text.partition(":")
+        if text == "inputs":
+            return cls()
+        if kind == "project" and project:
+            return cls(project=project)
+        raise Invalid(
+            f"{text[:80]!r} is not a place for files; nothing was done.",
+            hint="There are `inputs` and `project:<id>`.",
+            code="space.unknown",
+        )
+
+    def __str__(self) -> str:
+        return f"project:{self.project}" if self.project else "inputs"
+
+
+class Area(Value):
+    """A space as one person may use it. `project`: as it was when the person's right to it was checked."""
+
+    who: Principal
+    project: Project | None = None
+
+    @property
+    def space(self) -> Space:
+        return Space(project=self.project.id if self.project is not None else "")
+
+
+class Entry(Value):
+    """A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
+    target `kind` is about where it can be followed. `writable`: whether a person may change it."""
+
+    name: str
+    path: str
+    kind: EntryKind
+    bytes: int = 0
+    modified: datetime
+    tag: str = ""
+    link: str = ""
+    writable: bool = False
+    mapped: bool = False
+    groups: tuple[str, ...] = ()
+
+
+class Listing(Value):
+    """A page of a folder. `next`: give it as `after`; empty: this was the last page."""
+
+    entries: tuple[Entry, ...]
+    next: str = ""
+
+
+class Opened(Protocol):
+    """A file being read. Its descriptor leads to it whatever happens to its name."""
+
+    entry: Entry
+
+    @property
+    def descriptor(self) -> int: ...
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Fewer bytes only at its end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Text(Value):
+    """Lines of a file. `first`: the number of the byte they begin with; `complete`: they are all of it."""
+
+    text: str
+    lines: int
+    bytes: int
+    first: int
+    size: int
+    encoding: str
+    complete: bool
+
+
+class Column(Value):
+    name: str
+    type: Literal["number", "time", "text"]
+    missing: int
+    unreadable: int
+
+
+class Series(Value):
+    """Rows of a table, thinned: those kept hold the extremes of every column of `y` in their part of the table.
+    `x` in numbers (times: seconds since 1970), or row numbers where `x_name` is empty; None: missing."""
+
+    columns: tuple[Column, ...]
+    x_name: str
+    x_type: Literal["number", "time", "text", "row"]
+    x: tuple[float | None, ...]
+    y: dict[str, tuple[float | None, ...]]
+    rows: int
+    thinned: bool
+
+
+class SpaceUsage(Value):
+    """`bytes` on the disk as of `counted` (None: not counted yet), those of each folder in `folders`. `free` and
+    `total`: of the file system."""
+
+    bytes: int = 0
+    files: int = 0
+    complete: bool = False
+    counted: datetime | None = None
+    folders: dict[str, int] = {}
+    free: int
+    total: int
+
+
+class Member(Value):
+    """One member of an archive that is being made; `opened` only for files."""
+
+    path: str
+    kind: Literal["file", "folder"]
+    size: int = 0
+    modified: float = 0.0
+    executable: bool = False
+
+
+class Files(Protocol):
+    """Every call may raise NotFound, Invalid, Refused, ShareUnavailable, and may take as long as the share does: it
+    belongs into a lane with a deadline. What a person may not see is answered as if it were not there."""
+
+    def may_read(self, who: Principal, path: str) -> bool:
+        """Whether a path of the input pool is there and may be read, links followed. For values of parameters too."""
+        ...
+
+    def page(self, area: Area, path: str, *, sort: Sorting = "name", limit: int = 200, after: str = "") -> Listing: ...
+
+    def entry(self, area: Area, path: str) -> Entry: ...
+
+    def open(self, area: Area, path: str) -> Opened: ...
+
+    def members(self, area: Area, path: str) -> Iterator[tuple[Member, Opened | None]]:
+        """All of a folder, in order, each once; links are left out. The caller closes what it is given."""
+        ...
+
+    def text(self, area: Area, path: str, *, lines: int, tail: bool, encoding: str = "") -> Text: ...
+
+    def series(self, area: Area, path: str, *, x: str, y: Sequence[str], points: int) -> Series: ...
+
+    def usage(self, area: Area) -> SpaceUsage: ...
+
+    def groups(self, area: Area, path: str) -> tuple[str, ...]: ...
+
+    def set_groups(self, area: Area, path: str, groups: Iterable[str]) -> Entry: ...
+
+    def make_folder(self, area: Area, path: str) -> Entry: ...
+
+    def rename(self, area: Area, path: str, to: str, *, overwrite: bool = False) -> Entry: ...
+
+    def trash(self, area: Area, path: str) -> str:
+        """Out of sight, until the trash is emptied; answers the entry's id."""
+        ...
+
+    def unpack(self, area: Area, path: str, into: str) -> Operation:
+        """Answers the operation that does it, once it is in the book."""
+        ...
+
+
+class Upload(Record):
+    """A file on its way. `path`: where it goes, in its space; `done`: where it is, once it is there."""
+
+    format: int = 1
+    id: str
+    owner: str
+    space: str
+    path: str
+    length: int
+    conflict: Conflict = "refuse"
+    sha256: str = ""
+    made: datetime
+    done: str = ""
+
+
+class Progressing(Value):
+    upload: Upload
+    offset: int
+    expires: datetime
+
+
+class Writing(Protocol):
+    """One upload that is being written, by one writer. `buffers`: two, to be filled in turn."""
+
+    offset: int
+
+    @property
+    def buffers(self) -> Sequence[memoryview]: ...
+
+    def write(self, buffer: int, count: int) -> int:
+        """The first `count` bytes of a buffer behind what is there; answers the new offset."""
+        ...
+
+    def finish(self) -> Upload:
+        """All is there: on disk, checked, and under its name. Raises Conflict (upload.checksum)."""
+        ...
+
+    def verify(self, sha256: str) -> bool:
+        """Whether what this writer has written has this sum (hex); if not, it is taken back."""
+        ...
+
+    def close(self) -> None:
+        """What is written stays."""
+        ...
+
+
+class Uploads(Protocol):
+    """Raises as Files does; Refused with codes upload.busy, upload.offset."""
+
+    largest: int  # bytes
+
+    def begin(self, area: Area, upload: Upload) -> Progressing:
+        """Raises NoRoom."""
+        ...
+
+    def look(self, identifier: str) -> Progressing:
+        """As it is on the disk; one that is complete is brought to its name first."""
+        ...
+
+    def write(self, area: Area, identifier: str, offset: int, *, verified: bool = False) -> Writing: ...
+
+    def write_small(self, area: Area, path: str, length: int, *, replace: str | None) -> Writing:
+        """At once, not to be resumed. replace: the tag of what is replaced; None: nothing may be there."""
+        ...
+
+    def drop(self, identifier: str) -> None: ...
+
+
+Given = Callable[[str], None]  # tells a project that it has files before its first stage
+Reading = AbstractContextManager[Opened]
