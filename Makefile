@@ -13,7 +13,7 @@ export PYTHONUNBUFFERED := 1
 WORKERS ?= 2
 SEED ?=
 
-.PHONY: help setup demo demo-ask test check docs bench chaos up lock clean
+.PHONY: help setup ui ui-dev demo demo-ask test check docs bench chaos up lock clean
 
 help: ## list the jobs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -29,7 +29,13 @@ demo-ask: setup ## the same, and you are asked in between
 	@$(BIN)/python pipelines/traffic/get_clip.py $(DEMO)/bikes.mp4
 	@WINSLOW_HOME=$(DEMO)/home winslow run pipelines/traffic --name "street demo" --input $(DEMO)/bikes.mp4
 
-test: setup ## the test suite
+ui: setup ## build the web UI into the package (quick when nothing changed)
+	@bash .ci/ui
+
+ui-dev: setup ## work on the web UI: it reloads by itself; WINSLOW_URL names the server behind it
+	@cd ui && npm run dev
+
+test: setup ui ## the test suite
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
 
 check: setup ## style, types, layers, generated pages
@@ -49,7 +55,7 @@ bench: setup ## measurements, each with its yardstick
 chaos: setup ## long kill and fault tests; SEED=... repeats a run
 	@WINSLOW_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s -q
 
-up: setup ## run everything on this machine in the foreground
+up: setup ui ## run everything on this machine in the foreground
 	@winslow up
 
 lock: setup ## work out requirements.lock anew

@@ -12,6 +12,7 @@ from winslow_nomad.api import routes
 from winslow_nomad.api.guards import Guards
 from winslow_nomad.api.problems import handle_problems
 from winslow_nomad.api.services import Services
+from winslow_nomad.api.site import add_site
 
 PREFIX = "/api/v1"
 
@@ -29,6 +30,7 @@ def create_app(given: Services) -> FastAPI:
     handle_problems(app)
     for router in routers():
         app.include_router(router)
+    add_site(app)
     app.add_middleware(Guards)
     return app
 

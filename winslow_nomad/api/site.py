@@ -1,0 +1,43 @@
+"""The web UI as it was built: files with hashed names are kept by browsers for ever, the page itself is asked for anew.
+Any other path is the page too, since it draws what the address says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+SITE = Path(__file__).parents[1] / "site"
+NO_PAGES = ("api", "assets")  # a route or a file that is not there is no page
+FOR_EVER = "public, max-age=31536000, immutable"
+NOT_BUILT = """<!doctype html><html lang="en"><title>Winslow</title><body style="font: 15px system-ui; margin: 3rem">
+<h1>The web UI is not part of this installation</h1>
+<p>The server runs, and the command line and the REST API work. <code>make ui</code> builds the web UI in a checkout;
+a released package has it.</p></body></html>"""
+
+
+class Site(StaticFiles):
+    """Files of the built UI; without one of that name, the page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        found, _ = self.lookup_path(path)
+        if found and Path(found).is_file():
+            answer = await super().get_response(path, scope)
+            if path.startswith("assets/"):
+                answer.headers["cache-control"] = FOR_EVER
+            return answer
+        if path.partition("/")[0] in NO_PAGES:
+            raise HTTPException(404, "There is no such address.")
+        return FileResponse(SITE / "index.html", headers={"cache-control": "no-cache"})
+
+
+def add_site(app: FastAPI) -> None:
+    """After all routes: it answers what no route does."""
+    if (SITE / "index.html").is_file():
+        app.mount("/", Site(directory=SITE, html=False), name="site")
+    else:
+        app.add_api_route("/", lambda: HTMLResponse(NOT_BUILT), include_in_schema=False)
