@@ -84,37 +84,60 @@ def make_certificates(nomad: Path, directory: Path, addresses: Sequence[str]) ->
     return Certificates(directory)
 
 
-def agent(name: str, directory: Path, address: str, acl: bool, certificates: Mapping[str, Any]) -> dict[str, Any]:
+def agent(name: str, address: str) -> dict[str, Any]:
+    return {"name": name, "bind_addr": address, "disable_update_check": True}
+
+
+def place(directory: Path, acl: bool, certificates: Mapping[str, Any]) -> dict[str, Any]:
+    """What a shipped configuration says itself."""
     return {
-        "name": name,
         "data_dir": str(directory / "nomad"),
-        "bind_addr": address,
-        "disable_update_check": True,
         "acl": {"enabled": acl},
         **({"tls": certificates} if certificates else {}),
     }
 
 
-def server(addresses: Sequence[str], own: Mapping[str, Any]) -> dict[str, Any]:
+def copy_shipped(files: Sequence[Path], places: Mapping[str, Path], target: Path) -> list[Path]:
+    """Configuration files as they are, but for their directories. A file must name at least one of them."""
+    copies = []
+    for file in files:
+        text = file.read_text()
+        if not any(f'"{path}' in text for path in places):
+            raise AssertionError(f"{file} names none of {', '.join(places)}")
+        for path, other in places.items():
+            text = text.replace(f'"{path}', f'"{other}')
+        copies.append(target / file.name)
+        copies[-1].write_text(text)
+    return copies
+
+
+def server_address(addresses: Sequence[str]) -> dict[str, Any]:
     return {
-        "enabled": True,
         "bootstrap_expect": len(addresses),
         "raft_multiplier": 1,
         "server_join": {"retry_join": list(addresses), "retry_interval": "1s"},
-        **HEARTBEATS,
-        **own,
+    }
+
+
+def server(addresses: Sequence[str], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {"enabled": True, **server_address(addresses), **HEARTBEATS, **own}
+
+
+def client_address(servers: Sequence[str]) -> dict[str, Any]:
+    return {
+        "servers": [f"{address}:4647" for address in servers],
+        "network_interface": "eth0",
+        "options": {"fingerprint.denylist": NOT_HERE, "driver.allowlist": "docker"},
     }
 
 
 def client(node: Node, servers: Sequence[str], share: Path, group: str, own: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "enabled": True,
-        "servers": [f"{address}:4647" for address in servers],
-        "network_interface": "eth0",
+        **client_address(servers),
         "node_pool": node.pool,
         "node_class": node.node_class,
         "meta": dict(node.meta),
-        "options": {"fingerprint.denylist": NOT_HERE, "driver.allowlist": "docker"},
         "cgroup_parent": f"{group}.slice",
         # Many small attempts at once on a machine with few cores and some memory: only the books are larger.
         "cpu_total_compute": 100_000,

@@ -111,16 +111,19 @@ class Rack:
     @property
     def gateway(self) -> str:
         """The address of this process on the bridge."""
-        return f"{BASE}.{self.slot}.1"
+        return self.address(1)
 
     @property
     def subnet(self) -> str:
         return f"{BASE}.{self.slot}.0/24"
 
+    def address(self, host: int) -> str:
+        return f"{BASE}.{self.slot}.{host}"
+
     def add(self, name: str, host: int) -> Machine:
         """A machine with the last part of its address. The name is short, since an interface carries it."""
         bridge = interface(self.slot)
-        namespace, cable, address = f"{bridge}-{name}", f"{bridge}{name}", f"{BASE}.{self.slot}.{host}"
+        namespace, cable, address = f"{bridge}-{name}", f"{bridge}{name}", self.address(host)
         if len(cable) > 15:
             raise ValueError(f"{name}: too long for a machine")
         ip("netns", "add", namespace)

@@ -43,9 +43,16 @@ class Cluster:
     """`share` is a directory that every node sees under the same path. `token` has all rights, if there are any."""
 
     def __init__(
-        self, tools: Tools, servers: int, acl: bool, tls: bool, settings: Mapping[str, Mapping[str, Any]]
+        self,
+        tools: Tools,
+        servers: int,
+        acl: bool,
+        tls: bool,
+        settings: Mapping[str, Mapping[str, Any]],
+        shipped: Path | None,
     ) -> None:
         self.tools = tools
+        self.shipped = shipped
         self.settings = settings
         self.rack = Rack()
         self.directory = self.rack.directory
@@ -73,15 +80,17 @@ class Cluster:
         tls: bool = False,
         server: Mapping[str, Any] | None = None,
         client: Mapping[str, Any] | None = None,
+        shipped: Path | None = None,
     ) -> Cluster:
         """Comes back when every node is ready, with docker, the share and its GPUs. `server` and `client` are merged
-        over these blocks of every agent."""
+        over these blocks of every agent. `shipped`: a directory with the configuration of real clusters, which is then
+        used instead; it wants `acl`, and its tls.hcl is used with `tls`."""
         tools = find()
         if isinstance(tools, str):
             raise AssertionError(f"no Nomad cluster can run here: {tools}")
         wanted = [Node(f"n{i}") for i in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
         wanted = [replace(node, gpus=(gpus or {}).get(node.name, node.gpus)) for node in wanted]
-        cluster = cls(tools, servers, acl, tls, {"server": server or {}, "client": client or {}})
+        cluster = cls(tools, servers, acl, tls, {"server": server or {}, "client": client or {}}, shipped)
         try:
             for name in cluster.server_names:
                 cluster.restart_server(name, wait=False)
@@ -109,9 +118,10 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        return self.server_address("s1")
+        return self.address_of("s1")
 
-    def server_address(self, name: str) -> str:
+    def address_of(self, name: str) -> str:
+        """Of a server or node: both answer."""
         scheme = "https" if self.certificates else "http"
         return f"{scheme}://{self.rack.machines[name].address}:4646"
 
@@ -127,14 +137,14 @@ class Cluster:
             found |= {"NOMAD_CLIENT_CERT": str(certificate), "NOMAD_CLIENT_KEY": str(key)}
         return found
 
-    def client(self, token: str = "", server: str = "s1") -> httpx.Client:
-        """A connection to one server, with a token."""
+    def client(self, token: str = "", at: str = "s1") -> httpx.Client:
+        """A connection to one server or node, with a token."""
         verify: ssl.SSLContext | bool = False
         if self.certificates:
             verify = ssl.create_default_context(cafile=str(self.certificates.authority))
             verify.load_cert_chain(*self.certificates.of("cli"))
         headers = {"X-Nomad-Token": token} if token else {}
-        base = self.server_address(server)
+        base = self.address_of(at)
         return httpx.Client(base_url=base, headers=headers, verify=verify, timeout=15, trust_env=False)
 
     def api(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
@@ -320,8 +330,8 @@ class Cluster:
         if name in self.agents and self.agents[name].running:
             self.kill_server(name)
         addresses = [self.rack.machines[server].address for server in self.server_names]
-        blocks = {"server": agents.server(addresses, self.settings["server"])}
-        self.agents[name] = self._start_agent(name, "server", blocks, {})
+        block = agents.server_address(addresses) if self.shipped else agents.server(addresses, self.settings["server"])
+        self.agents[name] = self._start_agent(name, "server", {"server": block}, {})
         if wait:
             self.wait_for_leader()
 
@@ -352,8 +362,9 @@ class Cluster:
         return self.rack.add(name, host)
 
     def _certificates(self) -> Certificates:
-        subnet = [self.rack.machines[name].address for name in self.server_names]
-        return agents.make_certificates(self.tools.nomad, self.directory / "tls", ["127.0.0.1", *subnet])
+        hosts = [*range(FIRST_SERVER, FIRST_SERVER + 9), *range(FIRST_NODE, FIRST_NODE + 20)]
+        addresses = [self.rack.address(host) for host in hosts]
+        return agents.make_certificates(self.tools.nomad, self.directory / "tls", addresses)
 
     def _prepare(self, node: Node) -> None:
         if node.gpus and self.tools.plugins is None:
@@ -371,14 +382,20 @@ class Cluster:
 
     def _start_client(self, node: Node) -> None:
         servers = [self.rack.machines[name].address for name in self.server_names]
-        group = self.rack.machines[node.name].namespace
-        blocks: dict[str, Any] = {
-            "client": agents.client(node, servers, self.share, group, self.settings["client"]),
-            "plugin": agents.plugins(node, self._socket(node.name)),
-        }
+        blocks: dict[str, Any]
         environment = {}
+        if self.shipped:
+            blocks = {"client": agents.client_address(servers)}
+            # not in a plugin block: a second one replaces the first
+            environment["DOCKER_HOST"] = f"unix://{self._socket(node.name)}"
+        else:
+            group = self.rack.machines[node.name].namespace
+            blocks = {
+                "client": agents.client(node, servers, self.share, group, self.settings["client"]),
+                "plugin": agents.plugins(node, self._socket(node.name)),
+                **({"plugin_dir": str(self.tools.plugins)} if node.gpus else {}),
+            }
         if node.gpus:
-            blocks["plugin_dir"] = str(self.tools.plugins)
             environment["LD_LIBRARY_PATH"] = str(stand_in_for_nvml(self.directory / "nvml"))
             environment["FAKE_NVML"] = str(self.directory / node.name / "cards")
         self.agents[node.name] = self._start_agent(node.name, "client", blocks, environment)
@@ -387,12 +404,33 @@ class Cluster:
         self, name: str, role: str, blocks: Mapping[str, Any], environment: Mapping[str, str]
     ) -> Process:
         machine, directory = self.rack.machines[name], self.directory / name
-        certificates = self.certificates.block(role) if self.certificates else {}
-        configuration = agents.agent(name, directory, machine.address, self.acl, certificates) | dict(blocks)
-        file = directory / "agent.json"
-        file.write_text(json.dumps(configuration, indent=1))
+        configuration = agents.agent(name, machine.address) | dict(blocks)
+        if not self.shipped:
+            certificates = self.certificates.block(role) if self.certificates else {}
+            configuration |= agents.place(directory, self.acl, certificates)
+        own = directory / "agent.json"
+        own.write_text(json.dumps(configuration, indent=1))
+        files = [f"-config={file}" for file in [*self._shipped_files(name, role), own]]
         log = directory / "nomad.log"
-        return machine.start(self.tools.nomad, "agent", f"-config={file}", log=log, environment=environment)
+        return machine.start(self.tools.nomad, "agent", *files, log=log, environment=environment)
+
+    def _shipped_files(self, name: str, role: str) -> list[Path]:
+        """Copies of them; the machine's own configuration comes after and adds addresses."""
+        if not self.shipped:
+            return []
+        directory = self.directory / name
+        places = {"/opt/nomad/data": directory / "nomad", "/srv/winslow": self.share, "/etc/nomad.d/tls": directory}
+        names = [f"{role}.hcl"]
+        if role == "client" and self.nodes[name].gpus and self.tools.plugins:
+            places["/opt/nomad/plugins"] = self.tools.plugins
+            names.append("gpu.hcl")
+        if self.certificates:
+            names.append("tls.hcl")
+            certificate, key = self.certificates.of(role)
+            shutil.copy(self.certificates.authority, directory / "ca.pem")
+            shutil.copy(certificate, directory / "agent.pem")
+            shutil.copy(key, directory / "agent-key.pem")
+        return agents.copy_shipped([self.shipped / file for file in names], places, directory)
 
     def _socket(self, name: str) -> Path:
         return self.directory / name / "docker.sock"

@@ -217,7 +217,7 @@ def test_three_servers_choose_another_leader(start_cluster: Callable[..., Cluste
     leader = addresses[cluster.api("GET", "/v1/status/leader")]
     cluster.kill_server(leader)
     other = next(name for name in cluster.server_names if name != leader)
-    with cluster.client(server=other) as http:
+    with cluster.client(at=other) as http:
         when(lambda: (now := http.get("/v1/status/leader")).is_success and addresses.get(now.json(), leader) != leader)
         assert http.get("/v1/nodes").json()[0]["Status"] == "ready"
 
