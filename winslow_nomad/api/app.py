@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
 from winslow_nomad import __version__
 from winslow_nomad.api import routes
 from winslow_nomad.api.guards import Guards
+from winslow_nomad.api.patience import LARGEST_BODY
 from winslow_nomad.api.problems import handle_problems
+from winslow_nomad.api.reach import Reach
 from winslow_nomad.api.services import Services
 from winslow_nomad.api.site import add_site
+from winslow_nomad.api.slow import Slow
+from winslow_nomad.api.trail import Trail
 
 PREFIX = "/api/v1"
 
 
-def create_app(given: Services) -> FastAPI:
-    app = FastAPI(
+class Application(FastAPI):
+    """Guards are outside of everything, of the handler of unforeseen errors too."""
+
+    guards: Callable[[ASGIApp], Guards]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.guards(super().build_middleware_stack())
+
+
+def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
+    """`reach`: under which names it is asked."""
+    app = Application(
         title="Winslow",
         version=__version__,
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
     )
+    app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
     app.state.services = given
+    app.state.slow = Slow()
     handle_problems(app)
     for router in routers():
         app.include_router(router)
     add_site(app)
-    app.add_middleware(Guards)
     return app
 
 

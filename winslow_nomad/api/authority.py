@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
-from winslow_nomad.api.problems import Denied, SignInFirst
+from winslow_nomad.api.problems import Denied, Hidden, SignInFirst
+from winslow_nomad.api.reach import SAFE
 from winslow_nomad.api.services import Given, Services
-from winslow_nomad.core.access import RULES, Action, Principal, allowed, visible
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.access import ANY, RULES, Action, Principal, allowed, visible
 from winslow_nomad.core.project import Project
 
 COOKIE = "winslow_session"
 CSRF = "x-csrf-token"
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def csrf_of(session: str) -> str:
@@ -27,29 +27,40 @@ def csrf_of(session: str) -> str:
     return hmac.new(session.encode(), b"winslow csrf", hashlib.sha256).hexdigest()
 
 
-def principal(request: Request, given: Given) -> Principal:
-    """Who asks: by `Authorization: Bearer wn_...`, else by the session's cookie."""
-    header = request.headers.get("authorization", "")
+def identify(given: Services, connection: HTTPConnection) -> Principal | None:
+    """Who asks: by `Authorization: Bearer wn_...`, else by the session's cookie. None: nobody that is known. Sockets
+    use this alone: that they come from a page of our own is looked at before (guards)."""
+    header = connection.headers.get("authorization", "")
     if header:
         scheme, _, secret = header.partition(" ")
         found = given.people.of_token(secret.strip()) if scheme.lower() == "bearer" else None
     else:
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = connection.cookies.get(COOKIE, "")
         found = given.people.of_session(cookie) if cookie else None
-        sent = request.headers.get(CSRF, "").encode()
-        if found is not None and request.method not in SAFE and not hmac.compare_digest(
-            sent, csrf_of(cookie).encode()
-        ):
-            raise Denied(
-                "The request does not show that it comes from Winslow's own page; nothing was done.",
-                hint=f"Send the `csrf` of GET /session as the header {CSRF}.",
-                code="session.csrf",
-            )
+    connection.scope.setdefault("state", {})["principal"] = found
+    return found
+
+
+def principal(request: Request, given: Given) -> Principal:
+    found = identify(given, request)
     if found is None:
         raise SignInFirst(
             "You are not logged in; nothing was done.", hint="Log in, or send a token that is still valid."
         )
+    if found.scopes is None and request.method not in SAFE:
+        check_csrf(request)
     return found
+
+
+def check_csrf(request: Request) -> None:
+    """A cookie comes along with whatever a browser sends; only our own pages know the token."""
+    expected = csrf_of(request.cookies.get(COOKIE, ""))
+    if not hmac.compare_digest(request.headers.get(CSRF, "").encode(), expected.encode()):
+        raise Denied(
+            "The request does not show that it comes from Winslow's own page; nothing was done.",
+            hint=f"Send the `csrf` of GET /session as the header {CSRF}.",
+            code="session.csrf",
+        )
 
 
 def may(action: Action) -> Callable[..., Principal]:
@@ -71,21 +82,23 @@ def check_project(given: Services, who: Principal, action: Action, project: str)
     """For routes that learn of the project otherwise than from the path, too. Raises NotFound or Denied."""
     found = given.client.project(project)
     if not visible(who, found.author, found.participants, found.id):
-        raise NotFound(f"There is no project {project!r}.", code="project.not_found")
+        raise Hidden(f"There is no project {project!r}.", code="project.not_found")
     if not allowed(who, action, author=found.author, participants=found.participants, project=found.id):
         raise denied(who, action)
     return found
 
 
-def denied(who: Principal, action: Action) -> Denied:
+def denied(who: Principal, action: Action, why: str = "") -> Denied:
+    """`why`: what is needed, where the table of rules does not tell all."""
     rule = RULES[action]
-    if who.scopes is not None and (rule.scope is None or rule.scope not in who.scopes):
+    if who.scopes is not None and rule.scope != ANY and rule.scope not in who.scopes:
         need = f"the scope {rule.scope}" if rule.scope else "a log-in; no token can do this"
         return Denied(f"This token may not do that ({action.value}); nothing was done.", hint=f"It needs {need}.")
-    return Denied(
-        f"{who.user} may not do that ({action.value}); nothing was done.",
-        hint=f"It needs the role {rule.member + ' in the project' if rule.member else rule.role.value}.",
-    )
+    if who.project:
+        text = f"This token is for one project alone; it may not do that ({action.value}); nothing was done."
+        return Denied(text, hint="Use a personal token.")
+    need = why or f"the role {rule.member + ' in the project' if rule.member else rule.role.value}"
+    return Denied(f"{who.user} may not do that ({action.value}); nothing was done.", hint=f"It needs {need}.")
 
 
 def open_to_all() -> None:

@@ -4,6 +4,7 @@ the id under which the log has the rest. Never a stack, never a secret."""
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,11 +25,14 @@ STATUS: tuple[tuple[type[errors.WinslowError], int], ...] = (
     (errors.Refused, 409),
     (errors.Conflict, 409),
     (errors.DriverRejected, 422),
+    (errors.Unidentified, 401),
+    (errors.TooMany, 429),
     (errors.Unavailable, 503),
 )
 CODES = {400: "request.invalid", 401: "session.required", 403: "access.denied", 404: "not_found",
-         405: "request.method", 412: "conflict.version", 413: "request.too_large", 415: "request.media_type",
-         428: "request.precondition", 429: "request.too_many"}  # fmt: skip
+         405: "request.method", 408: "request.too_slow", 412: "conflict.version", 413: "request.too_large",
+         415: "request.media_type", 421: "request.host", 428: "request.precondition", 429: "request.too_many",
+         500: "internal"}  # fmt: skip
 
 
 class Place(BaseModel):
@@ -64,6 +68,10 @@ class SignInFirst(errors.WinslowError):
     code = "session.required"
 
 
+class Hidden(errors.NotFound):
+    """It is there, but not for who asks: answered as if it were not, written down as denied."""
+
+
 def status_of(error: errors.WinslowError) -> int:
     if isinstance(error, SignInFirst):
         return 401
@@ -97,7 +105,12 @@ def handle_problems(app: FastAPI) -> None:
         if isinstance(error, errors.InvalidPipeline):
             places = [Place(**{k: getattr(p, k) for k in ("message", "hint", "code", "file", "line", "column")})
                       for p in error.problems]  # fmt: skip
+        request.state.denied = isinstance(error, Hidden)
         headers = {"Retry-After": "2"} if status == 503 else {}
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, errors.TooMany):
+            headers["Retry-After"] = str(math.ceil(error.retry_after))
         if status >= 500:
             log.warning("%s: %s", error.code, error.message)
         return answer(
@@ -117,14 +130,6 @@ def handle_problems(app: FastAPI) -> None:
     def by_status(request: Request, error: HTTPException) -> JSONResponse:
         code = CODES.get(error.status_code, "request.invalid")
         return answer(request, error.status_code, code, str(error.detail), headers=error.headers)
-
-    @app.exception_handler(Exception)
-    def unknown(request: Request, error: Exception) -> JSONResponse:
-        log.error("a request failed", exc_info=error)
-        title = "Something went wrong in Winslow itself; what was asked for may or may not have been done."
-        hint = "Look at the state, then try again. The log has the cause under the request's id."
-        return answer(request, 500, "internal", title, hint=hint)
-
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: these statuses answer with a Problem."""

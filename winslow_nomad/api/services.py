@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from winslow_nomad.core.audit import Audit
 from winslow_nomad.core.client import Client
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
@@ -17,6 +18,7 @@ from winslow_nomad.core.ports import Clock
 class Services:
     client: Client
     people: People
+    audit: Audit
     clock: Clock
 
 
