@@ -98,7 +98,7 @@ def constraint_of(tag: str) -> dict[str, str]:
     if not TAG.match(tag):
         raise ValueError(f"{tag[:80]!r} cannot be a tag")
     for prefix, target in ATTRIBUTES.items():
-        if tag.startswith(prefix) and tag != prefix:
+        if tag.startswith(prefix):
             return {"LTarget": target, "Operand": "=", "RTarget": tag.removeprefix(prefix)}
     return {"LTarget": f"${{meta.{TAGS_META}}}", "Operand": "set_contains", "RTarget": tag}
 
