@@ -11,7 +11,7 @@ from winslow_nomad.core.messages import AnyCommand, Entry
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.rows import Summary
+from winslow_nomad.core.rows import Summary as Summary  # part of this interface
 
 if TYPE_CHECKING:
     from pathlib import PurePath

@@ -23,6 +23,7 @@ from winslow_nomad.core.project import Gate, Project, Sweep
 from winslow_nomad.core.stage import EndedStage, Overrides, Result, Stage, StageState
 
 Grid = Mapping[str, tuple[str, ...]]
+COMMENT = 200  # characters of a comment that stay beside an ended stage; its record has all
 
 
 def make_stage(
@@ -289,6 +290,10 @@ def summary(stage: Stage) -> EndedStage:
         ended=stage.ended,
         passed=stage.passed,
         message=stage.message,
+        automatic=stage.automatic,
+        actor=stage.actor,
+        comment=stage.comment[:COMMENT],
+        cause=cause_of(stage) if stage.state is StageState.FAILED else "",
     )
 
 

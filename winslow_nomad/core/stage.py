@@ -230,6 +230,10 @@ class EndedStage(Record):
     ended: datetime | None = None
     passed: bool = False
     message: str = ""
+    automatic: bool = True
+    actor: str = ""
+    comment: str = ""  # its beginning
+    cause: str = ""  # of a failure
 
     @property
     def name(self) -> str:

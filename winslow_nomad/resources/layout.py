@@ -16,10 +16,12 @@ from winslow_nomad.core.stage import EndedStage, Stage
 MARK = "winslow.json"  # tells the share from the empty directory that it is mounted over
 INPUTS = "inputs"
 GIVEN = "stages/0000/workspace"
+LIBRARY = "pipelines/library"  # no digest is called so
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 _STAGE = re.compile(r"[a-z][a-z0-9_]{0,99}\Z")
 _DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_PIPELINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}\Z")
 _POINT = re.compile(r"[\w=,-][\w=,.-]{0,199}\Z")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}\Z")
 _DIRECTORY = re.compile(r"([0-9]{4,9})-([a-z][a-z0-9_]{0,99})\Z")
@@ -91,6 +93,11 @@ def workspace_folder(project: Project, stage: Stage | EndedStage, attempt: int) 
 
 def pipeline_folder(digest: str) -> str:
     return f"pipelines/{_checked(_DIGEST, digest, 'the digest of a pipeline folder')}"
+
+
+def library_folder(name: str) -> str:
+    """Of a pipeline that is kept under a name. A space is written as `+`, which no name has."""
+    return f"{LIBRARY}/{_checked(_PIPELINE, name, 'the name of a pipeline').replace(' ', '+')}"
 
 
 def runner_file(version: str, architecture: str) -> str:

@@ -124,6 +124,24 @@ class Keys:
         """Stream of what the mirror has not written yet."""
         return f"{self.prefix}:journal"
 
+    @property
+    def library(self) -> str:
+        """Hash: name of a pipeline -> core.library.Shelf."""
+        return f"{self.prefix}:library"
+
+    def versions(self, name: str) -> str:
+        """Hash: number -> core.library.Version, never rewritten."""
+        return f"{self.prefix}:library:{name}"
+
+    @property
+    def unmirrored(self) -> str:
+        """Set of the names whose newest state the share does not have yet."""
+        return f"{self.prefix}:library-mirror"
+
+    def source(self, digest: str) -> str:
+        """The text that a pipeline was read from, by the digest of what was read."""
+        return f"{self.prefix}:source:{digest}"
+
     def statistics(self, month: str) -> str:
         """Hash of counters of one month (`2025-03`)."""
         return f"{self.prefix}:stat:{month}"
