@@ -29,7 +29,7 @@ RTX_A6000 = gpu_device("NVIDIA RTX A6000", 49140, ("GPU-a6000",))
 
 def node(name: str, devices: Sequence[Document] = (), *, cores: int = 8, mhz: int = 3000, **changes: Any) -> Document:
     found: Document = {
-        "ID": f"00000000-0000-0000-0000-{sum(map(ord, name)):012d}",
+        "ID": f"00000000-0000-0000-0000-{name.encode().hex():>012}",
         "Name": name,
         "Datacenter": "dc1",
         "NodeClass": "",

@@ -66,6 +66,8 @@ def events(path: Path) -> list[list[Any]]:
 def packed(event: dict[str, Any]) -> list[Any]:
     topic, payload = event["Topic"], event["Payload"]
     document = without(payload.get(topic), OLDER if topic == "Allocation" else GROUPS)
+    if topic == "Node":
+        document["Attributes"] = without(document["Attributes"], {"kernel.version"})
     return [topic, event["Type"], document, bool(payload.get("Deleted"))]
 
 
