@@ -9,8 +9,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from winslow_nomad.core.durations import step
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import Stage
+from winslow_nomad.core.stage import Stage, StageState
 
 QUARTER = 900  # seconds
 LONGEST = 31 * 24 * 3600  # seconds of one span that are spread over quarters; older ones are left out
@@ -43,6 +44,25 @@ def counted(before: Project | None, after: Project) -> Counter[Cell]:
         _count_start(cells, pipeline, old_open.get(number), stage)
         _count_end(cells, pipeline, stage)
     return cells
+
+
+def durations(before: Project | None, after: Project) -> Counter[tuple[str, str]]:
+    """How the stages that the step ends ended, and how long they ran and waited: (stage id, core.durations)."""
+    found: Counter[tuple[str, str]] = Counter()
+    old_sealing = before.sealing if before is not None else {}
+    old_ended = before.ended if before is not None else {}
+    if after.sealing is old_sealing:
+        return found
+    for number, stage in after.sealing.items():
+        if number in old_sealing or number in old_ended:
+            continue
+        name = stage.definition.id
+        found[name, stage.state.value] += 1
+        if stage.started is not None:
+            found[name, f"w{step((stage.started - stage.queued).total_seconds())}"] += 1
+        if stage.started is not None and stage.ended is not None and stage.state is StageState.SUCCEEDED:
+            found[name, f"t{step((stage.ended - stage.started).total_seconds())}"] += 1
+    return found
 
 
 def _count_start(cells: Counter[Cell], pipeline: str, before: Stage | None, stage: Stage) -> None:

@@ -133,6 +133,11 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     _write_marks(commands, keys, before, after, cause.time)
     if not cause.restored:
         _write_statistics(commands, keys, statistics.counted(old, project))
+        history = keys.history(project.pipeline.name)
+        commands += [
+            ("HINCRBY", history, f"{stage}|{what}", amount)
+            for (stage, what), amount in statistics.durations(old, project).items()
+        ]
         entries = ENTRIES.dump_json(cause.entries, exclude_defaults=True)
         line = _line(after, cause, entries, head, pipeline_text, stages, sealing, ended)
         commands.append(("XADD", keys.journal, "*", "p", project.id, "l", line))

@@ -146,6 +146,10 @@ class Keys:
         """Hash of counters of one month (`2025-03`)."""
         return f"{self.prefix}:stat:{month}"
 
+    def history(self, pipeline: str) -> str:
+        """Hash of counters of all runs of a pipeline: `<stage>|<what>`, see core.durations."""
+        return f"{self.prefix}:stat:of:{pipeline}"
+
     def lease(self, name: str) -> str:
         return f"{self.prefix}:lease:{name}"
 

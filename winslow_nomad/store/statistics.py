@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from redis import Redis
 
+from winslow_nomad.core.durations import Typical, typical
 from winslow_nomad.core.statistics import Cell
 from winslow_nomad.store.commit import read_cell
 from winslow_nomad.store.keys import Keys
@@ -29,6 +31,15 @@ class Statistics:
                 if first <= cell.quarter < last:
                     cells[cell] += int(amount)
         return cells
+
+
+    def typical(self, pipeline: str) -> Mapping[str, Typical]:
+        """core.durations.Durations."""
+        counters: dict[tuple[str, str], int] = {}
+        for field, amount in as_dict(ask(self._client, ("HGETALL", self._keys.history(pipeline)))[0]).items():
+            stage, _, what = field.decode().partition("|")
+            counters[stage, what] = int(amount)
+        return typical(counters)
 
 
 def _months(since: datetime, until: datetime) -> list[str]:

@@ -1,0 +1,114 @@
+"""Pipelines that are kept under a name for everybody: each with versions that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from winslow_nomad.core.model import Record, Value
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.project import Member
+
+
+class Version(Record):
+    """`text`: as it was written, comments included. `pipeline.version` is `number`."""
+
+    number: int
+    text: str
+    pipeline: Pipeline
+    author: str = ""
+    made: datetime
+    comment: str = ""
+
+
+class Shelf(Record):
+    """One pipeline of the library. `name` is the name in the file; `newest` the number of its last version."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    author: str = ""
+    participants: tuple[Member, ...] = ()
+    newest: int = 0
+    stages: int = 0
+    made: datetime
+    updated: datetime
+    trashed: datetime | None = None
+
+
+class Example(Value):
+    """A pipeline to begin with. `text` reads without any folder."""
+
+    name: str
+    title: str
+    description: str = ""
+    text: str
+
+
+class Library(Protocol):
+    """Raises NotFound (pipeline.not_found), Conflict (pipeline.changed), InvalidPipeline, StoreUnavailable."""
+
+    def shelves(self, *, trashed: bool = False) -> Sequence[Shelf]:
+        """By name."""
+        ...
+
+    def shelf(self, name: str) -> Shelf: ...
+
+    def version(self, name: str, number: int = 0) -> Version:
+        """0: the newest."""
+        ...
+
+    def versions(self, name: str) -> Sequence[Version]:
+        """The newest first."""
+        ...
+
+    def publish(
+        self,
+        text: str,
+        folder: str | None,
+        author: str,
+        *,
+        name: str = "",
+        expected: int | None = None,
+        comment: str = "",
+    ) -> Version:
+        """The next version of the pipeline that the text names, which must be `name` where one is given. The same text
+        and folder as the newest again makes no new one. `expected`: the newest version that the author has seen (0:
+        there is none)."""
+        ...
+
+    def describe(
+        self, name: str, *, author: str | None = None, participants: tuple[Member, ...] | None = None
+    ) -> Shelf: ...
+
+    def trash(self, name: str) -> Shelf: ...
+
+    def restore(self, name: str) -> Shelf: ...
+
+    def examples(self) -> Sequence[Example]: ...
+
+
+class PipelineTexts(Protocol):
+    """Between pipelines and the files that people write."""
+
+    def parse(self, text: str, *, folder: str | None = None) -> Pipeline:
+        """`folder`: digest of the one that it belongs to. Raises InvalidPipeline."""
+        ...
+
+    def write(self, pipeline: Pipeline) -> str:
+        """The text that a pipeline was read from, as far as that is known; else one that reads back as the same."""
+        ...
+
+    def remember(self, pipeline: Pipeline, text: str) -> None:
+        """`write` answers this text for this pipeline from now on."""
+        ...
+
+    def unpack(self, archive: bytes) -> tuple[str, str]:
+        """Keep the folder in a zip file; (text of its pipeline file, digest of the folder). Raises Invalid,
+        InvalidPipeline, ShareUnavailable."""
+        ...
+
+    def schema(self) -> Mapping[str, Any]:
+        """JSON Schema of pipeline files, for editors."""
+        ...
