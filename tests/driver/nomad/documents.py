@@ -54,7 +54,7 @@ def node(name: str, devices: Sequence[Document] = (), *, cores: int = 8, mhz: in
             "driver.docker.volumes.enabled": "true",
         },
         "Drivers": {"docker": {"Detected": True, "Healthy": True, "HealthDescription": "Healthy"}},
-        "HostVolumes": {"winslow": {"Name": "winslow", "Path": "/srv/winslow", "ReadOnly": False}},
+        "HostVolumes": {"winslow-share": {"Name": "winslow-share", "Path": "/srv/winslow", "ReadOnly": False}},
         "NodeResources": {
             "Cpu": {"CpuShares": cores * mhz, "TotalCpuCores": cores, "ReservableCpuCores": list(range(cores))},
             "Memory": {"MemoryMB": 32768},

@@ -31,7 +31,7 @@ def test_a_node_is_counted_in_cores_and_bytes_and_cards() -> None:
         GpuGroup(model="NVIDIA RTX A6000", memory=49140 * MIB, count=1),
     )
     assert (found.core_mhz, found.nomad, found.docker, found.architecture) == (2600.0, "2.0.6", "28.5.1", "amd64")
-    assert (found.system, found.volumes, found.lacks, found.node.note) == ("debian 12.11", ("winslow",), (), "")
+    assert (found.system, found.volumes, found.lacks, found.node.note) == ("debian 12.11", ("winslow-share",), (), "")
 
 
 def test_what_the_agent_keeps_back_is_not_there() -> None:
@@ -96,8 +96,8 @@ def test_cards_without_the_runtime_for_them_are_not_offered_and_the_node_says_wh
         ({"Drain": True, "SchedulingEligibility": "ineligible"}, "it is being drained"),
         ({"DrainStrategy": {"Deadline": 1}}, "it is being drained"),
         ({"SchedulingEligibility": "ineligible"}, "it takes no new work (ineligible)"),
-        ({"HostVolumes": {}}, "it does not offer the share (host volume winslow)"),
-        ({"HostVolumes": {"winslow": {"ReadOnly": True}}}, "it offers the share read-only (host volume winslow)"),
+        ({"HostVolumes": {}}, "it does not offer the share (host volume winslow-share)"),
+        ({"HostVolumes": {"winslow-share": {"ReadOnly": True}}}, "it offers the share read-only (host volume winslow-share)"),
         ({"Drivers": {}}, "docker does not work there (not detected)"),
         (
             {"Drivers": {"docker": {"Detected": True, "Healthy": False, "HealthDescription": "Failed to connect"}}},

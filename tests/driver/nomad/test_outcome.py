@@ -252,11 +252,18 @@ def test_a_claim_that_is_half_written_says_nothing_yet() -> None:
     assert parse_claim(None) is None
 
 
-def test_the_reason_of_the_caller_stands_only_where_nomad_has_placed_nothing() -> None:
+def test_the_reason_of_the_caller_stands_unless_something_has_happened() -> None:
     mine = Reason(kind="busy", text="waits for a GPU", ahead=2)
-    assert observation(REF, judge(JOB, [], None), None, mine).reason == mine
-    placed = observation(REF, judge(JOB, [pending()], None), None, mine).reason
-    assert placed is not None and placed.text == "is being started on n-1"
+    for documents in ([], [pending()]):
+        assert observation(REF, judge(JOB, documents, None), None, mine).reason == mine
+    plain = observation(REF, judge(JOB, [pending()], None), None).reason
+    assert plain is not None and plain.text == "is being started"
+    for found, text in [
+        (pending(ClientStatus="lost"), "n-1 was lost before it started there"),
+        (pending(DesiredStatus="evict"), "Nomad gave its place to a job of higher priority before it started"),
+    ]:
+        reason = observation(REF, judge(JOB, [found], None), None, mine).reason
+        assert reason is not None and reason.text == text
 
 
 def test_memory_is_named_where_docker_says_so_whatever_the_code() -> None:

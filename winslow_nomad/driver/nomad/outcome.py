@@ -87,7 +87,7 @@ def judge(job: Document | None, allocations: Sequence[Document], claim: Claim | 
 
 
 def observation(ref: AttemptRef, verdict: Verdict, end: Outcome | None, reason: Reason | None = None) -> Observation:
-    """`end`: what end.json says; `reason`: why it waits, where Nomad has not placed it."""
+    """`end`: what end.json says; `reason`: why it waits, where the verdict has nothing more to the point."""
     if end is not None:
         index = _ENDED_INDEX + verdict.index
         node = "" if end.cause is Cause.CANCELLED else verdict.node
@@ -100,8 +100,7 @@ def observation(ref: AttemptRef, verdict: Verdict, end: Outcome | None, reason: 
     if phase == "absent":
         return Observation(ref=ref, phase="absent")
     if phase == "waiting":
-        placed = bool(verdict.node) or reason is None
-        told = Reason(kind="busy", text=text or STARTING) if placed else reason
+        told = Reason(kind="busy", text=text or STARTING) if text or reason is None else reason
         return Observation(ref=ref, phase="waiting", index=verdict.index, node=verdict.node, reason=told)
     return Observation.model_validate(
         {
@@ -159,9 +158,10 @@ def _of_one(allocation: Document, stopped: bool, claim: Claim | None = None) -> 
         return Verdict(phase="out_of_contact", text=text, **seen)
     if sight == "running" or (sight != "over" and started is not None):
         return Verdict(phase="running", **seen)
-    if sight != "over":
-        text = f"{STARTING} on {node}" if sight == "pending" else f"{_why_stopped(allocation, node)} before it started"
-        return Verdict(phase="waiting", text=text, **seen)
+    if sight == "pending":
+        return Verdict(phase="waiting", **seen)
+    if sight == "leaving":
+        return Verdict(phase="waiting", text=f"{_why_stopped(allocation, node)} before it started", **seen)
     cause, message = _end_of(allocation, task, node) if started else _unstarted(allocation, task, node)
     message = " ".join(message.split())[:MESSAGE]
     return Verdict(phase="over", cause=cause, message=message, ended=_time(task.get("FinishedAt")), **seen)

@@ -46,7 +46,7 @@ class Site(Value):
     namespace: str = "winslow"
     region: str = ""  # empty: that of the agent that is asked
     datacenters: tuple[str, ...] = ("*",)
-    share_volume: str = "winslow"
+    share_volume: str = "winslow-share"
     share_roots: dict[str, str] = {"*": "/srv/winslow"}
     mapped: dict[str, str] = {}
     uid: int = Field(default=1000, ge=0)
