@@ -128,8 +128,8 @@ class People(Protocol):
         """display_name, email, role. Raises Refused where no active administrator would be left."""
         ...
 
-    def verify_password(self, name: str, password: str) -> bool:
-        """Takes a good part of a second of a core."""
+    def confirm_password(self, name: str, password: str, address: str) -> None:
+        """Of one who is logged in. Counts as an attempt. Raises TooMany, Unidentified."""
         ...
 
     def set_password(self, name: str, password: str) -> None:

@@ -51,20 +51,10 @@ class RedisPeople:
 
     def log_in(self, user: str, password: str, address: str) -> Opened:
         name = user.strip().lower()
-        self._limits.attempt(name, address)
-        book, _ = self._directory.read()
-        account = book.accounts.get(name)
-        active = account is not None and account.person.active
-        hashed = account.password if account is not None and active else ""
-        if not self._passwords.matches(hashed, password):
-            raise Unidentified(
-                "Name and password do not fit together; you are not logged in.",
-                hint="Try again, or ask an administrator for a log-in link.",
-            )
-        self._limits.succeeded(name, address)
+        account = self._verified(name, password, address)
+        hashed = account.password
         if self._passwords.outdated(hashed):
             self._hash_anew(name, hashed, self._passwords.hash(password))
-        assert account is not None
         return self._sessions.open(name, "password", account.generation)
 
     def log_in_by_link(self, secret: str, address: str) -> Opened:
@@ -140,8 +130,8 @@ class RedisPeople:
 
         return self._change(name, changed)
 
-    def verify_password(self, name: str, password: str) -> bool:
-        return self._passwords.matches(self._directory.read()[0].account(name).password, password)
+    def confirm_password(self, name: str, password: str, address: str) -> None:
+        self._verified(name, password, address)
 
     def set_password(self, name: str, password: str) -> None:
         self._directory.read()[0].account(name)
@@ -220,6 +210,19 @@ class RedisPeople:
 
     def remove_token(self, token: str) -> None:
         self._tokens.remove(token)
+
+    def _verified(self, name: str, password: str, address: str) -> Account:
+        """Takes as long, and says the same, whoever is named. Raises TooMany, Unidentified."""
+        self._limits.attempt(name, address)
+        account = self._directory.read()[0].accounts.get(name)
+        usable = account if account is not None and account.person.active else None
+        if not self._passwords.matches(usable.password if usable is not None else "", password) or usable is None:
+            raise Unidentified(
+                "Name and password do not fit together; you are not logged in.",
+                hint="Try again, or ask an administrator for a log-in link.",
+            )
+        self._limits.succeeded(name, address)
+        return usable
 
     # --- how a change is made
 
