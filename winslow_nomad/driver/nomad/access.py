@@ -1,0 +1,125 @@
+"""How Nomad is reached: address, token, certificates; and the sessions made from that.
+
+The token is never shown: not by repr, not in an error, not in a log."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from winslow_nomad.core.errors import Invalid
+
+CONNECT = 2.0  # seconds until a connection is given up
+ANSWER = 10.0  # seconds between two bytes of an answer; a cluster without a leader answers after 5
+RETRIED = frozenset({429, 502, 503, 504})
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Access:
+    """As the variables NOMAD_* say it. `ca`, `certificate`, `key`: files in PEM format; `server_name`: the name that
+    the server's certificate must carry, where that is not the address's."""
+
+    address: str = "http://127.0.0.1:4646"
+    token: str = field(default="", repr=False)
+    namespace: str = "winslow"
+    region: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    server_name: str = ""
+    verify: bool = True
+
+    @property
+    def secure(self) -> bool:
+        return self.address.startswith("https://")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of every request."""
+        return {"namespace": self.namespace} | ({"region": self.region} if self.region else {})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Nomad-Token": self.token} if self.token else {}
+
+    def session(self) -> requests.Session:
+        """For one thread. Only GET is repeated by itself, and what was never sent."""
+        session = requests.Session()
+        retry = Retry(
+            total=2,
+            connect=1,
+            backoff_factor=0.1,
+            allowed_methods={"GET"},
+            status_forcelist=RETRIED,
+            raise_on_status=False,
+            respect_retry_after_header=False,
+        )
+        session.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=CONNECTIONS))
+        session.mount("https://", _Named(self.server_name, max_retries=retry, pool_maxsize=CONNECTIONS))
+        return session
+
+    @property
+    def verified_by(self) -> bool | str:
+        """What `requests` calls verify."""
+        return (self.ca or True) if self.verify else False
+
+    @property
+    def client_certificate(self) -> tuple[str, str] | tuple[()]:
+        return (self.certificate, self.key) if self.certificate and self.key else ()
+
+    def stream_client(self, silence: float) -> httpx.Client:
+        """For event streams and files. `silence`: seconds without a byte, until a connection counts as dead."""
+        timeout = httpx.Timeout(connect=CONNECT, read=silence, write=ANSWER, pool=ANSWER)
+        headers = {**self.headers, "Accept-Encoding": "identity"}
+        return httpx.Client(
+            base_url=self.address,
+            headers=headers,
+            params=self.parameters,
+            timeout=timeout,
+            verify=self._context() if self.secure else True,
+        )
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """Of every request by httpx."""
+        return {"sni_hostname": self.server_name} if self.server_name and self.secure else {}
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            if self.client_certificate:
+                context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise unreadable_certificate(error) from error
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def unreadable_certificate(error: Exception) -> Invalid:
+    return Invalid(
+        f"The certificates for Nomad cannot be read: {error}. Nomad was not asked.",
+        hint="Look at NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY.",
+        code="nomad.certificates",
+    )
+
+
+class _Named(HTTPAdapter):
+    """Asks for, and insists on, a name that is not the address's."""
+
+    def __init__(self, name: str, **more: Any) -> None:
+        self._name = name
+        super().__init__(**more)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
+        if self._name:
+            kwargs |= {"server_hostname": self._name, "assert_hostname": self._name}
+        return super().init_poolmanager(*args, **kwargs)

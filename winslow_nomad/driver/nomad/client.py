@@ -1,0 +1,238 @@
+"""Asks Nomad: jobs, allocations, evaluations, nodes, and files of allocations. One method for each question.
+
+Safe to share between threads. Reads are repeated by themselves; a write is never repeated here, since only the
+caller knows whether it may. Must never decide what an answer means for an attempt."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
+import nomad
+import nomad.api.exceptions as theirs
+import requests
+
+from winslow_nomad.driver.nomad import faults
+from winslow_nomad.driver.nomad.access import ANSWER, CONNECT, Access
+from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+PAGE = 500  # objects of a list asked for at once
+LEAST = (1, 11, 3)  # older ones cut event streams short, or speak them wrongly
+WANTED = (2, 0, 4)
+
+LISTS_JOBS = "list-jobs and read-job in its namespace"
+READS_JOBS = "read-job in its namespace"
+STARTS_JOBS = "submit-job in its namespace, and mount-readwrite for the host volume"
+STOPS_JOBS = "submit-job (or deregister-job) in its namespace"
+READS_NODES = '`node { policy = "read" }`'
+READS_FILES = "read-fs in its namespace"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`index`: everything that happened up to it is in the list, and nothing else is certain to be."""
+
+    items: list[Document]
+    index: int
+
+
+class AlreadyThere(Exception):
+    """A job of this id exists, in whatever state."""
+
+
+class Client:
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._here = threading.local()
+        self._files: httpx.Client | None = None
+        self._guard = threading.Lock()
+        self._counted = 0
+
+    @property
+    def asked(self) -> int:
+        """How many requests were made, for keeping their number in check."""
+        return self._counted
+
+    # --- jobs
+
+    def register(self, job: Document) -> int:
+        """Create it; the index of its creation. Raises AlreadyThere, Answer, NoAnswer: the caller settles those."""
+        body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": 0}
+        try:
+            answer = self._raw(lambda n: n.jobs.request(json=body, method="put", params={}))
+        except Answer as error:
+            if faults.EXISTS in error.text:
+                raise AlreadyThere from error
+            raise
+        return int(answer.json()["JobModifyIndex"])
+
+    def mistakes(self, job: Document) -> list[str]:
+        """What Nomad finds wrong with a job."""
+
+        def asks(n: nomad.Nomad) -> Any:
+            return n.validate.request("job", method="put", json={"Job": job}, params={"namespace": job["Namespace"]})
+
+        found = self._ask("check a job", READS_JOBS, asks).json()
+        return [str(e) for e in found.get("ValidationErrors") or ()]
+
+    def job(self, job_id: str) -> Document | None:
+        return self._ask_for_one("look at a job", READS_JOBS, lambda n: n.job.get_job(job_id))
+
+    def deregister(self, job_id: str) -> None:
+        """It is no error when there is none."""
+        self._ask("stop a job", STOPS_JOBS, lambda n: n.job.deregister_job(job_id))
+
+    def jobs(self, prefix: str, *, only_wanted: bool) -> Listing:
+        """With their meta. only_wanted: those that nobody has stopped."""
+        asked = {"prefix": prefix, "meta": "true", **({"filter": "Stop == false"} if only_wanted else {})}
+        return self._list("list jobs", LISTS_JOBS, lambda n: n.jobs, asked)
+
+    def allocations(self, *, filtered: str = "") -> Listing:
+        asked = {"task_states": "true", "resources": "true", **({"filter": filtered} if filtered else {})}
+        return self._list("list allocations", READS_JOBS, lambda n: n.allocations, asked)
+
+    def allocations_of(self, job_id: str) -> Listing:
+        def asks(n: nomad.Nomad) -> Any:
+            return n.job.request(job_id, "allocations", method="get", params={"all": "true"})
+
+        answer = self._ask("list the allocations of a job", READS_JOBS, asks)
+        return Listing(list(answer.json() or ()), _index_of(answer))
+
+    def evaluations(self, filtered: str) -> Listing:
+        asked = {"filter": filtered, "namespace": self.access.namespace}
+        return self._list("list evaluations", READS_JOBS, lambda n: n.evaluations, asked)
+
+    # --- nodes
+
+    def nodes(self) -> Listing:
+        return self._list("list nodes", READS_NODES, lambda n: n.nodes, {"resources": "true"})
+
+    def node(self, node_id: str) -> Document | None:
+        return self._ask_for_one("look at a node", READS_NODES, lambda n: n.node.get_node(node_id))
+
+    def version(self) -> tuple[int, ...]:
+        """Of the oldest server that is alive."""
+        found = self._ask("list its servers", READS_NODES, lambda n: n.agent.get_members())
+        builds = [m["Tags"].get("build", "") for m in found["Members"] or () if m["Status"] == "alive"]
+        return min((parsed_version(b) for b in builds), default=())
+
+    # --- files of an allocation
+
+    def size_of(self, allocation: str, path: str) -> int | None:
+        """Bytes of a file in the allocation's directory; None: there is no such file, or its node cannot be asked."""
+        found = self._fetch(f"/v1/client/fs/stat/{allocation}", {"path": path})
+        return None if found is None else int(found.json()["Size"])
+
+    def bytes_of(self, allocation: str, path: str, offset: int, count: int) -> bytes:
+        """Call only for a range that `size_of` has told of: Nomad sends an error as if it were the file's text."""
+        if count <= 0:
+            return b""
+        asked = {"path": path, "offset": str(offset), "limit": str(count)}
+        found = self._fetch(f"/v1/client/fs/readat/{allocation}", asked)
+        return found.content if found is not None else b""
+
+    def close(self) -> None:
+        with self._guard:
+            if self._files is not None:
+                self._files.close()
+                self._files = None
+
+    # --- how it asks
+
+    def _list(
+        self, doing: str, right: str, of: Callable[[nomad.Nomad], Any], asked: Mapping[str, str]
+    ) -> Listing:
+        """All pages. The index is the first page's: what changes while the others are fetched comes again."""
+        items: list[Document] = []
+        index, token = 0, ""
+        while True:
+            more = {"next_token": token} if token else {}
+            params = {**asked, "per_page": str(PAGE), **more}
+            answer = self._ask(doing, right, partial(_get, of, params))
+            items += answer.json() or ()
+            index = index or _index_of(answer)
+            token = answer.headers.get("X-Nomad-NextToken", "")
+            if not token:
+                return Listing(items, index)
+
+    def _ask_for_one(self, doing: str, right: str, call: Callable[[nomad.Nomad], Document]) -> Document | None:
+        try:
+            return self._raw(call)
+        except Answer as error:
+            if error.status == 404:
+                return None
+            raise faults.told(error, self.access, doing, right) from error
+        except NoAnswer as error:
+            raise faults.told(error, self.access, doing, right) from error
+
+    def _ask(self, doing: str, right: str, call: Callable[[nomad.Nomad], T]) -> T:
+        try:
+            return self._raw(call)
+        except (Answer, NoAnswer) as error:
+            raise faults.told(error, self.access, doing, right) from error
+
+    def _raw(self, call: Callable[[nomad.Nomad], T]) -> T:
+        self._counted += 1
+        try:
+            return call(self._nomad())
+        except (theirs.BaseNomadException, requests.RequestException, ValueError, OSError) as error:
+            faults.raised(error)
+
+    def _nomad(self) -> nomad.Nomad:
+        """One for each thread: its session is not meant to be shared."""
+        mine: nomad.Nomad | None = getattr(self._here, "nomad", None)
+        if mine is None:
+            access = self.access
+            mine = self._here.nomad = nomad.Nomad(
+                address=access.address,
+                namespace=access.namespace,
+                region=access.region or None,
+                token=access.token or None,
+                timeout=(CONNECT, ANSWER),  # type: ignore[arg-type] # goes to requests as it is
+                verify=access.verified_by,  # type: ignore[arg-type]
+                cert=access.client_certificate,
+                session=access.session(),
+            )
+        return mine
+
+    def _fetch(self, path: str, asked: Mapping[str, str]) -> httpx.Response | None:
+        """None: 404."""
+        self._counted += 1
+        doing = "read a file of a stage"
+        with self._guard:
+            self._files = self._files or self.access.stream_client(ANSWER)
+            files = self._files
+        try:
+            answer = files.get(path, params=asked, extensions=self.access.extensions)
+            if answer.status_code == 404:
+                return None
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            try:
+                faults.raised(error)
+            except (Answer, NoAnswer) as sorted_out:
+                raise faults.told(sorted_out, self.access, doing, READS_FILES) from error
+        return answer
+
+
+def _get(of: Callable[[nomad.Nomad], Any], params: dict[str, str], asked: nomad.Nomad) -> requests.Response:
+    answer: requests.Response = of(asked).request(method="get", params=params)
+    return answer
+
+
+def parsed_version(build: str) -> tuple[int, ...]:
+    """2.0.6-dev+abc -> (2, 0, 6)."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", build)
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def _index_of(answer: requests.Response) -> int:
+    return int(answer.headers.get("X-Nomad-Index", 0))

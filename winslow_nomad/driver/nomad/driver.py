@@ -1,0 +1,288 @@
+"""The driver `nomad`: each attempt is one batch job, made once and never again.
+
+Any number of processes may hold one; they share nothing but Nomad and the attempts' directories. A job that is
+made twice is refused by Nomad, an attempt that is started twice by its claim. Must never take Nomad's word for an
+end where end.json could speak, and never purge a job: Nomad's own garbage collection does that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Literal
+
+from winslow_nomad.core.admit import class_of
+from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, ShareUnavailable, Unavailable
+from winslow_nomad.core.inventory import Inventory
+from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
+from winslow_nomad.core.stage import Outcome, Reason
+from winslow_nomad.driver.nomad import faults, job, nodes, reasons
+from winslow_nomad.driver.nomad.claim import Claim, parse_claim
+from winslow_nomad.driver.nomad.client import STARTS_JOBS, AlreadyThere, Client, Document
+from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
+from winslow_nomad.driver.nomad.follow import Follower, Lag
+from winslow_nomad.driver.nomad.nodes import NodeDetail
+from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
+from winslow_nomad.driver.nomad.picture import Picture
+from winslow_nomad.driver.nomad.site import Site
+from winslow_nomad.driver.nomad.view import Attempt
+
+log = logging.getLogger(__name__)
+
+END_GRACE = 10.0  # seconds that a runner's end record may need to show, after Nomad says that its container is gone
+LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
+TRIES = 3
+
+
+class NomadDriver:
+    name = "nomad"
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        site: Site,
+        attempts: Attempts,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        end_grace: float = END_GRACE,
+    ) -> None:
+        self._client, self._site = client, site
+        self._attempts, self._clock, self._monotonic = attempts, clock, monotonic
+        self._end_grace = end_grace
+        self._picture = Picture(client, f"{site.installation}-", monotonic)
+        self._claims: dict[AttemptRef, Claim] = {}  # of runners, and such that say "cancelled": they never change
+        self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
+        self._guard = threading.Lock()
+        self.lag = Lag()
+
+    # --- core.ports.Driver
+
+    def submit(self, spec: AttemptSpec) -> Observation:
+        end = self._attempts.end(spec.ref)
+        if end is not None:  # cancelled meanwhile, or repeated long after: there is nothing to run
+            return observation(spec.ref, Verdict(phase="absent"), end)
+        made = job.build(spec, self._site, self._nodes())
+        self._picture.expect(made["ID"])
+        self._register(made, spec)
+        return self.observe([spec.ref])[0]
+
+    def stop(self, ref: AttemptRef, how: Literal["terminate", "kill"]) -> None:  # noqa: ARG002
+        """Claims it, so that it never starts, where no runner has. A job that is stopped twice, or unknown, is no
+        error. How hard: `control` tells the runner; Nomad itself kills what outlives its grace time."""
+        with suppress(ShareUnavailable):
+            self._attempts.cancel(ref)
+        self._client.deregister(self._id(ref))
+        self._picture.changed_here()
+
+    def observe(self, refs: Iterable[AttemptRef]) -> list[Observation]:
+        return [self._observe(ref) for ref in refs]
+
+    def follow(self, report: Callable[[Observation], None], stopping: Callable[[], bool]) -> None:
+        Following(self, report).run(stopping)
+
+    def inventory(self) -> Inventory:
+        return nodes.inventory(self._nodes(), self._clock.now())
+
+    def forget(self, ref: AttemptRef) -> None:
+        """Stopped, so that Nomad runs it never again, whatever becomes of its node."""
+        known = self._picture.known(self._id(ref))
+        if known.job is None or not known.job.get("Stop"):
+            self._client.deregister(self._id(ref))
+            self._picture.changed_here()
+        with self._guard:
+            self._claims.pop(ref, None)
+            self._over.pop(ref, None)
+
+    # --- more about it
+
+    def nodes(self) -> tuple[NodeDetail, ...]:
+        return self._nodes()
+
+    # --- starting
+
+    def _register(self, made: Document, spec: AttemptSpec) -> None:
+        """Create-only, and repeated until it is certain that the job is there, and ours."""
+        for last in range(TRIES - 1, -1, -1):
+            try:
+                index = self._client.register(made)
+            except AlreadyThere:
+                pass
+            except (Answer, NoAnswer) as error:
+                refused = isinstance(error, Answer) and error.status < 500
+                if refused or (not last and not self._is_there(made)):
+                    self._refuse(made, spec, error)
+            else:
+                self._picture.made(made, index)
+                return
+            if self._settled(made, spec):
+                return
+        raise DriverUnavailable(
+            f"It is not certain yet whether Nomad has taken attempt {spec.ref}.", hint="It is tried again by itself."
+        )
+
+    def _settled(self, made: Document, spec: AttemptSpec) -> bool:
+        """Is a job of this name there? Raises DriverRejected when it is another one."""
+        found = self._client.job(made["ID"])
+        if found is None:
+            return False
+        meta = found.get("Meta") or {}
+        if meta.get(job.FINGERPRINT) != spec.fingerprint:
+            raise DriverRejected(
+                f"Attempt {spec.ref} was submitted before with another specification; that one stays.",
+                hint="Start a new attempt.",
+            )
+        self._picture.changed_here()
+        return True
+
+    def _is_there(self, made: Document) -> bool:
+        with suppress(DriverUnavailable):
+            return self._client.job(made["ID"]) is not None
+        return False
+
+    def _refuse(self, made: Document, spec: AttemptSpec, error: Answer | NoAnswer) -> None:
+        """Nomad says no; a mistake in the job is told from a failure by asking for mistakes."""
+        if isinstance(error, Answer) and error.status >= 500:
+            mistakes = self._client.mistakes(made)
+            if mistakes:
+                raise DriverRejected(
+                    f"Nomad refuses the job of attempt {spec.ref}: {'; '.join(mistakes)}. Nothing was started.",
+                    hint="Change the stage, and start it again.",
+                    code="nomad.job_refused",
+                ) from error
+        raise faults.told(error, self._client.access, f"start attempt {spec.ref}", STARTS_JOBS) from error
+
+    # --- looking
+
+    def _id(self, ref: AttemptRef) -> str:
+        return job.job_id(self._site.installation, ref)
+
+    def _nodes(self) -> tuple[NodeDetail, ...]:
+        documents, allocations = self._picture.nodes()
+        return nodes.read_nodes(documents, allocations, self._site)
+
+    def _observe(self, ref: AttemptRef) -> Observation:
+        """The share is asked first: with an end there, Nomad's word is not needed."""
+        end = self._attempts.end(ref)
+        found = self._picture.known(self._id(ref)) if end is not None else self._picture.attempt(self._id(ref))
+        return self._look(ref, found, end)
+
+    def _look(self, ref: AttemptRef, found: Attempt, end: Outcome | None) -> Observation:
+        claim = self._claim(ref) if found.allocations and end is None else None
+        verdict = judge(found.job, found.allocations, claim)
+        if end is None and verdict.phase == "over":
+            end = self._settle(ref, verdict)
+        if end is not None:
+            with self._guard:
+                self._over.pop(ref, None)
+        reason = self._reason(found) if verdict.phase == "waiting" and end is None else None
+        return observation(ref, verdict, end, reason)
+
+    def _claim(self, ref: AttemptRef) -> Claim | None:
+        with self._guard:
+            known = self._claims.get(ref)
+        if known is not None:
+            return known
+        claim = parse_claim(self._attempts.claim_of(ref))
+        if claim is not None and claim.kind != "unreadable":
+            with self._guard:
+                self._claims[ref] = claim
+        return claim
+
+    def _settle(self, ref: AttemptRef, verdict: Verdict) -> Outcome | None:
+        """Publish an end for a runner that will not. First the claim, or the word that ends who holds it: nothing may
+        be at work any more. None: it may still come."""
+        now = self._monotonic()
+        with self._guard:
+            since = self._over.setdefault(ref, now)
+        outcome = verdict.end(now - since, self._end_grace)
+        if outcome is None:
+            return None
+        end = self._attempts.cancel(ref, outcome)
+        if end is None:
+            self._attempts.control(ref, "superseded")
+            end = self._attempts.publish_end(ref, outcome)
+        return end
+
+    def _reason(self, found: Attempt) -> Reason | None:
+        if found.allocations:
+            return reasons.starting(found.allocations[-1])
+        asks = job.asks_of((found.job or {}).get("Meta") or {})
+        if asks is None or found.job is None:
+            return None
+        known = nodes.inventory(self._nodes(), self._clock.now())
+        failed = ((found.evaluation or {}).get("FailedTGAllocs") or {}).get(job.GROUP)
+        return reasons.waiting(asks.resources, asks.placement, known, self._ahead(found.job, asks), failed)
+
+    def _ahead(self, mine: Document, asks: job.Asks) -> int:
+        """How many of the same kind Nomad has to place first."""
+        kind, place = class_of(asks.resources, asks.placement), _place(mine)
+        before = (j for j in self._picture.unplaced() if _place(j) < place)
+        others = (job.asks_of(j.get("Meta") or {}) for j in before)
+        return sum(1 for o in others if o is not None and class_of(o.resources, o.placement) == kind)
+
+
+class Following:
+    """Reports what changes, once each; and looks again at what is over without an end record."""
+
+    def __init__(self, driver: NomadDriver, report: Callable[[Observation], None]) -> None:
+        self._driver, self._report = driver, report
+        self._told: dict[AttemptRef, Observation] = {}
+        self._due: set[str] = set()
+        self._next_look = 0.0
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        driver = self._driver
+        follower = Follower(
+            driver._client.access,
+            driver._picture,
+            self._tell,
+            self._look_again,
+            lambda: driver._client.jobs(driver._picture.prefix, only_wanted=True),
+            lag=driver.lag,
+        )
+        follower.run(stopping)
+
+    def _tell(self, jobs: Iterable[str]) -> None:
+        for job_id in jobs:
+            self._tell_of(job_id)
+        here = self._driver._picture.job_ids()
+        if len(self._told) > 2 * len(here) + 100:
+            self._told = {ref: o for ref, o in self._told.items() if self._driver._id(ref) in here}
+
+    def _tell_of(self, job_id: str) -> None:
+        driver = self._driver
+        found = driver._picture.known(job_id)
+        meta = (found.job or {}).get("Meta")
+        ref = job.ref_of(job_id, meta, driver._site.installation)
+        if ref is None:
+            return
+        before = self._told.get(ref)
+        if not found.known or (before is not None and before.phase == "ended"):
+            return
+        try:
+            seen = driver._look(ref, found, driver._attempts.end(ref))
+        except Unavailable as error:  # looked at again, and by the sweep
+            log.warning("attempt %s: %s", ref, error)
+            self._due.add(job_id)
+            return
+        if ref in driver._over:
+            self._due.add(job_id)
+        if before is None or seen.but(index=0) != before.but(index=0):
+            self._told[ref] = seen
+            self._report(seen)
+
+    def _look_again(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look or not self._due:
+            return
+        self._next_look = now + LOOK_AGAIN
+        due, self._due = self._due, set()
+        self._tell(due)
+
+
+def _place(found: Document) -> tuple[int, int]:
+    """In Nomad's line: priority first, then age."""
+    return -int(found.get("Priority") or 0), int(found.get("CreateIndex") or 0)
