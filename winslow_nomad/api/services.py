@@ -10,8 +10,14 @@ from fastapi import Depends, Request
 
 from winslow_nomad.core.audit import Audit
 from winslow_nomad.core.client import Client
+from winslow_nomad.core.durations import Durations
+from winslow_nomad.core.library import Library, PipelineTexts
+from winslow_nomad.core.lists import Listing
+from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
+from winslow_nomad.core.progress import Progresses
+from winslow_nomad.core.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,13 @@ class Services:
     people: People
     audit: Audit
     clock: Clock
+    listing: Listing
+    library: Library
+    texts: PipelineTexts
+    vault: Vault
+    durations: Durations
+    progress: Progresses
+    operations: Operations
 
 
 def services(request: Request) -> Services:

@@ -7,17 +7,28 @@ from datetime import timedelta
 from winslow_nomad.api.services import Services
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.store.audit import RedisAudit
 from winslow_nomad.store.people import RedisPeople
+from winslow_nomad.store.progress import RedisProgresses
+from winslow_nomad.store.statistics import Statistics
 
 KEEP_AUDIT = timedelta(days=180)
 
 
 def services(installation: Installation) -> Services:
     """Nothing is opened twice; the installation is closed by who opened it."""
+    texts = InstalledTexts(installation)
     return Services(
         client=LocalClient(installation),
         people=RedisPeople(installation.state, installation.clock, installation.keys),
         audit=RedisAudit(installation.state, installation.clock, keep=KEEP_AUDIT, keys=installation.keys),
         clock=installation.clock,
+        listing=installation.store,
+        library=InstalledLibrary(installation, texts),
+        texts=texts,
+        vault=installation.secrets,
+        durations=Statistics(installation.state, installation.keys),
+        progress=RedisProgresses(installation.state, installation.keys),
+        operations=installation.operations,
     )

@@ -37,6 +37,7 @@ LEFT_OUT = frozenset(
         "waiting",
         "at",
         "open",
+        "progress",
         "dirty",
         "timers",
         "ev",

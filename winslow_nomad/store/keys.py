@@ -120,6 +120,11 @@ class Keys:
         return f"{self.prefix}:ev"
 
     @property
+    def progress(self) -> str:
+        """Hash: <project>/<stage> that runs -> core.progress.Told."""
+        return f"{self.prefix}:progress"
+
+    @property
     def journal(self) -> str:
         """Stream of what the mirror has not written yet."""
         return f"{self.prefix}:journal"
