@@ -60,6 +60,7 @@ class Action(StrEnum):
     VIEW_PROJECT = "view_project"
     COMMENT_PROJECT = "comment_project"
     RUN_PROJECT = "run_project"
+    RUN_MANY = "run_many"
     MANAGE_PROJECT = "manage_project"
     TRIGGER_PROJECT = "trigger_project"
     VIEW_PIPELINES = "view_pipelines"
@@ -94,6 +95,7 @@ RULES: dict[Action, Rule] = {
     Action.VIEW_PROJECT: Rule("read", Role.VIEWER, "viewer"),
     Action.COMMENT_PROJECT: Rule("run", Role.VIEWER, "viewer"),
     Action.RUN_PROJECT: Rule("run", Role.MEMBER, "member"),
+    Action.RUN_MANY: Rule("run", Role.VIEWER),  # and what each of the projects asks for
     Action.MANAGE_PROJECT: Rule("manage", Role.MEMBER, "maintainer"),
     Action.TRIGGER_PROJECT: Rule("trigger", Role.MEMBER, "member"),
     Action.VIEW_PIPELINES: Rule("read", Role.VIEWER),
