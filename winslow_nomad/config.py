@@ -6,14 +6,26 @@ for `winslow doctor`."""
 from __future__ import annotations
 
 import os
+import re
+import stat
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from winslow_nomad.core.errors import Invalid
 
 HINT = "See docs/settings.md for all settings."
+HINTS = {
+    "home": "Name a directory.",
+    "share": "Name a directory.",
+    "memory": "Write a number of bytes, such as 8589934592.",
+    "installation": "Letters, digits and . _ - make one, 63 at most, beginning with a letter or a digit.",
+    "roots": 'Write name = "/an/absolute/path" for each.',
+    "environment": 'Write NAME = "value" for each.',
+}
+INSTALLATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # begins the names of keys and of jobs
+VARIABLE = re.compile(r"(?!WINSLOW_)[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -45,15 +57,13 @@ def default_home(environ: dict[str, str]) -> Path:
 def load(environ: dict[str, str] | None = None) -> Settings:
     """Settings of this process. Raises Invalid, naming the key and where it stands."""
     env = dict(os.environ) if environ is None else environ
-    home = Path(env["WINSLOW_HOME"]) if env.get("WINSLOW_HOME") else default_home(env)
-    home = home.expanduser().absolute()
-    values: dict[str, Any] = {"home": home}
     origins = {"home": "WINSLOW_HOME" if env.get("WINSLOW_HOME") else "default"}
+    home = converted("home", env.get("WINSLOW_HOME") or default_home(env), origins["home"])
+    values: dict[str, Any] = {"home": home}
     file = home / "winslow.toml"
-    if file.is_file():
-        for key, value in read_file(file).items():
-            values[key] = value
-            origins[key] = str(file)
+    for key, value in read_file(file).items():
+        values[key] = value
+        origins[key] = str(file)
     for item in fields(Settings):
         name = "REDIS_URL" if item.name == "redis_url" else f"WINSLOW_{item.name.upper()}"
         if item.name not in ("home", "origins", "roots", "environment") and env.get(name):
@@ -61,15 +71,20 @@ def load(environ: dict[str, str] | None = None) -> Settings:
             origins[item.name] = name
     values.setdefault("share", home / "share")
     values.setdefault("user", env.get("USER") or env.get("LOGNAME") or "someone")
-    return Settings(**{k: converted(k, v) for k, v in values.items()}, origins=origins)
+    return Settings(**{k: converted(k, v, origins.get(k, "default")) for k, v in values.items()}, origins=origins)
 
 
 def read_file(file: Path) -> dict[str, Any]:
+    """What it says; nothing where there is none."""
     try:
-        with file.open("rb") as stream:
-            found = tomllib.load(stream)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise Invalid(f"{file} cannot be read: {error}.", hint=HINT, code="settings.unreadable") from error
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would hold us, a device never end
+            raise IsADirectoryError(0, "it is not a file")
+        found = tomllib.loads(file.read_bytes().decode())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (ValueError, RecursionError, OSError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise Invalid(f"{file} cannot be read: {why}.", hint=HINT, code="settings.unreadable") from error
     known = {f.name for f in fields(Settings)} - {"origins", "home"}
     for key in found:
         if key not in known:
@@ -77,21 +92,44 @@ def read_file(file: Path) -> dict[str, Any]:
     return found
 
 
-def converted(key: str, value: Any) -> Any:
+def converted(key: str, value: Any, origin: str) -> Any:
+    """The value as it is used. Raises Invalid, naming key and origin."""
     try:
-        if key in ("home", "share"):
-            return Path(value).expanduser().absolute()
-        if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days"):
-            number = float(value)
-            if not 0 <= number < 1e9:
-                raise ValueError
-            return number
-        if key == "memory":
-            return int(value)
-        if key in ("roots", "environment"):
-            return {str(k): str(v) for k, v in dict(value).items()}
-        return str(value)
-    except (TypeError, ValueError) as error:
+        return _value(key, value)
+    except (AttributeError, TypeError, ValueError, RuntimeError, OSError) as error:  # the last two: which folder
         raise Invalid(
-            f"The setting {key} cannot be {value!r}.", hint=HINT, code="settings.invalid"
+            f"The setting {key} ({origin}) cannot be {str(value)[:200]!r}.",
+            hint=HINTS.get(key, HINT),
+            code="settings.invalid",
         ) from error
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in ("home", "share"):
+        return Path(_wanted(value, value != "")).expanduser().absolute()
+    if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days"):
+        number = float(_wanted(value, not isinstance(value, bool)))
+        return _wanted(number, 0 < number < 1e9 or (number == 0 and key != "sweep_seconds"))
+    if key == "memory":
+        amount = int(_wanted(value, not isinstance(value, bool | float)))
+        return _wanted(amount, 0 <= amount < 1 << 62)
+    if key == "roots":
+        roots = {k: Path(v).expanduser() for k, v in value.items()}
+        _wanted(roots, all(p.is_absolute() and k not in ("", ".", "..") and "/" not in k for k, p in roots.items()))
+        return {k: str(p) for k, p in roots.items()}
+    if key == "environment":
+        variables = {k: str(_wanted(v, isinstance(v, str | int | float))) for k, v in value.items()}
+        return _wanted(variables, all(VARIABLE.fullmatch(k) and "\0" not in v for k, v in variables.items()))
+    text = _wanted(value, isinstance(value, str))
+    if key != "redis_url":  # which may hold a password and is looked at where it is used
+        text.encode()
+    return _wanted(text, key != "installation" or INSTALLATION.fullmatch(text) is not None)
+
+
+T = TypeVar("T")
+
+
+def _wanted(value: T, good: bool) -> T:
+    if not good:
+        raise ValueError
+    return value
