@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from winslow_nomad.core.errors import Invalid
 
 PASSWORD = "password"  # name of the file
 LONGEST_BLOCK = 15.0  # seconds a reader may ask to be blocked
@@ -42,13 +45,13 @@ def reader_client(address: Address) -> Redis:
 def worker_client(address: Address) -> Redis:
     """For RQ: the library's own defaults."""
     if address.url:
-        return Redis.from_url(address.url)
+        return _from_url(address.url)
     return Redis(unix_socket_path=address.socket, password=_password(address))
 
 
 def _client(address: Address, *, socket_timeout: float, retry: Retry) -> Redis:
     if address.url:
-        return Redis.from_url(address.url, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry)
+        return _from_url(address.url, socket_timeout=socket_timeout, socket_connect_timeout=2.0, retry=retry)
     return Redis(
         unix_socket_path=address.socket,
         password=_password(address),
@@ -56,6 +59,22 @@ def _client(address: Address, *, socket_timeout: float, retry: Retry) -> Redis:
         socket_connect_timeout=2.0,
         retry=retry,
     )
+
+
+def _from_url(url: str, **options: Any) -> Redis:
+    try:
+        if not url.isprintable():
+            raise ValueError("it holds characters that cannot be printed")
+        client = Redis.from_url(url, **options)
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # an option that there is not shows here; nothing is connected
+        return client
+    except (ValueError, TypeError) as error:  # names what is wrong, never the URL itself with its password
+        raise Invalid(
+            f"REDIS_URL cannot be used: {str(error).rstrip('.')}.",
+            hint="Write redis://user:password@host:6379/0, rediss://... or unix:///path/of/the.socket.",
+            code="settings.invalid",
+        ) from None
 
 
 def _password(address: Address) -> str | None:

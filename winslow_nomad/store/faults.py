@@ -46,7 +46,7 @@ def refused_by_server(error: RedisError) -> StoreUnavailable:
 
 def away(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"The store cannot be reached: {error}. {UNTOUCHED}",
+        f"The store cannot be reached: {str(error).rstrip('.')}. {UNTOUCHED}",
         hint="Try again in a moment; Winslow reconnects by itself.",
     )
 
