@@ -117,7 +117,15 @@ class Installation:
         """The embedded server, joined or started; None when another one is named."""
         if self.settings.redis_url:
             return None
-        self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home = self.settings.home
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The data directory {home} cannot be made: {error.strerror}. Nothing was changed.",
+                hint="Set WINSLOW_HOME to a directory that you may write to.",
+                code="store.directory",
+            ) from error
         server = Embedded(self.settings.home / "store")
         server.start()
         self._closing.append(server.stop)
@@ -177,7 +185,6 @@ class Installation:
 
     @cached_property
     def scribe(self) -> Scribe:
-        self.settings.share.mkdir(parents=True, exist_ok=True)
         writer = Scribe(self.settings.share)
         self._closing.append(writer.close)
         writer.establish(self.settings.installation)

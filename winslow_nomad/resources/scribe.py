@@ -188,6 +188,12 @@ class Scribe:
                 hint="Name an empty directory, or the root of a share that Winslow has used before.",
                 code="share.not_empty",
             )
+        if "failed" in answer and answer["failed"]["errno"] in (errno.EEXIST, errno.ENOTDIR):
+            raise Refused(
+                f"{self.root} is not a directory; nothing was written.",
+                hint="Name an empty directory, or the root of a share that Winslow has used before.",
+                code="share.not_directory",
+            )
         self._settle(answer, "the mark of the share was not made")
 
     def perform(self, steps: Sequence[Step], what: str, *, deadline: float | None = None) -> list[Any]:
@@ -315,8 +321,9 @@ class Scribe:
         if known is not None:
             raise ShareUnavailable(f"{known.message.split('. ')[0]}: {what}.", hint=known.hint, code=known.code)
         code = "share.denied" if error.errno in (errno.EACCES, errno.EPERM) else "share.unavailable"
-        raise ShareUnavailable(
-            f"{failed['path']} on the share: {failed['text']} ({failed['op']}); {what}.",
-            hint="Look at owner and mode of the directory it lies in." if code == "share.denied" else "",
-            code=code,
-        )
+        if answer["step"] < 0:
+            said = f"The share {self.root} cannot be used: {failed['text']}; {what}."
+        else:
+            said = f"{failed['path']} on the share: {failed['text']} ({failed['op']}); {what}."
+        denied = "Look at owner and mode of it, and of the directories it lies in."
+        raise ShareUnavailable(said, hint=denied if code == "share.denied" else "Run winslow doctor.", code=code)

@@ -72,7 +72,10 @@ class Scribe:
             return
         if [name for name in found if name not in ("lost+found", ".snapshot")]:
             raise OSError(errno.ENOTEMPTY, "there are other files in it")
-        self.write_new(f"{self.root}/{self.mark}", encoded(text), 0o644, True)
+        try:
+            self.write_new(f"{self.root}/{self.mark}", encoded(text), 0o644, True)
+        except FileExistsError:
+            pass  # another process was quicker
 
     def at(self, path: str) -> str:
         parts = path.split("/")

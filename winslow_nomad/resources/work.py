@@ -78,12 +78,26 @@ def share_conditions() -> Iterator[None]:
         raise known from error
 
 
+def unreadable(root: Path, error: OSError) -> ShareUnavailable:
+    """What is said of an error met while reading a share, whatever it is."""
+    return condition(error) or ShareUnavailable(
+        f"{error.filename or root} on the share cannot be read: {error.strerror}. Nothing was written there.",
+        hint="Look at its owner and mode, and at those of the folders it lies in.",
+        code="share.denied",
+    )
+
+
 def require_share(root: Path) -> None:
     """Before anything is written: the share's mark is there. Otherwise `root` is the empty directory that
     the share should be mounted on, and what is written would be lost below it."""
     with share_conditions():
-        if MARK in os.listdir(root):  # noqa: PTH208 - a name that was missing is remembered as missing for long
-            return
+        try:
+            if MARK in os.listdir(root):  # noqa: PTH208 - a name that was missing is remembered as missing for long
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise unreadable(root, error) from error
     raise ShareUnavailable(
         f"{root} is not Winslow's share: the file {MARK} is missing. Nothing was written.",
         hint="Mount the share there.",
