@@ -40,8 +40,9 @@ def rebuild(settings: Settings) -> Sequence[str]:
     """Restore the store from the share. What the store has in a newer version is left alone."""
     installation = Installation(settings)
     try:
+        state = installation.state
         seen = highest_epoch(settings.share)
-        report = rebuilding.rebuild(settings.share, restorer(installation.state, installation.keys, seen))
+        report = rebuilding.rebuild(settings.share, restorer(state, installation.keys, seen))
         sentences = [f"{report.restored} projects were restored from {settings.share}."]
         sentences += [f"{p.project}: {text}" for p in report.projects for text in (*p.lost, *p.notes)]
         return sentences
@@ -60,8 +61,8 @@ def backup(settings: Settings, target: Path) -> Sequence[str]:
 def restore_backup(settings: Settings, file: Path) -> Sequence[str]:
     installation = Installation(settings)
     try:
-        seen = highest_epoch(settings.share)
         state, keys = installation.state, installation.keys
+        seen = highest_epoch(settings.share)
         return read_backup(file, lambda records: load(state, keys, (Dumped(*r) for r in records), epoch=seen))
     finally:
         installation.close()

@@ -18,6 +18,7 @@ from typing import Any
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage
+from winslow_nomad.resources.work import unreadable
 
 FORMAT = 1
 TAIL = 256 * 1024  # bytes; more than most lines
@@ -187,11 +188,18 @@ def fold(lines: Mapping[int, RawLine], start: Folded) -> Folded:
 
 def highest_epoch(root: Path) -> int:
     """Of all journals on the share at `root`: whatever is committed after a store was put back to an earlier
-    state must have a higher one. Reads the end of each project's newest journal."""
+    state must have a higher one. Reads the end of each project's newest journal. Raises ShareUnavailable."""
+    try:
+        return _highest_epoch(root)
+    except OSError as error:
+        raise unreadable(root, error) from error
+
+
+def _highest_epoch(root: Path) -> int:
     highest = 0
     try:
         projects = list((root / "projects").iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     for project in projects:
         for epoch, path in files(project / "journal")[-1:]:

@@ -20,7 +20,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import ENDED, EndedStage
 from winslow_nomad.resources import journals, names
 from winslow_nomad.resources.journals import Folded, RawLine
-from winslow_nomad.resources.work import require_share, share_conditions
+from winslow_nomad.resources.work import require_share, unreadable
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,26 @@ def rebuild(
     """Restore all projects of the share at `root`. `restore` raises what the store raises, which ends it; it
     may be repeated. `progress`: (projects done, projects altogether)."""
     require_share(root)
+    try:
+        return _rebuild(root, restore, progress)
+    except OSError as error:  # of the share: what was restored stays, and repeating is harmless
+        raise unreadable(root, error) from error
+
+
+def _rebuild(
+    root: Path, restore: Callable[[Project], object], progress: Callable[[int, int], None] | None
+) -> Report:
     report = Report()
-    with share_conditions():
-        folders = project_names(root)
-        for number, name in enumerate(folders):
-            project, rebuilt, epoch = read_project(root, name)
-            report.epoch = max(report.epoch, epoch)
-            if project is not None:
-                restore(project)
-            if rebuilt is not None:
-                report.projects.append(rebuilt)
-            if progress is not None:
-                progress(number + 1, len(folders))
+    folders = project_names(root)
+    for number, name in enumerate(folders):
+        project, rebuilt, epoch = read_project(root, name)
+        report.epoch = max(report.epoch, epoch)
+        if project is not None:
+            restore(project)
+        if rebuilt is not None:
+            report.projects.append(rebuilt)
+        if progress is not None:
+            progress(number + 1, len(folders))
     return report
 
 
