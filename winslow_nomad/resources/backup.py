@@ -38,8 +38,22 @@ class Record(NamedTuple):
 
 
 def write_backup(target: Path, records: Iterable[tuple[str, str, bytes]]) -> Sequence[str]:
-    """`target`: a new file, or a folder in which one is made. Answers sentences. Raises Refused (code
-    backup.exists), Invalid (backup.damaged: the disk gives back something else), what `records` raises."""
+    """`target`: a new file, or a folder in which one is made. Answers sentences. Raises Refused (codes
+    backup.exists, backup.unwritable), Invalid (backup.damaged: the disk gives back something else), what
+    `records` raises."""
+    try:
+        return _write(target, records)
+    except OSError as error:
+        if error.errno is None:  # not of a file, so of `records`
+            raise
+        raise Refused(
+            f"{shown(str(target))} cannot be written: {error.strerror}. No backup was made.",
+            hint="Name a new file in a folder that is there, that you may write to, and that has space.",
+            code="backup.unwritable",
+        ) from error
+
+
+def _write(target: Path, records: Iterable[tuple[str, str, bytes]]) -> Sequence[str]:
     if target.is_dir():
         target = target / f"winslow-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip"
     if os.path.lexists(target):
@@ -80,11 +94,20 @@ def write_backup(target: Path, records: Iterable[tuple[str, str, bytes]]) -> Seq
 
 def read_backup(file: Path, load: Callable[[Iterator[Record]], Sequence[str]]) -> Sequence[str]:
     """Verify the whole file, then hand its records to `load`, whose answer is answered. Raises NotFound, Invalid
-    (backup.damaged, backup.newer), what `load` raises."""
-    if not file.is_file():
-        raise NotFound(f"There is no backup {shown(str(file))}.", code="backup.not_found")
-    for _ in _records(file):
-        pass
+    (backup.damaged, backup.newer, backup.unreadable), what `load` raises."""
+    try:
+        if not file.is_file():
+            raise NotFound(
+                f"There is no backup {shown(str(file))}.", hint="Name the file of a backup.", code="backup.not_found"
+            )
+        for _ in _records(file):
+            pass
+    except OSError as error:
+        raise Invalid(
+            f"{shown(str(file))} cannot be read: {error.strerror}. Nothing was restored.",
+            hint="Look at its owner and mode, and at those of the folders it lies in.",
+            code="backup.unreadable",
+        ) from error
     return load(_records(file))
 
 
