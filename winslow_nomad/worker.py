@@ -9,6 +9,7 @@ from winslow_nomad import config
 from winslow_nomad.bootstrap import engine
 from winslow_nomad.bootstrap.engine import run_controller, run_worker
 from winslow_nomad.bootstrap.engine import run_files as run_operations
+from winslow_nomad.core.errors import WinslowError
 
 __all__ = ["run_controller", "run_operations", "run_worker"]
 
@@ -20,7 +21,10 @@ def main() -> None:
     if what != "files":
         raise SystemExit(f"no such process: {what}")
     engine.follow_parent(int(parent))
-    run_operations(config.load())
+    try:
+        run_operations(config.load())
+    except WinslowError as error:
+        raise SystemExit(f"winslow: {error} [{error.code}]") from None
 
 
 if __name__ == "__main__":

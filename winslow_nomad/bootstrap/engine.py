@@ -22,7 +22,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.events.advance import Sealing
 from winslow_nomad.events.controller import Chore, Controller
 from winslow_nomad.events.each import each
@@ -76,6 +76,7 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
     for_files.start()
     installation = Installation(settings)
     try:
+        installation.state  # noqa: B018 - what is wrong with the home is said before what follows from it
         engine = Engine(installation, for_files)
         engine.start()
         try:
@@ -138,6 +139,8 @@ class Files:
             follow_parent(parent)
             run_files(self._settings)
             code = 0
+        except WinslowError as error:
+            log.info("the process for files ends: %s", error)  # the parent meets the same, or starts it again
         except BaseException:
             log.exception("the process for files failed")
         finally:
@@ -208,6 +211,7 @@ def run_controller(settings: Settings) -> None:
     stopping = until_told()
     installation = Installation(settings)
     try:
+        installation.state  # noqa: B018 - as above
         controller(installation).run(stopping)
     finally:
         installation.close()
@@ -218,6 +222,7 @@ def run_worker(settings: Settings) -> None:
     stopping = until_told()
     installation = Installation(settings)
     try:
+        installation.state  # noqa: B018 - as above
         aside = sealing(installation)
         answer_with(installation.advance)
         worker = WorkerThread(installation.worker_client(), worker_queue(installation))

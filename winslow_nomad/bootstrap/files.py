@@ -22,24 +22,28 @@ log = logging.getLogger(__name__)
 
 
 def run(installation: Installation, stopping: threading.Event, owner: str) -> None:
+    installation.state  # noqa: B018 - without a store this ends here, once, and whoever started it starts it again
     mirror = threading.Thread(target=mirroring, args=(installation, stopping, owner), name="mirror", daemon=True)
     mirror.start()
     keeper = threading.Thread(target=keeping, args=(installation, stopping), name="housekeeping", daemon=True)
     keeper.start()
-    while not stopping.is_set():
-        try:
-            operate(
-                installation.operations,
-                owner,
-                installation.handlers,
-                lambda o: on_end(installation, o),
-                stopping.is_set,
-                installation.clock,
-            )
-        except Unavailable as error:
-            log.warning("operations wait: %s", error)
-            stopping.wait(1.0)
-    mirror.join(timeout=2)
+    try:
+        while not stopping.is_set():
+            try:
+                operate(
+                    installation.operations,
+                    owner,
+                    installation.handlers,
+                    lambda o: on_end(installation, o),
+                    stopping.is_set,
+                    installation.clock,
+                )
+            except Unavailable as error:
+                log.warning("operations wait: %s", error)
+                stopping.wait(1.0)
+    finally:
+        stopping.set()
+        mirror.join(timeout=2)
 
 
 def on_end(installation: Installation, operation: Operation) -> None:
@@ -80,6 +84,9 @@ def mirroring(installation: Installation, stopping: threading.Event, owner: str)
         except Unavailable as error:
             log.warning("the mirror waits: %s", error)
             stopping.wait(0.5)
+        except Exception:
+            log.exception("the mirror failed; it is tried again")
+            stopping.wait(5.0)
     try:
         lease.release()
     except Unavailable:
