@@ -31,11 +31,12 @@ from winslow_nomad.core.project import Comment, Gate, Member, Project, Sweep
 from winslow_nomad.core.stage import ENDED, EndedStage, Reason, Stage, StageState
 
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+LONGEST_NAME = 500  # characters of a project's name
+LONGEST_TAG = 100
 
 
 def new_project(message: m.CreateProject, now: datetime) -> Project:
-    if not message.name.strip():
-        raise Refused("A project needs a name.", hint="Give one with --name.", code="project.name_missing")
+    check_words(message.name, message.tags)
     values = checked_values(message.pipeline.parameters, message.values)
     author = message.actor
     return Project(
@@ -56,6 +57,23 @@ def new_project(message: m.CreateProject, now: datetime) -> Project:
         created=now,
         updated=now,
     )
+
+
+def check_words(name: str, tags: tuple[str, ...]) -> None:
+    """A name is a variable of every stage and stands in every list; the limits are far beyond what is read."""
+    if not name.strip():
+        raise Refused("A project needs a name.", hint="Give one with --name.", code="project.name_missing")
+    if len(name) > LONGEST_NAME:
+        raise Invalid(
+            f"The name has {len(name)} characters; {LONGEST_NAME} is the limit.",
+            hint="Give a shorter one; there is room for more in a comment.",
+            code="project.name_long",
+        )
+    for tag in tags:
+        if not tag.strip() or len(tag) > LONGEST_TAG:
+            raise Invalid(
+                f"{tag[:80]!r} cannot be a tag.", hint=f"Give 1 to {LONGEST_TAG} characters.", code="project.tag"
+            )
 
 
 def known(stages: dict[str, StageDefinition], stage_id: str) -> StageDefinition:
@@ -527,8 +545,7 @@ def describe(draft: Draft, message: m.Describe) -> None:
     changes = {
         f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)
     }
-    if changes.get("name", "x").strip() == "":
-        raise Refused("A project needs a name.", code="project.name_missing")
+    check_words(changes.get("name", "unchanged"), changes.get("tags", ()))
     if changes:
         draft.set(**changes)
         draft.note("described", None, ", ".join(changes))
