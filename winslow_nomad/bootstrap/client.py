@@ -9,16 +9,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
 from winslow_nomad.resources import definitions, layout, logs
+from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.sealing import masked
 from winslow_nomad.resources.work import unwatched
 
@@ -35,11 +38,17 @@ class LocalClient:
     def projects(
         self, *, state: str = "", tag: str = "", author: str = "", text: str = "", limit: int = 100, after: str = ""
     ) -> Sequence[Summary]:
-        page = self.installation.store.page(state=state, tag=tag, author=author, text=text, limit=limit, after=after)
-        return page.rows
+        for given in (state, tag, author, text):
+            if not is_text(given):
+                return ()  # nothing is called so
+        store = self.installation.store
+        place = store.place(self.find(after)) if after else ""
+        return store.page(state=state, tag=tag, author=author, text=text, limit=limit, after=place).rows
 
     def find(self, name: str) -> str:
         store = self.installation.store
+        if not is_text(name):
+            raise no_project(name)
         if store.load(name) is not None:
             return name
         found = [s.id for s in self.projects(text=name, limit=1000) if s.name == name]
@@ -47,23 +56,25 @@ class LocalClient:
             starts = [p for p in store.projects() if p.startswith(name)] if len(name) >= 3 else []
             found = starts if len(starts) == 1 else []
         if not found:
-            raise NotFound(
-                f"There is no project {name!r}.", hint="`winslow projects` lists them.", code="project.not_found"
-            )
+            raise no_project(name)
         return found[0]
 
     def project(self, project: str) -> Project:
         found = self.installation.store.load(project)
         if found is None:
-            raise NotFound(f"There is no project {project!r}.", code="project.not_found")
+            raise no_project(project)
         return found
 
     def send(
         self, project: str, command: AnyCommand, *, key: str = "", request: str = "", expected: int | None = None
     ) -> Project:
+        try:
+            text = command.model_dump_json()
+        except PydanticSerializationError:
+            raise no_text(f"the command {command.kind.replace('_', ' ')}") from None
         if isinstance(command, RestoreProject):
             self._take_back(project)
-        request = hashlib.sha256(command.model_dump_json().encode()).hexdigest() if key and not request else request
+        request = hashlib.sha256(text.encode()).hexdigest() if key and not request else request
         if isinstance(command, CreateProject) and not project:
             project = command.project
         return self.installation.sender(
@@ -82,10 +93,20 @@ class LocalClient:
 
     def bring_input(self, path: PurePath) -> str:
         self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there
-        done = self.installation.pool.import_path(Path(path))
-        return done if isinstance(done, str) else self.installation.pool.carry_out_import(done, unwatched)
+        try:
+            done = self.installation.pool.import_path(Path(path))
+            return done if isinstance(done, str) else self.installation.pool.carry_out_import(done, unwatched)
+        except OSError as error:
+            raise Refused(
+                f"{shown(str(path))} was not brought into the input pool: "
+                f"{shown(str(error.filename or path))}: {error.strerror}.",
+                hint="Look at the owner and the mode of what is named.",
+                code="import.failed",
+            ) from error
 
     def put_secret(self, name: str, value: str) -> str:
+        if not is_text(value):
+            raise no_text(f"the secret {name}")
         return self.installation.secrets.put(name, value)
 
     def record(self, project: str, stage: int) -> dict[str, Any]:
@@ -120,6 +141,12 @@ class LocalClient:
         number = attempt or newest
         if not number:
             return
+        if number > newest:
+            raise NotFound(
+                f"Stage {stage} has had no attempt {number}.",
+                hint=f"They are numbered 1 to {newest}." if newest else "None was made yet.",
+                code="attempt.not_found",
+            )
         directory = layout.attempt_folder(layout.folder_of(project, which), number)
         reader = logs.LogReader(self.installation.reader, directory)
         # Of all secrets, not only this project's present ones: the stage may have had one that was replaced since.
@@ -172,3 +199,26 @@ class LocalClient:
 
     def doctor(self) -> Sequence[Finding]:
         return examine(self.installation)
+
+
+def is_text(given: str) -> bool:
+    """Bytes of a command line that are no UTF-8 arrive as halves of characters, and nothing can be called so."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def no_project(name: str) -> NotFound:
+    return NotFound(
+        f"There is no project {shown(name)}.", hint="`winslow projects` lists them.", code="project.not_found"
+    )
+
+
+def no_text(where: str) -> Invalid:
+    return Invalid(
+        f"What was given for {where} holds bytes that are no text (UTF-8). Nothing was changed.",
+        hint="Write them as text.",
+        code="value.text",
+    )
