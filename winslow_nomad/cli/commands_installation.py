@@ -78,16 +78,16 @@ def rebuild(context: typer.Context) -> None:
 
 def backup(context: typer.Context, target: Annotated[str, typer.Argument(metavar="TARGET")]) -> None:
     """Write a backup of the store, while stages run."""
-    from pathlib import Path
+    from winslow_nomad.cli import given
 
-    _say(doors.of(context).backup(Path(target).expanduser().absolute()))
+    _say(doors.of(context).backup(given.path_of(target)))
 
 
 def restore_backup(context: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE")]) -> None:
     """Put a backup in place of the store."""
-    from pathlib import Path
+    from winslow_nomad.cli import given
 
-    _say(doors.of(context).restore_backup(Path(file).expanduser().absolute()))
+    _say(doors.of(context).restore_backup(given.path_of(file)))
 
 
 def _say(sentences: object) -> None:

@@ -178,9 +178,12 @@ def set_values(
         raise Invalid("No value is given.", hint="Write KEY=VALUE or --unset KEY.", code="cli.nothing_to_do")
 
     def make(found: Project) -> SetValues:
+        changed = given.values(found.pipeline, values or ())
         for name in unset or ():
             given.known_name(found.pipeline, name)
-        return SetValues(values={**given.values(found.pipeline, values or ()), **dict.fromkeys(unset or ())})
+            if name in changed:
+                raise Invalid(f"{name} is set and unset at once.", hint="Do one of both.", code="cli.given_twice")
+        return SetValues(values={**changed, **dict.fromkeys(unset or ())})
 
     change(context, project, make, "Changed:", as_json=json)
 
@@ -208,13 +211,12 @@ def edit(
 
     What ran keeps the definition it ran with.
     """
-    from pathlib import Path
-
+    from winslow_nomad.cli import given
     from winslow_nomad.cli.sending import project_of, report
     from winslow_nomad.core.messages import EditPipeline
 
     with project_of(context, project) as sender:
-        pipeline = sender.client.pipeline(Path(file).absolute())
+        pipeline = sender.client.pipeline(given.path_of(file))
         report(sender, sender.send(EditPipeline(pipeline=pipeline)), "Changed:", as_json=json)
 
 
@@ -228,8 +230,12 @@ def comment(
     """Write something down for everybody."""
     from winslow_nomad.cli import given
     from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.errors import Invalid
     from winslow_nomad.core.messages import AddComment
     from winslow_nomad.core.project import Project
+
+    if not text.strip():
+        raise Invalid("The comment is empty.", hint="Write a text.", code="cli.nothing_to_do")
 
     def make(found: Project) -> AddComment:
         return AddComment(text=text, stage=given.stage_number(found, stage) if stage else 0)
@@ -260,7 +266,7 @@ def delete(
             except terminal.Withdrawn:
                 answer = ""
             if answer != "trash":
-                raise Refused("Nothing was done.", code="cli.not_confirmed")
+                raise Refused("Nothing was done.", hint="Type trash to confirm.", code="cli.not_confirmed")
         report(sender, sender.send(TrashProject()), "In the trash:", as_json=json)
 
 

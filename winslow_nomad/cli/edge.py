@@ -9,6 +9,8 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -21,6 +23,7 @@ WAITING = 3
 STOPPED = 4
 UNREACHABLE = 5
 UNFORESEEN = 70  # EX_SOFTWARE of sysexits.h
+UNWRITTEN = 74  # EX_IOERR
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
@@ -28,35 +31,57 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE
 class Wall(TyperGroup):
     """Runs the chosen command; whatever it raises leaves as an exit code."""
 
+    def make_context(self, *args: Any, **named: Any) -> Any:
+        with _wall():
+            return super().make_context(*args, **named)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("interrupted. What was acknowledged before stays.")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            # whoever read us has gone (`| head`): nothing may be written at exit either
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(PIPE_CLOSED) from None
-        except Exception as error:  # the one place where all errors end
-            code = exit_code(error)
-            if code is None:
-                raise
-            raise typer.Exit(code) from None
+        with _wall():
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # what goes wrong with it is said here, and not by Python after the end
+
+
+@contextmanager
+def _wall() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted. What was acknowledged before stays.")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        _leave_stdout()  # whoever read us has gone (`| head`)
+        raise typer.Exit(PIPE_CLOSED) from None
+    except Exception as error:  # the one place where all errors end
+        code = exit_code(error)
+        if code is None:
+            raise
+        raise typer.Exit(code) from None
 
 
 def exit_code(error: Exception) -> int | None:
-    """Tell the person, and answer the exit code. None: it is the parser's own, or an orderly end."""
-    from winslow_nomad.core.errors import Unavailable, WinslowError
+    """Tell the person, and answer the exit code. None: an orderly end, or help that was not asked for."""
+    from winslow_nomad.core.errors import Invalid, Unavailable, WinslowError
 
+    if hasattr(error, "format_message") and type(error).__name__ != "NoArgsIsHelpError":  # the parser's
+        error = Invalid(_of_parser(error), hint=f"See {_command(error)} --help.", code="cli.usage")
     if isinstance(error, WinslowError):
         say(f"{error} [{error.code}]")
         return UNREACHABLE if isinstance(error, Unavailable) else USAGE
-    if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code"):
+    if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "format_message"):
         return None
-    if type(error).__module__.startswith("pydantic"):
+    if type(error).__module__.startswith("pydantic") and hasattr(error, "errors"):
         say(f"{_first_mistake(error)} [invalid]")
         return USAGE
+    if isinstance(error, OSError) and (trouble := _trouble_with_stdout()):
+        lost = WinslowError(
+            f"stdout cannot be written: {trouble}. What was asked for may have been done; the answer is lost.",
+            hint="Look with winslow show or winslow projects.",
+            code="cli.output",
+        )
+        say(f"{lost} [{lost.code}]")
+        return UNWRITTEN
     say(
         f"something happened that nobody foresaw ({type(error).__name__}). What was acknowledged before stays. "
         f"{_keep(error)} [unforeseen]"
@@ -68,10 +93,37 @@ def say(text: str) -> None:
     """One message on stderr, without signs that would steer the terminal."""
     from winslow_nomad.cli.words import safe
 
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     for line in f"winslow: {text}".split("\n"):
         sys.stderr.write(safe(line) + "\n")
     sys.stderr.flush()
+
+
+def _of_parser(error: Any) -> str:
+    text = str(error.format_message()).strip()
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _command(error: Any) -> str:
+    """`winslow show`"""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "winslow"
+
+
+def _trouble_with_stdout() -> str:
+    """Why stdout takes nothing more; empty: it does."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _leave_stdout()
+        return error.strerror or str(error)
+    return ""
+
+
+def _leave_stdout() -> None:
+    """Nothing more goes there, at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _first_mistake(error: Any) -> str:

@@ -53,7 +53,8 @@ def chosen(project: Project, which: str) -> Gate:
     if len(project.gates) == 1:
         return project.gates[0]
     if not project.gates:
-        raise Refused(f"{project.name} asks nothing.", code="gate.none_open")
+        hint = f"See winslow show {project.id} for what it waits for."
+        raise Refused(f"{project.name} asks nothing.", hint=hint, code="gate.none_open")
     questions = "; ".join(f"{g.id}: {g.question}" for g in project.gates)
     raise Invalid("Several questions are open.", hint=f"Name one of {questions}", code="gate.unclear")
 
@@ -62,6 +63,12 @@ def command(sender: Sender, gate: Gate, answer: Answer) -> AnswerGate:
     if gate.kind == "choice" and not (answer.choose or answer.stop):
         numbers = ", ".join(str(e.number) for e in asking.candidates(sender.project, gate.sweep))
         raise Invalid("A stage has to be chosen.", hint=f"Write --choose with one of {numbers}.", code="gate.unclear")
+    if answer.choose and gate.kind != "choice":
+        raise Invalid(
+            f"{gate.question} There is no stage to choose.",
+            hint=f"Answer with: {asking.how_to_answer(sender.project, gate)}",
+            code="gate.unclear",
+        )
     if answer.choose:
         return AnswerGate(gate=gate.id, stage=given.stage_number(sender.project, answer.choose))
     if answer.skip or answer.stop:

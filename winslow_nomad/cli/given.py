@@ -1,10 +1,11 @@
 """What a person gave on the command line, as values for commands: `KEY=VALUE`, files, sweeps, resources.
 
-Checks what can be checked before anything is done, so that a slip of the finger costs nothing. Reads no
-file and sends nothing itself."""
+Checks what can be checked before anything is done, so that a slip of the finger costs nothing. Reads
+no file's content and sends nothing itself."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -104,34 +105,59 @@ def _named_input(pipeline: Pipeline, text: str) -> tuple[str, str]:
     )
 
 
+def path_of(text: str) -> Path:
+    """The absolute path of something on this machine."""
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError) as error:  # nobody has that home; the working directory was deleted
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise Invalid(
+            f"{text[:200]!r} cannot be a path: {why.rstrip('.')}. Nothing was done.",
+            hint="Write it whole, from / on.",
+            code="cli.path",
+        ) from None
+
+
 def there(pipeline: Pipeline, name: str, text: str) -> Path:
-    """The absolute path of a file or folder of this machine that suits the parameter."""
+    """The absolute path of a file or folder of this machine that suits the parameter and can be read."""
     parameter = pipeline.parameters[name]
-    path = Path(text).expanduser().absolute()
+    path = path_of(text)
     wanted = "folder" if parameter.kind is ParameterKind.FOLDER else "file"
     try:
         if not path.exists():
-            near = did_you_mean(path.name, _beside(path))
+            near = did_you_mean(path.name, _beside(path)) or f"Name a {wanted} that is there."
             raise Invalid(
                 f"{name}: there is no {wanted} {path}.", hint=near[:1].upper() + near[1:], code="cli.input_missing"
             )
         right = path.is_dir() if wanted == "folder" else path.is_file()
+        if right:
+            os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError as error:
-        raise Invalid(f"{name}: {path} cannot be read: {error.strerror}.", code="cli.input_unreadable") from None
+        raise Invalid(
+            f"{name}: {path} cannot be read: {error.strerror}. Nothing was brought.",
+            hint="Look at its owner and mode, and at those of the folders it lies in.",
+            code="cli.input_unreadable",
+        ) from None
     if not right:
-        raise Invalid(f"{name}: {path} is not a {wanted}.", code="cli.input_kind")
+        raise Invalid(f"{name}: {path} is not a {wanted}.", hint=f"Name a {wanted}.", code="cli.input_kind")
     if parameter.accept and not path.name.lower().endswith(tuple(a.lower() for a in parameter.accept)):
         raise Invalid(
             f"{name}: {path.name} is not accepted.",
             hint=f"Accepted are {', '.join(parameter.accept)}.",
             code="cli.input_kind",
         )
+    if any(c in "\n\r" or "\ud800" <= c <= "\udfff" for c in path.name):  # it becomes a line of a value
+        raise Invalid(
+            f"{name}: the name {path.name!r} holds a line break, or bytes that are no text. Nothing was brought.",
+            hint="Give it another name.",
+            code="cli.input_name",
+        )
     return path
 
 
 def _beside(path: Path) -> list[str]:
     try:
-        return [p.name for p in path.parent.iterdir()][:2000]
+        return [p.name for p in path.parent.iterdir() if p.name != path.name][:2000]  # it may be a link to nothing
     except OSError:
         return []
 
@@ -167,7 +193,7 @@ def axis(pipeline: Pipeline, found: dict[str, tuple[str, ...]], text: str) -> No
     name, points = parse_sweep(text)
     known_name(pipeline, name)
     if name in found:
-        raise Invalid(f"The sweep over {name} is given twice.", code="cli.given_twice")
+        raise Invalid(f"The sweep over {name} is given twice.", hint="Give it once.", code="cli.given_twice")
     if name in pipeline.parameters:
         for point in points[:1000]:
             check_value(pipeline.parameters[name], point, name=name)
@@ -234,9 +260,14 @@ def overrides(
 def words(command: str) -> tuple[str, ...]:
     """A command line as its elements; quotes group, and nothing is expanded."""
     try:
-        return tuple(shlex.split(command))
+        found = tuple(shlex.split(command))
     except ValueError as error:
-        raise Invalid(f"The command {command[:80]!r} has an open quote.", code="cli.command") from error
+        raise Invalid(
+            f"The command {command[:80]!r} has an open quote.", hint="Close it.", code="cli.command"
+        ) from error
+    if not found:
+        raise Invalid(f"The command {command[:80]!r} names no program.", hint="Name one.", code="cli.command")
+    return found
 
 
 def resources(base: Resources, cpu: float | None, memory: str) -> Resources:
@@ -245,7 +276,10 @@ def resources(base: Resources, cpu: float | None, memory: str) -> Resources:
     changed = base.but(cpu=cpu) if cpu is not None else base
     if not memory:
         return changed
-    amount = parse_size(memory)
+    try:
+        amount = parse_size(memory)
+    except Invalid as wrong:
+        raise Invalid(f"The memory {wrong.message}.", hint="Write it as 4 GiB.", code=wrong.code) from None
     if amount == 0:
         raise Invalid("No memory at all is not enough.", hint="Write it as 4 GiB.", code="cli.resources")
     ceiling = base.memory_max if base.memory_max is not None and base.memory_max > amount else None

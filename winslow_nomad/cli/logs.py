@@ -19,7 +19,8 @@ def chosen(project: Project, stage: str) -> int:
     ran = [n for n, e in project.ended.items() if e.attempt]
     ran += [n for n, s in project.stages.items() if s.attempts]
     if not ran:
-        raise Refused(f"No stage of {project.name} has run yet.", code="log.nothing_ran")
+        hint = f"See winslow show {project.id} for what it waits for."
+        raise Refused(f"No stage of {project.name} has run yet.", hint=hint, code="log.nothing_ran")
     return max(ran)
 
 

@@ -26,6 +26,7 @@ from winslow_nomad.core.messages import CreateProject, PauseProject, ResumeProje
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import ACTIVE
+from winslow_nomad.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from winslow_nomad.cli.doors import Doors
@@ -66,11 +67,21 @@ def run(doors: Doors, wish: Wish) -> int:
             code="cli.what_to_run",
         )
     if wish.pipeline:
-        doors.read_pipeline(Path(wish.pipeline))  # a mistake in it is told before anything is started
+        check(doors.read_pipeline(Path(wish.pipeline)), wish)
     with Notices() as notices, doors.engine(wish.driver or doors.driver) as engine:
         client = engine.client
         project = resume(client, doors.user, wish.resume) if wish.resume else create(client, doors, wish)
         return follow(client, Sender(client, project, doors.user), wish, notices)
+
+
+def check(pipeline: Pipeline, wish: Wish) -> None:
+    """A mistake in the pipeline or in what was given is told before anything is started, brought or asked."""
+    values = given.values(pipeline, wish.values)
+    given.sweeps(pipeline, wish.sweeps)
+    known_secrets(pipeline, wish.secrets)
+    for name in given.inputs(pipeline, wish.inputs, str):
+        if name in values:
+            raise Invalid(f"{name} is given by --set and by --input.", hint="Give it once.", code="cli.given_twice")
 
 
 def create(client: Client, doors: Doors, wish: Wish) -> Project:
@@ -79,9 +90,6 @@ def create(client: Client, doors: Doors, wish: Wish) -> Project:
     sweeps = given.sweeps(pipeline, wish.sweeps)
     texts = secret_texts(pipeline, wish.secrets)
     files = given.inputs(pipeline, wish.inputs, client.bring_input)
-    for name in files:
-        if name in values:
-            raise Invalid(f"{name} is given by --set and by --input.", code="cli.given_twice")
     for stage, grid in sweeps.items():
         axes = ", ".join(f"{name} takes {words.count(len(points), 'value')}" for name, points in grid.items())
         say(f"{words.count(grid_size(grid), 'stage')} of {stage}: {axes}")
@@ -117,14 +125,23 @@ def default_name(pipeline: Pipeline, wish: Wish) -> str:
     return " ".join([pipeline.name, *files])[:200]
 
 
+def known_secrets(pipeline: Pipeline, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in pipeline.secrets:
+            near = did_you_mean(name, pipeline.secrets) or "It has none."
+            raise Invalid(
+                f"The pipeline {pipeline.name} has no secret {name}.",
+                hint=near[:1].upper() + near[1:],
+                code="cli.unknown_parameter",
+            )
+
+
 def secret_texts(pipeline: Pipeline, names: tuple[str, ...], *, only: bool = False) -> Mapping[str, str]:
     """The texts of secrets: from the environment variable of that name, else asked for at the terminal.
     Never from the command line, where every process of the machine could read them. `only`: those named, not
     all that are required."""
+    known_secrets(pipeline, names)
     required = [] if only else [n for n, s in pipeline.secrets.items() if s.required]
-    for name in names:
-        if name not in pipeline.secrets:
-            raise Invalid(f"The pipeline {pipeline.name} has no secret {name}.", code="cli.unknown_parameter")
     found: dict[str, str] = {}
     for name in dict.fromkeys([*names, *required]):
         text = os.environ.get(name, "")
