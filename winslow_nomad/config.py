@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from winslow_nomad.core.errors import Invalid
 
@@ -44,6 +45,8 @@ class Settings:
     keep_failed_days: float = 7.0
     keep_superseded_days: float = 30.0
     keep_trash_days: float = 7.0
+    open_projects: bool = True  # everybody is a member of a new project, unless its author says otherwise
+    zone: str = "UTC"  # in which people read times; IANA name
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
     origins: dict[str, str] = field(default_factory=dict, compare=False)
@@ -96,7 +99,7 @@ def converted(key: str, value: Any, origin: str) -> Any:
     """The value as it is used. Raises Invalid, naming key and origin."""
     try:
         return _value(key, value)
-    except (AttributeError, TypeError, ValueError, RuntimeError, OSError) as error:  # the last two: which folder
+    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError, OSError) as error:  # the last two: which folder
         raise Invalid(
             f"The setting {key} ({origin}) cannot be {str(value)[:200]!r}.",
             hint=HINTS.get(key, HINT),
@@ -110,6 +113,10 @@ def _value(key: str, value: Any) -> Any:
     if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days"):
         number = float(_wanted(value, not isinstance(value, bool)))
         return _wanted(number, 0 < number < 1e9 or (number == 0 and key != "sweep_seconds"))
+    if key == "open_projects":
+        return {"true": True, "false": False}[str(value).lower()]
+    if key == "zone":
+        return ZoneInfo(_wanted(value, isinstance(value, str) and value != "")).key
     if key == "memory":
         amount = int(_wanted(value, not isinstance(value, bool | float)))
         return _wanted(amount, 0 <= amount < 1 << 62)

@@ -43,6 +43,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # clients are made from these
         max_body_size=LARGEST_BODY,
     )
     app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
