@@ -13,7 +13,7 @@ export PYTHONUNBUFFERED := 1
 WORKERS ?= 2
 SEED ?=
 
-.PHONY: help setup ui ui-dev demo demo-ask test check docs bench chaos up lock clean
+.PHONY: help setup ui ui-types ui-dev demo demo-ask test check docs bench chaos up lock clean
 
 help: ## list the jobs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -31,6 +31,10 @@ demo-ask: setup ## the same, and you are asked in between
 
 ui: setup ## build the web UI into the package (quick when nothing changed)
 	@bash .ci/ui
+
+ui-types: setup ## what the web UI knows of the REST API, drawn anew from it
+	@$(BIN)/python docs/make_openapi.py ui/openapi.json
+	@cd ui && npm run --silent schema && rm openapi.json
 
 ui-dev: setup ## work on the web UI: it reloads by itself; WINSLOW_URL names the server behind it
 	@cd ui && npm run dev

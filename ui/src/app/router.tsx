@@ -1,0 +1,70 @@
+/** Every address of the application. Pages are fetched when they are first gone to. */
+
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { ProblemPage } from "@/design/Problem.tsx";
+import { queries } from "@/shared/queries.ts";
+import { sessionQuery } from "@/shared/session.ts";
+import { Shell } from "./Shell.tsx";
+
+interface Context {
+  queries: QueryClient;
+}
+
+declare module "@tanstack/react-router" {
+  interface StaticDataRouteOption {
+    /** The rail shows icons only. */
+    slim?: boolean;
+  }
+  interface Register {
+    router: typeof router;
+  }
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search: Record<string, unknown>): { to?: string } =>
+    search.to ? { to: String(search.to) } : {},
+  component: lazyRouteComponent(() => import("@/features/session"), "LogInPage"),
+});
+
+/** Everything for which one has to be logged in. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  component: Shell,
+  beforeLoad: async ({ context, location }) => {
+    const session = await context.queries.ensureQueryData(sessionQuery);
+    if (!session) throw redirect({ to: "/login", search: { to: location.href } });
+  },
+});
+
+const home = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/projects" });
+  },
+});
+
+const tree = root.addChildren([login, inside.addChildren([home])]);
+
+export const router = createRouter({
+  routeTree: tree,
+  context: { queries },
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset }) => <ProblemPage error={error} again={reset} />,
+  defaultNotFoundComponent: () => <ProblemPage error={{ status: 404 }} />,
+});

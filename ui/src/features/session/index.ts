@@ -1,0 +1,2 @@
+export { LogInAgain } from "./LogInAgain.tsx";
+export { LogInPage } from "./LogInPage.tsx";

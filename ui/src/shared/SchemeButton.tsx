@@ -1,0 +1,18 @@
+import { useMantineColorScheme } from "@mantine/core";
+import { useScheme } from "@/design/charts/LineChart.tsx";
+import { Button } from "@/design/parts.tsx";
+
+export function SchemeButton() {
+  const { setColorScheme } = useMantineColorScheme();
+  const dark = useScheme() === "dark";
+  return (
+    <Button
+      look="ghost"
+      small
+      icon={dark ? "sun" : "moon"}
+      aria-label={dark ? "Light colours" : "Dark colours"}
+      title={dark ? "Light colours" : "Dark colours"}
+      onClick={() => setColorScheme(dark ? "light" : "dark")}
+    />
+  );
+}

@@ -1,0 +1,31 @@
+/** The line on top of every page. */
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { Avatar } from "@/design/parts.tsx";
+import { useConnection } from "./live.ts";
+import { SchemeButton } from "./SchemeButton.tsx";
+import { useSession } from "./session.ts";
+
+/** Every page begins with it: the way here at the left, what holds everywhere at the right. */
+export function TopBar({ children }: { children: ReactNode }) {
+  const session = useSession();
+  const connection = useConnection();
+  return (
+    <div className="top">
+      <nav className="crumb grow" aria-label="Breadcrumb">
+        {children}
+      </nav>
+      {connection.state === "live" ? (
+        <span className="live" title="Updates arrive as they happen">
+          live
+        </span>
+      ) : (
+        <span className="live away">not live</span>
+      )}
+      <SchemeButton />
+      <Link to="/settings" aria-label="Your settings">
+        <Avatar name={session?.display_name || session?.user || "?"} me />
+      </Link>
+    </div>
+  );
+}

@@ -1,0 +1,48 @@
+/** Who is at the keyboard. Asked once, kept current by every answer about it; when it ends the page stays as it is. */
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { create } from "zustand";
+import { api, useToken as keepToken, onExpiry, taken } from "@/api/client.ts";
+import { ApiProblem } from "@/api/problem.ts";
+import type { components } from "@/api/schema";
+import { queries } from "./queries.ts";
+
+export type Session = components["schemas"]["SessionView"];
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: async (): Promise<Session | null> => {
+    try {
+      const session = await taken(api.GET("/api/v1/session"));
+      keepToken(session.csrf ?? "");
+      return session;
+    } catch (error) {
+      if (error instanceof ApiProblem && error.status === 401) return null;
+      throw error;
+    }
+  },
+  staleTime: 60_000,
+});
+
+/** Whether the session has ended under an open page. */
+export const useExpired = create<{ expired: boolean }>(() => ({ expired: false }));
+onExpiry(() => {
+  if (queries.getQueryData(sessionQuery.queryKey)) useExpired.setState({ expired: true });
+});
+
+export function useSession(): Session | null {
+  return useQuery(sessionQuery).data ?? null;
+}
+
+export async function logIn(body: { user: string; password: string } | { link: string }): Promise<Session> {
+  const session = await taken(api.POST("/api/v1/session", { body: body as never }));
+  keepToken(session.csrf ?? "");
+  queries.setQueryData(sessionQuery.queryKey, session);
+  useExpired.setState({ expired: false });
+  return session;
+}
+
+export async function logOut(): Promise<void> {
+  await api.DELETE("/api/v1/session").catch(() => undefined);
+  keepToken("");
+  queries.clear();
+}
