@@ -85,6 +85,10 @@ class Secrets:
         ]
         return sorted(rows, key=lambda r: (r.name, r.made, r.reference))
 
+    def references(self) -> list[str]:
+        """Of all of them; cheap."""
+        return [PREFIX + field.decode() for field in ask(self._client, ("HKEYS", self._hash))[0]]
+
     def delete(self, reference: str) -> None:
         """Raises NotFound."""
         self._record(reference)

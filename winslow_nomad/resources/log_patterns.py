@@ -1,0 +1,107 @@
+"""Patterns for lines: a text, or a regular expression of RE2, which never goes back and so cannot be made to run for
+ever. Line by line, as grep does: `^` and `$` are the ends of a line, and no match spans two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import re2
+
+from winslow_nomad.core.errors import Invalid
+from winslow_nomad.resources.log_files import NEWLINE
+
+LONGEST = 1000  # characters
+MEMORY = 4 * 1024 * 1024  # bytes for the states of one expression
+MISSES = 32  # lines of a block that hold the literal and do not match: then it is of no use there
+_OUTER = re.compile(r"(?<!\\)(?:\\\\)*\\[AzQE]")
+_UNSURE = re.compile(r"\(\?[^:P<]|\\[pPxC0-9]")  # flags that change what letters mean; escapes of several letters
+_TOKEN = re.compile(
+    r"\\(?P<escaped>[^\w\s])|(?P<many>[*?]|\{0(?:,\d*)?\})"
+    r"|(?P<other>\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{\d+(?:,\d*)?\}|[\\.^$|+()\[\]{}])|(?P<plain>.)",
+    re.DOTALL,
+)
+
+
+class LinePattern:
+    """Raises Invalid (log.pattern)."""
+
+    def __init__(self, pattern: str, *, regex: bool = True, case: bool = True) -> None:
+        if not pattern or len(pattern) > LONGEST:
+            raise _wrong(f"it must have between 1 and {LONGEST} characters")
+        if not regex and "\n" in pattern:
+            raise _wrong("lines are searched one by one, so it cannot have an end of line")
+        if regex and _OUTER.search(pattern):
+            raise _wrong(r"\A, \z, \Q and \E are not of use here", r"Write ^ and $ for the ends of a line.")
+        source = "(?m)" + pattern if regex else re2.escape(pattern)
+        try:
+            self.compiled = re2.compile(source, _options(case))
+            literal = required_literal(pattern) if regex and case else ""
+            self._literal = re2.compile(re2.escape(literal), _options(case)) if literal else None
+        except re2.error as error:
+            reason = error.args[0] if error.args else error
+            raise _wrong(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+        finally:
+            re2.purge()  # its cache would keep as many automata as people have had ideas
+
+    def in_line(self, line: bytes) -> bool:
+        return self.compiled.search(line) is not None
+
+    def lines(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Beginning and end of the lines that match."""
+        at = misses = 0
+        look = self._literal or self.compiled
+        while at < len(data):
+            hit = look.search(data, at)
+            if hit is None:
+                return
+            begin = data.rfind(NEWLINE, at, hit.start()) + 1 or at
+            end = data.find(NEWLINE, hit.start())
+            end = len(data) if end < 0 else end
+            if look is self.compiled:
+                if begin < len(data):
+                    yield begin, end
+            elif self.compiled.search(data, begin, end) is not None:
+                yield begin, end
+            else:
+                misses += 1
+                if misses > MISSES:
+                    look = self.compiled
+            at = end + 1
+
+
+def required_literal(pattern: str) -> str:
+    """A text that every match holds, for looking for it first; empty where there is none or where RE2 itself begins
+    with one. Understands only what it is sure of."""
+    if _UNSURE.search(pattern):
+        return ""
+    runs = [""]
+    depth = 0
+    for token in _TOKEN.finditer(pattern):
+        kind = str(token.lastgroup)
+        text = token[kind]
+        if text == "|" and kind == "other" and not depth:
+            return ""
+        if kind == "other" and text in "()":
+            depth += 1 if text == "(" else -1
+            runs.append("")
+        elif depth:
+            continue
+        elif kind in ("plain", "escaped"):
+            runs[-1] += text
+        else:
+            runs[-1] = runs[-1][:-1] if kind == "many" else runs[-1]
+            runs.append("")
+    longest = max((run.strip() for run in runs), key=len)  # spaces are found everywhere
+    return longest if len(longest) >= 3 and longest not in runs[0] else ""
+
+
+def _options(case: bool) -> re2.Options:
+    options = re2.Options()
+    options.never_nl, options.log_errors = True, False
+    options.case_sensitive, options.max_mem = case, MEMORY
+    return options
+
+
+def _wrong(why: str, hint: str = "The language is that of RE2: no look-around, no back-references.") -> Invalid:
+    return Invalid(f"This cannot be searched for: {why}.", hint=hint, code="log.pattern")

@@ -1,0 +1,145 @@
+"""Finding lines in a log, in either direction and for a time.
+
+Secrets cannot be found: what matches must still match once they are masked. Of a line of many megabytes the first ones
+are searched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from winslow_nomad.resources.log_files import LogFiles
+from winslow_nomad.resources.log_index import Begun, Place, Places, walk
+from winslow_nomad.resources.log_lines import Page
+from winslow_nomad.resources.log_patterns import LinePattern
+from winslow_nomad.resources.log_text import Masker
+
+GROUP = 1024 * 1024  # bytes searched as one piece: fits into a cache of the processor
+SLICE = 8 * 1024 * 1024  # bytes searched in one call of the reader
+DEEP = 4 * 1024 * 1024  # bytes of a line that are searched, at least
+
+
+class Wanted(NamedTuple):
+    """`start`: forwards the first line that counts, backwards the first that does not."""
+
+    pattern: LinePattern
+    backwards: bool
+    start: int
+    limit: int
+    stream: int | None
+
+
+class Found(NamedTuple):
+    """`next`: where to go on; None: there is nothing more in that direction."""
+
+    lines: list[Begun]
+    next: int | None
+
+
+def search(
+    call: Callable[[Callable[[LogFiles], list[Begun]]], list[Begun]],
+    places: Places,
+    masker: Masker,
+    wanted: Wanted,
+    seconds: float,
+) -> Found:
+    """`call`: opens the log for one piece of work, again and again."""
+    deadline = time.monotonic() + seconds
+    found: list[Begun] = []
+    for first, last in _slices(places, wanted):
+        found += call(partial(_in_slice, places, masker, wanted, first, last))
+        if len(found) >= wanted.limit:
+            del found[wanted.limit :]
+            return Found(found, found[-1].n + (not wanted.backwards))
+        border = places.place(first if wanted.backwards else last).lines(None)
+        over = border <= 0 if wanted.backwards else border >= places.reached.lines(None)
+        if not over and time.monotonic() > deadline:
+            return Found(found, border)
+    return Found(found, None)
+
+
+def _slices(places: Places, wanted: Wanted) -> Iterator[tuple[int, int]]:
+    """Numbers of places between which is searched at once, in the direction asked for."""
+    begin = places.before_line(max(0, wanted.start - wanted.backwards), None)
+    if wanted.backwards:
+        last = begin + 1
+        while last > 0:
+            first = last - 1
+            floor = places.place(last).bytes - SLICE
+            while first > 0 and places.place(first).bytes > floor:
+                first -= 1
+            yield first, last
+            last = first
+        return
+    first = begin
+    while first < places.known:
+        last = _ahead(places, first, SLICE, places.known)
+        yield first, last
+        first = last
+
+
+def _ahead(places: Places, first: int, size: int, end: int) -> int:
+    """The place about `size` bytes further."""
+    last = places.before_byte(None, places.place(first).bytes + size)
+    return min(max(first + 1, last), end)
+
+
+def _in_slice(
+    places: Places, masker: Masker, wanted: Wanted, first: int, last: int, files: LogFiles
+) -> list[Begun]:
+    page = Page(files, places, masker)
+    found: list[Begun] = []
+    groups = []
+    while first < last:
+        upto = _ahead(page.places, first, GROUP, last)
+        groups.append((first, upto))
+        first = upto
+    for number, upto in reversed(groups) if wanted.backwards else groups:
+        found += _in_group(page, wanted, number, upto)
+        if len(found) >= wanted.limit:
+            break
+    return found
+
+
+def _in_group(page: Page, wanted: Wanted, number: int, upto: int) -> list[Begun]:
+    """All that is found in the lines that begin between two places, in the direction asked for."""
+    begin, end = page.places.place(number), page.places.place(upto)
+    offsets: list[tuple[int, int]] = []
+    for stream in (0, 1) if wanted.stream is None else (wanted.stream,):
+        a, b = _behind_open_line(page, begin, stream), _behind_open_line(page, end, stream)
+        if a < b:
+            data = page.files.read(stream, a, min(b - a, GROUP + DEEP))
+            offsets += [(stream, a + at) for at in _matching(data, wanted.pattern, page.masker)]
+    if not offsets:
+        return []
+    found = [line for line in _numbered(page, offsets) if (line.n < wanted.start) == wanted.backwards]
+    return sorted(found, key=lambda line: line.n, reverse=wanted.backwards)
+
+
+def _behind_open_line(page: Page, place: Place, stream: int) -> int:
+    """Where the first line begins that begins behind the place."""
+    if place.start(stream) == place.position(stream):
+        return place.position(stream)
+    end = page.places.line_end(page.windows[stream], stream, place.start(stream))
+    return end + 1 if end >= 0 else page.places.reached.position(stream)
+
+
+def _matching(data: bytes, pattern: LinePattern, masker: Masker) -> Iterator[int]:
+    """Where the lines begin."""
+    for begin, end in pattern.lines(data):
+        if not masker.longest or pattern.in_line(masker.same_length(data[begin:end])):
+            yield begin
+
+
+def _numbered(page: Page, offsets: list[tuple[int, int]]) -> Iterator[Begun]:
+    """Lines by stream and where they begin."""
+    places = page.places
+    wanted: dict[int, set[tuple[int, int]]] = {}
+    for stream, offset in offsets:
+        wanted.setdefault(places.before_byte(stream, offset), set()).add((stream, offset))
+    for number, some in sorted(wanted.items()):
+        for line in walk(page.files, page.windows, places, places.place(number), places.place(number + 1)):
+            if (line.stream, line.offset) in some:
+                yield line
