@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from winslow_nomad.core.audit import Audit
 from winslow_nomad.core.client import Client
+from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
@@ -17,6 +18,7 @@ from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
 from winslow_nomad.core.progress import Progresses
+from winslow_nomad.core.settings import SettingsBook
 from winslow_nomad.core.vault import Vault
 
 
@@ -33,6 +35,8 @@ class Services:
     durations: Durations
     progress: Progresses
     operations: Operations
+    defaults: Defaults
+    settings: SettingsBook
 
 
 def services(request: Request) -> Services:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winslow_nomad.config import Settings
 from winslow_nomad.core.errors import Refused
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.project import Project
@@ -29,14 +30,11 @@ class Housekeeping:
         self.installation = installation
         self.trash = Trash(settings.share)
         self.usage = Usage(settings.share, settings.home / "usage.json")
-        self.policy = Retention(
-            failed_workspaces=timedelta(days=settings.keep_failed_days),
-            superseded_attempts=timedelta(days=settings.keep_superseded_days),
-            trash=timedelta(days=settings.keep_trash_days),
-        )
+        self.policy = policy(settings)
 
     def __call__(self) -> None:
         now = self.installation.clock.now()
+        self.policy = policy(self.installation.choices.now())
         for project in self.projects():
             try:
                 self.tidy(project, now)
@@ -77,6 +75,14 @@ class Housekeeping:
                 id=f"empty-trash-{now:%Y%m%dt%H%M}", kind="delete", arguments={"before": before.isoformat()}, made=now
             )
             self.installation.operations.put(operation)
+
+
+def policy(settings: Settings) -> Retention:
+    return Retention(
+        failed_workspaces=timedelta(days=settings.keep_failed_days),
+        superseded_attempts=timedelta(days=settings.keep_superseded_days),
+        trash=timedelta(days=settings.keep_trash_days),
+    )
 
 
 def largest_file(installation: Installation) -> Path:

@@ -19,6 +19,7 @@ from typing import TypeVar
 from redis import Redis
 
 from winslow_nomad import __version__, runner
+from winslow_nomad.bootstrap.choices import Choices
 from winslow_nomad.bootstrap.housekeeping import largest
 from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
@@ -273,9 +274,13 @@ class Installation:
                 log.warning("the notification hook failed: %s", error)
 
     @cached_property
+    def choices(self) -> Choices:
+        """Settings as they are now; `settings` are those of the start."""
+        return Choices(self)
+
     def variables(self) -> tuple[EnvironmentValue, ...]:
-        """The layer `installation` of every stage's environment."""
-        items = self.settings.environment.items()
+        """The layer `installation` of every stage's environment, as it is now."""
+        items = self.choices.now().environment.items()
         return tuple(EnvironmentValue(name=k, value=v, origin="installation") for k, v in items)
 
     @cached_property

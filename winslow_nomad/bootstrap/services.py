@@ -31,4 +31,6 @@ def services(installation: Installation) -> Services:
         durations=Statistics(installation.state, installation.keys),
         progress=RedisProgresses(installation.state, installation.keys),
         operations=installation.operations,
+        defaults=installation.choices,
+        settings=installation.choices,
     )

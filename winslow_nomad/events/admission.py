@@ -47,13 +47,13 @@ class Admission:
         ledger: Ledger,
         clock: Clock,
         send: Send,
-        installation: Sequence[EnvironmentValue] = (),
+        installation: Callable[[], Sequence[EnvironmentValue]] = tuple,
     ) -> None:
         self.drivers = drivers
         self.ledger = ledger
         self.clock = clock
         self.send = send
-        self.installation = tuple(installation)
+        self.installation = installation
         self._lock = threading.Lock()
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
@@ -82,9 +82,10 @@ class Admission:
         served = Counter(w.actor for w, _ in active)
         policy = Policy(served=dict(served), explained=TOLD if explains else 0)
         verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy)
+        variables = tuple(self.installation()) if verdict.admitted else ()
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)
-            admitted = m.Admitted(stage=chosen.stage, installation=self.installation)
+            admitted = m.Admitted(stage=chosen.stage, installation=variables)
             self.send.admit(chosen.project, admitted, prepare, quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
             self._tell(key, reason)

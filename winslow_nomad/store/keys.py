@@ -130,6 +130,11 @@ class Keys:
         return f"{self.prefix}:journal"
 
     @property
+    def settings(self) -> str:
+        """Hash: name -> value as JSON, of what was changed while everything ran."""
+        return f"{self.prefix}:settings"
+
+    @property
     def library(self) -> str:
         """Hash: name of a pipeline -> core.library.Shelf."""
         return f"{self.prefix}:library"

@@ -1,0 +1,19 @@
+"""What an installation answers where nobody says otherwise."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Defaults(Protocol):
+    """As it is now: settings may change while everything runs."""
+
+    @property
+    def driver(self) -> str:
+        """What new projects run on."""
+        ...
+
+    @property
+    def open_projects(self) -> bool:
+        """Whether everybody here is a member of a new project, unless its author says otherwise."""
+        ...
