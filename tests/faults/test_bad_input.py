@@ -5,6 +5,7 @@ tested with its reader, and what a value may with the core."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -555,6 +556,15 @@ def test_what_is_wrong_is_said_with_a_code_and_nothing_is_changed(place: Place, 
     else:
         assert row.says in " ".join(done.out.split())
     assert changed == {}
+
+
+def test_a_list_goes_on_behind_a_project(place: Place) -> None:
+    def listed(args: str) -> list[str]:
+        return [p["id"] for p in json.loads(place.winslow(Row(args, "", "")).out)["projects"]]
+
+    every = listed("projects --json")
+    assert len(every) >= 3
+    assert [listed(f"projects --json --after {name}") for name in every] == [every[n + 1 :] for n in range(len(every))]
 
 
 def test_a_full_disk_under_stdout_is_said(place: Place) -> None:
