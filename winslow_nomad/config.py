@@ -10,6 +10,7 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -22,10 +23,13 @@ HINTS = {
     "share": "Name a directory.",
     "memory": "Write a number of bytes, such as 8589934592.",
     "installation": "Letters, digits and . _ - make one, 63 at most, beginning with a letter or a digit.",
+    "names": "Write host names, with commas between them.",
+    "trusted_proxies": "Write addresses or networks (10.0.0.7, 10.0.0.0/24), with commas between them.",
     "roots": 'Write name = "/an/absolute/path" for each.',
     "environment": 'Write NAME = "value" for each.',
 }
 INSTALLATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # begins the names of keys and of jobs
+NUMBERS = {"cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days", "keep_audit_days"}
 VARIABLE = re.compile(r"(?!WINSLOW_)[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -49,6 +53,11 @@ class Settings:
     zone: str = "UTC"  # in which people read times; IANA name
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
+    keep_audit_days: float = 180.0
+    names: tuple[str, ...] = ()  # host names under which the API is asked, besides that of the machine
+    tls_certificate: str = ""
+    tls_key: str = ""
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-* is believed
     origins: dict[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -110,13 +119,17 @@ def converted(key: str, value: Any, origin: str) -> Any:
 def _value(key: str, value: Any) -> Any:
     if key in ("home", "share"):
         return Path(_wanted(value, value != "")).expanduser().absolute()
-    if key in ("cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days"):
+    if key in NUMBERS:
         number = float(_wanted(value, not isinstance(value, bool)))
         return _wanted(number, 0 < number < 1e9 or (number == 0 and key != "sweep_seconds"))
     if key == "open_projects":
         return {"true": True, "false": False}[str(value).lower()]
     if key == "zone":
         return ZoneInfo(_wanted(value, isinstance(value, str) and value != "")).key
+    if key in ("names", "trusted_proxies"):
+        given = value.split(",") if isinstance(value, str) else list(value)
+        texts = tuple(t.strip() for t in given if t.strip())
+        return _wanted(texts, key == "names" or all(ip_network(t, strict=False) for t in texts))
     if key == "memory":
         amount = int(_wanted(value, not isinstance(value, bool | float)))
         return _wanted(amount, 0 <= amount < 1 << 62)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -49,6 +50,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
     app.state.services = given
     app.state.slow = Slow()
+    app.state.stopping = threading.Event()  # set when the process is told to end: long answers end then
     handle_problems(app)
     for router in routers():
         app.include_router(router)

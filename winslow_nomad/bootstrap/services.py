@@ -13,16 +13,15 @@ from winslow_nomad.store.people import RedisPeople
 from winslow_nomad.store.progress import RedisProgresses
 from winslow_nomad.store.statistics import Statistics
 
-KEEP_AUDIT = timedelta(days=180)
-
 
 def services(installation: Installation) -> Services:
     """Nothing is opened twice; the installation is closed by who opened it."""
+    keep = timedelta(days=installation.settings.keep_audit_days)
     texts = InstalledTexts(installation)
     return Services(
         client=LocalClient(installation),
         people=RedisPeople(installation.state, installation.clock, installation.keys),
-        audit=RedisAudit(installation.state, installation.clock, keep=KEEP_AUDIT, keys=installation.keys),
+        audit=RedisAudit(installation.state, installation.clock, keep=keep, keys=installation.keys),
         clock=installation.clock,
         listing=installation.store,
         library=InstalledLibrary(installation, texts),

@@ -17,6 +17,12 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8800,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without TLS: passwords can be read.")
+    ] = False,
 ) -> None:
-    """Serve the REST API and live updates, until told to end."""
-    doors.of(context).serve_api(host, port)
+    """Serve the REST API and live updates, until told to end.
+
+    Several may run side by side, on one port too.
+    """
+    doors.of(context).serve_api(host, port, insecure)

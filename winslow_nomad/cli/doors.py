@@ -59,7 +59,7 @@ class Doors(Protocol):
         """Run the controller, the worker or the worker of operations until told to end."""
         ...
 
-    def serve_api(self, host: str, port: int) -> None:
+    def serve_api(self, host: str, port: int, insecure: bool) -> None:
         """Serve the REST API until told to end."""
         ...
 
@@ -132,10 +132,10 @@ class Installation:
         }
         serve[what](self.settings)
 
-    def serve_api(self, host: str, port: int) -> None:
+    def serve_api(self, host: str, port: int, insecure: bool) -> None:
         from winslow_nomad.bootstrap.serve import run_serve
 
-        run_serve(self.settings, host=host, port=port)
+        run_serve(self.settings, host=host, port=port, insecure=insecure)
 
 
 def of(context: Any) -> Doors:
