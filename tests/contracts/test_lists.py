@@ -112,8 +112,8 @@ def test_what_the_store_finds_is_what_looking_at_every_project_finds(server: Ser
     assert any(len(a) > 20 for a in answers) and any(0 < len(a) < 5 for a in answers)
     for who in (None, ALL, frozenset({"ann"}), frozenset({"nobody"})):
         assert real.counts(who, "ann") == plain.counts(who, "ann")
-    assert real.used_pipelines() == plain.used_pipelines()
-    assert real.used_tags() == plain.used_tags()
+        assert real.used_pipelines(who) == plain.used_pipelines(who)
+        assert real.used_tags(who) == plain.used_tags(who)
 
 
 def test_a_page_comes_back_short_when_its_cap_is_reached_and_goes_on_from_there(server: Server) -> None:  # noqa: F811

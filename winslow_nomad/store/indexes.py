@@ -89,9 +89,15 @@ def write(keys: Keys, before: Places | None, project: Project, after: Places) ->
 
 def _used(keys: Keys, before: Places | None, after: Places) -> list[Command]:
     """How often pipelines and tags occur, for completing what somebody types."""
-    old = before.terms if before is not None else frozenset()
-    steps = [(t, 1) for t in sorted(after.terms - old)] + [(t, -1) for t in sorted(old - after.terms)]
-    return [("HINCRBY", keys.used, t, step) for t, step in steps if t.startswith(("pipeline:", "tag:"))]
+    old, new = _uses(before), _uses(after)
+    steps = [(use, 1) for use in sorted(new - old)] + [(use, -1) for use in sorted(old - new)]
+    return [("HINCRBY", keys.used, use, step) for use, step in steps]
+
+
+def _uses(of: Places | None) -> set[str]:
+    if of is None or of.state == TRASH:
+        return set()
+    return {f"{of.audience}|{t}" for t in of.terms if t.startswith(("pipeline:", "tag:"))}
 
 
 def _counts(keys: Keys, before: Places | None, project: Project, after: Places) -> list[Command]:

@@ -189,7 +189,7 @@ class Lister:
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         amounts, audiences = ask(self._client, ("HGETALL", self._keys.counts), ("HGETALL", self._keys.audiences))
-        readers = {digest: json.loads(text) for digest, text in as_dict(audiences).items()}
+        readers = _readers(audiences)
         states: dict[str, int] = {}
         mine = 0
         for field, amount in as_dict(amounts).items():
@@ -202,16 +202,22 @@ class Lister:
                 mine += int(amount)
         return Counts(states=states, mine=mine, total=sum(n for s, n in states.items() if s != TRASH))
 
-    def used_pipelines(self) -> dict[str, int]:
-        return self._used("pipeline:")
+    def used_pipelines(self, who: frozenset[str] | None) -> dict[str, int]:
+        return self._used("pipeline:", who)
 
-    def used_tags(self) -> dict[str, int]:
-        return self._used("tag:")
+    def used_tags(self, who: frozenset[str] | None) -> dict[str, int]:
+        return self._used("tag:", who)
 
-    def _used(self, kind: str) -> dict[str, int]:
-        found = as_dict(ask(self._client, ("HGETALL", self._keys.used))[0])
-        names = {field.decode(): int(amount) for field, amount in found.items()}
-        return {n.removeprefix(kind): a for n, a in sorted(names.items()) if n.startswith(kind) and a > 0}
+    def _used(self, kind: str, who: frozenset[str] | None) -> dict[str, int]:
+        amounts, audiences = ask(self._client, ("HGETALL", self._keys.used), ("HGETALL", self._keys.audiences))
+        readers = _readers(audiences)
+        found: dict[str, int] = {}
+        for field, amount in as_dict(amounts).items():
+            digest, _, use = field.partition(b"|")
+            name = use.decode()
+            if int(amount) and name.startswith(kind) and (who is None or not who.isdisjoint(readers[digest][1])):
+                found[name.removeprefix(kind)] = found.get(name.removeprefix(kind), 0) + int(amount)
+        return dict(sorted(found.items()))
 
     def _plan(self, query: Query) -> _Plan:
         keys = self._keys
@@ -254,7 +260,7 @@ class Lister:
         """Names with the `traffic*` among them replaced by those that projects have."""
         if not any(n.endswith("*") for n in names):
             return names
-        known = self.used_pipelines()
+        known = self.used_pipelines(None)
         found = [n for n in names if not n.endswith("*")]
         found += [k for n in names if n.endswith("*") for k in known if k.startswith(n[:-1])]
         return tuple(dict.fromkeys(found))
@@ -283,6 +289,11 @@ class Lister:
             if reply[i + 2] is not None
         ]
         return bool(reply[0]), (reply[1].decode(), reply[2].decode()), rows
+
+
+def _readers(audiences: Any) -> dict[bytes, tuple[str, list[str]]]:
+    """Author and names by the digest of an audience."""
+    return {digest: tuple(json.loads(text)) for digest, text in as_dict(audiences).items()}
 
 
 def _terms(keys: Keys, kind: str, values: tuple[str, ...] | list[str]) -> tuple[str, ...]:

@@ -87,11 +87,11 @@ class Lists:
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         return self.__lister.counts(who, author)
 
-    def used_pipelines(self) -> dict[str, int]:
-        return self.__lister.used_pipelines()
+    def used_pipelines(self, who: frozenset[str] | None) -> dict[str, int]:
+        return self.__lister.used_pipelines(who)
 
-    def used_tags(self) -> dict[str, int]:
-        return self.__lister.used_tags()
+    def used_tags(self, who: frozenset[str] | None) -> dict[str, int]:
+        return self.__lister.used_tags(who)
 
     def place(self, project: str) -> str:
         """Where a project stands in the list, to give as `after`; empty: there is no such project."""

@@ -202,13 +202,15 @@ class MemoryStore:
         mine = sum(p.author == author and p.trashed is None for p in seen)
         return Counts(states=dict(states), mine=mine, total=sum(p.trashed is None for p in seen))
 
-    def used_pipelines(self) -> dict[str, int]:
-        with self._lock:
-            return dict(sorted(Counter(k.project.pipeline.name for k in self._kept.values()).items()))
+    def used_pipelines(self, who: frozenset[str] | None) -> dict[str, int]:
+        return dict(sorted(Counter(p.pipeline.name for p in self._seen(who)).items()))
 
-    def used_tags(self) -> dict[str, int]:
+    def used_tags(self, who: frozenset[str] | None) -> dict[str, int]:
+        return dict(sorted(Counter(t for p in self._seen(who) for t in set(p.tags)).items()))
+
+    def _seen(self, who: frozenset[str] | None) -> list[Project]:
         with self._lock:
-            return dict(sorted(Counter(t for k in self._kept.values() for t in set(k.project.tags)).items()))
+            return [k.project for k in self._kept.values() if k.project.trashed is None and _visible(k.project, who)]
 
 
 def _position(kept: _Kept) -> tuple[int, str]:

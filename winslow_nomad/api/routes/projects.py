@@ -1,0 +1,139 @@
+"""Projects: the list, making one, one as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import TypeAdapter
+
+from winslow_nomad.api import making, showing
+from winslow_nomad.api.authority import may
+from winslow_nomad.api.commanding import IdempotencyKey, IfMatch, etag, seen, send
+from winslow_nomad.api.problems import documented
+from winslow_nomad.api.services import Given
+from winslow_nomad.api.views.commands import body_of
+from winslow_nomad.api.views.making import NewProject
+from winslow_nomad.api.views.projects import Asked, CountsView, Describing, Facets, ProjectView, Rows
+from winslow_nomad.core import lists
+from winslow_nomad.core import messages as m
+from winslow_nomad.core.access import Action, Principal
+
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+ROWS = TypeAdapter(Rows)
+CAP = 4000  # projects that one page looks at; it may come back short, with a cursor
+MOST_ASKED = 1000
+
+
+@router.get("", summary="List projects", response_model=Rows, responses=documented(401, 403, 422))
+def list_projects(
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))],
+    asked: Annotated[Asked, Query()],
+) -> Response:
+    """Those that the caller may see. A page may be shorter than `limit` and have a `next` all the same: then there
+    may be more further on."""
+    page = given.listing.find(asked.query(None if who.sees_all else who.names, CAP))
+    answer = Rows.model_construct(items=showing.rows(given, who, page.rows), next=page.next)
+    return Response(ROWS.dump_json(answer), media_type="application/json")  # rows are checked when they are read
+
+
+@router.get("/counts", summary="Count projects by state", responses=documented(401, 403))
+def count_projects(given: Given, who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))]) -> CountsView:
+    """Of those that the caller may see."""
+    found = given.listing.counts(None if who.sees_all else who.names, who.user)
+    query = lists.Query(who=None if who.sees_all else who.names, asking=True, limit=MOST_ASKED)
+    asking = sum(1 for row in given.listing.find(query).rows if showing.may_answer(who, row))
+    return CountsView(states=found.states, total=found.total, mine=found.mine, waiting_for_me=asking)
+
+
+@router.get("/facets", summary="What projects can be filtered by", responses=documented(401, 403))
+def list_facets(given: Given, who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))]) -> Facets:
+    """Tags and pipelines of the projects that the caller may see."""
+    names = None if who.sees_all else who.names
+    return Facets(tags=given.listing.used_tags(names), pipelines=given.listing.used_pipelines(names))
+
+
+@router.post("", status_code=201, summary="Make a project", responses=documented(401, 403, 404, 409, 422))
+def create_project(
+    body: NewProject,
+    given: Given,
+    response: Response,
+    who: Annotated[Principal, Depends(may(Action.CREATE_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
+) -> ProjectView:
+    """With its own copy of a pipeline."""
+    made = making.make(given, who, body, idempotency_key)
+    response.headers["ETag"] = etag(made)
+    response.headers["Location"] = f"/api/v1/projects/{made.id}"
+    return showing.show(given, who, made)
+
+
+@router.get(
+    "/{project}",
+    summary="One project",
+    responses=documented(401, 403, 404),
+)
+def read_project(
+    project: str,
+    given: Given,
+    response: Response,
+    who: Annotated[Principal, Depends(may(Action.VIEW_PROJECT))],
+) -> ProjectView:
+    """Everything that its page shows but logs, files and charts."""
+    found = given.client.project(project)
+    response.headers["ETag"] = etag(found)
+    return showing.show(given, who, found)
+
+
+@router.patch("/{project}", summary="Describe a project", responses=documented(401, 403, 404, 409, 412, 422))
+def describe_project(
+    project: str,
+    body: Describing,
+    given: Given,
+    response: Response,
+    who: Annotated[Principal, Depends(may(Action.RUN_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
+    if_match: IfMatch = "",
+) -> ProjectView:
+    """Name, tags, priority; author and participants by those who manage it."""
+    command = body_of(m.Describe)(**body.model_dump())
+    after = send(given, who, project, command, key=idempotency_key, expected=seen(if_match))
+    response.headers["ETag"] = etag(after)
+    return showing.show(given, who, after)
+
+
+@router.delete(
+    "/{project}", summary="Put a project into the trash", responses=documented(401, 403, 404, 409, 412, 422)
+)
+def delete_project(
+    project: str,
+    given: Given,
+    response: Response,
+    who: Annotated[Principal, Depends(may(Action.MANAGE_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
+    if_match: IfMatch = "",
+) -> ProjectView:
+    """Stops what runs. It can be restored for as long as the trash keeps it."""
+    after = send(given, who, project, body_of(m.TrashProject)(), key=idempotency_key, expected=seen(if_match))
+    response.headers["ETag"] = etag(after)
+    return showing.show(given, who, after)
+
+
+@router.post(
+    "/{project}/restore",
+    summary="Take a project out of the trash",
+    responses=documented(401, 403, 404, 409, 412, 422),
+)
+def restore_project(
+    project: str,
+    given: Given,
+    response: Response,
+    who: Annotated[Principal, Depends(may(Action.MANAGE_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
+    if_match: IfMatch = "",
+) -> ProjectView:
+    """With its files."""
+    after = send(given, who, project, body_of(m.RestoreProject)(), key=idempotency_key, expected=seen(if_match))
+    response.headers["ETag"] = etag(after)
+    return showing.show(given, who, after)

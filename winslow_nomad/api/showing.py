@@ -1,0 +1,73 @@
+"""Gathers what a project is shown with: progress, likely ends, copies under way. Asks the store alone, which answers at
+once; the share may hang."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from winslow_nomad.api.services import Services
+from winslow_nomad.api.views.projects import ProjectView, Row, project_view, row
+from winslow_nomad.api.views.stages import Beside, Percent
+from winslow_nomad.core.access import Action, Principal, allowed
+from winslow_nomad.core.forecast import end_of, forecast
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.rows import Summary
+from winslow_nomad.core.stage import StageState
+
+Steps = Mapping[str, tuple[datetime, datetime]]
+
+
+def show(given: Services, who: Principal, project: Project) -> ProjectView:
+    usual = usually(given, project.pipeline.name)
+    beside, steps = _beside(given, project, usual)
+    return project_view(project, who, beside, usual, steps)
+
+
+def beside_of(given: Services, project: Project) -> Beside:
+    return _beside(given, project, usually(given, project.pipeline.name))[0]
+
+
+def usually(given: Services, pipeline: str) -> dict[str, float]:
+    """Seconds that each stage takes in half of all cases."""
+    found = given.durations.typical(pipeline)
+    return {stage: t.median for stage, t in found.items() if t.median is not None}
+
+
+def _beside(given: Services, project: Project, usual: Mapping[str, float]) -> tuple[Beside, Steps]:
+    now = given.clock.now()
+    running = [n for n, s in project.stages.items() if s.state is StageState.RUNNING]
+    told = given.progress.read((project.id, n) for n in running)
+    progress = {
+        n: Percent.model_validate(t.model_dump(exclude={"attempt"}))
+        for (_, n), t in told.items()
+        if t.attempt == len(project.stages[n].attempts)
+    }
+    expected = forecast(project, now, {n: p.percent for n, p in progress.items()}, usual)
+    wanted = {s.operation for s in project.stages.values() if s.operation is not None}
+    operations = {o: found for o in wanted if (found := given.operations.get(o)) is not None}
+    return Beside(now, progress, expected.ends, operations), expected.steps
+
+
+def may_answer(who: Principal, summary: Summary) -> bool:
+    """Whether what this project waits for waits for `who`."""
+    return allowed(
+        who, Action.RUN_PROJECT, author=summary.author, participants=summary.participants, project=summary.id
+    )
+
+
+def rows(given: Services, who: Principal, found: Sequence[Summary]) -> list[Row]:
+    now = given.clock.now()
+    running = {(s.id, s.current.stage): s for s in found if s.current is not None and s.current.state == "running"}
+    told = given.progress.read(running) if running else {}
+    usual = {name: usually(given, name) for name in {s.pipeline for s in running.values()}}
+    shown = []
+    for summary in found:
+        current = summary.current
+        percent = expected = None
+        if current is not None and (summary.id, current.stage) in running and current.since is not None:
+            newest = told.get((summary.id, current.stage))
+            percent = newest.percent if newest is not None and newest.attempt == current.attempt else None
+            expected = end_of(current.since, now, percent, usual[summary.pipeline].get(current.id))
+        shown.append(row(summary, who, percent, expected))
+    return shown

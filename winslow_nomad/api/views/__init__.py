@@ -1,0 +1,1 @@
+"""What answers and requests look like: one small module for each subject. Nothing here fetches anything."""
