@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from winslow_nomad import config_nomad
+from winslow_nomad.config_nomad import NomadSettings
 from winslow_nomad.core.errors import Invalid
 
 HINT = "See docs/settings.md for all settings."
@@ -53,6 +55,7 @@ class Settings:
     zone: str = "UTC"  # in which people read times; IANA name
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
+    nomad: NomadSettings = field(default_factory=NomadSettings)
     keep_audit_days: float = 180.0
     names: tuple[str, ...] = ()  # host names under which the API is asked, besides that of the machine
     tls_certificate: str = ""
@@ -78,12 +81,20 @@ def load(environ: dict[str, str] | None = None) -> Settings:
         origins[key] = str(file)
     for item in fields(Settings):
         name = "REDIS_URL" if item.name == "redis_url" else f"WINSLOW_{item.name.upper()}"
-        if item.name not in ("home", "origins", "roots", "environment") and env.get(name):
+        if item.name not in ("home", "origins", "roots", "environment", "nomad") and env.get(name):
             values[item.name] = env[name]
             origins[item.name] = name
+    nomad = config_nomad.read(_table(values.pop("nomad", {}), file), env, str(file))
     values.setdefault("share", home / "share")
     values.setdefault("user", env.get("USER") or env.get("LOGNAME") or "someone")
-    return Settings(**{k: converted(k, v, origins.get(k, "default")) for k, v in values.items()}, origins=origins)
+    known = {k: converted(k, v, origins.get(k, "default")) for k, v in values.items()}
+    return Settings(**known, nomad=nomad, origins=origins)
+
+
+def _table(found: Any, file: Path) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise Invalid(f"{file}: nomad is a table, [nomad].", hint=HINT, code="settings.invalid")
+    return found
 
 
 def read_file(file: Path) -> dict[str, Any]:

@@ -21,16 +21,18 @@ from redis import Redis
 from winslow_nomad import __version__, runner
 from winslow_nomad.bootstrap.choices import Choices
 from winslow_nomad.bootstrap.housekeeping import largest
+from winslow_nomad.bootstrap.nomad import nomad_driver
 from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
 from winslow_nomad.core.effects import Notify
-from winslow_nomad.core.errors import Refused, StoreUnavailable
+from winslow_nomad.core.errors import DriverUnavailable, Refused, StoreUnavailable
 from winslow_nomad.core.operations import OperationKind
 from winslow_nomad.core.ports import Driver
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.driver.local import machine
 from winslow_nomad.driver.local.driver import LocalDriver
+from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.events.admission import Admission
 from winslow_nomad.events.advance import Advance, Sender
 from winslow_nomad.events.contact import Heartbeats
@@ -96,6 +98,17 @@ class ShareFiles:
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self._write.root))
+
+
+class Drivers(dict[str, Driver]):
+    """By name. What is begun with a driver that is not set here waits for a process that has it."""
+
+    def __missing__(self, name: str) -> Driver:
+        raise DriverUnavailable(
+            f"The driver {name} is not set in this process; nothing was started or stopped.",
+            hint=f"Set WINSLOW_DRIVER={name}, and start Winslow anew.",
+            code="driver.not_set",
+        )
 
 
 class Installation:
@@ -206,7 +219,7 @@ class Installation:
             self.clock,
             reveal=self.secrets.reveal,
             installation=self.settings.installation,
-            driver_places={"local": "local"},
+            driver_places={"local": "local", "nomad": "container"},
             base={"local": {"PATH": path, "LANG": os.environ.get("LANG", "C.UTF-8")}},
             largest=lambda: largest(self),
         )
@@ -241,10 +254,12 @@ class Installation:
 
     @cached_property
     def drivers(self) -> dict[str, Driver]:
-        if self.settings.driver != "local":
+        """The one that is set, and always `local`: projects that were begun with it go on."""
+        name = self.settings.driver
+        if name not in ("local", "nomad"):
             raise Refused(
-                f"There is no driver {self.settings.driver!r} in this installation.",
-                hint="The driver is `local`.",
+                f"There is no driver {name!r} in this installation.",
+                hint="The drivers are `local` and `nomad`.",
                 code="driver.unknown",
             )
         here = machine.this_machine(cpu=self.settings.cpu or None, memory=self.settings.memory or None)
@@ -257,7 +272,16 @@ class Installation:
             machine=here,
             files=ShareFiles(self.scribe, self.reader),
         )
-        return {"local": local}
+        made = Drivers(local=local)
+        if name == "nomad":
+            made["nomad"] = self.nomad
+        return made
+
+    @cached_property
+    def nomad(self) -> NomadDriver:
+        made = nomad_driver(self.settings, self.attempts, self.clock)
+        self._closing.append(made.close)
+        return made
 
     @cached_property
     def sender(self) -> Sender:

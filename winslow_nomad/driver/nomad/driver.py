@@ -101,6 +101,9 @@ class NomadDriver:
     def nodes(self) -> tuple[NodeDetail, ...]:
         return self._nodes()
 
+    def close(self) -> None:
+        self._client.close()
+
     # --- starting
 
     def _register(self, made: Document, spec: AttemptSpec) -> None:
