@@ -24,8 +24,8 @@ client {
     read_only = false
   }
 
-  options {
-    # Containers are the only thing that runs here: not `exec`, not `java`, not a machine under qemu.
+  # Containers are the only thing that runs here: not `exec`, not `java`, not a machine under qemu.
+  options = {
     "driver.allowlist" = "docker"
   }
 
@@ -35,8 +35,8 @@ client {
 
   # Allocations whose directories stay on the node. In them is what the share did not get when a node went down hard.
   # By default the oldest go as soon as there are 50, running ones counted.
-  gc_max_allocs           = 500
-  gc_disk_usage_threshold = 90
+  gc_max_allocs            = 500
+  gc_disk_usage_threshold  = 90
   gc_inode_usage_threshold = 90
 
   # For the system, docker and the page cache of the share. In MB and MHz.

@@ -34,7 +34,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Node:
-    """`share` False: a node that does not have the share's volume. `client`: merged over the client block."""
+    """`share` False: a node that does not have the share's volume. `client`: merged over the client block. `also`:
+    files that a node of the shipped configuration has beside those of its kind."""
 
     name: str
     gpus: Sequence[Card] = ()
@@ -42,6 +43,7 @@ class Node:
     pool: str = "default"
     node_class: str = ""
     share: bool = True
+    also: Sequence[str] = ()
     client: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,6 +1,8 @@
 """Images for test clusters, made from what this machine has and what its package managers fetch: there is no registry.
 
     python -m tests.cluster.images          makes the image of the traffic pipeline, and says where it is
+
+What takes long (a minute) is kept in the user's cache for the next time.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 BOX = "box:1"
 TRAFFIC = "winslow-traffic:1"
-REQUIREMENTS = Path(__file__).parents[2] / "pipelines" / "traffic" / "requirements.txt"
+PYTHON = "python-base:1"
+ROOT = Path(__file__).parents[2]
+PACKAGES = "python3,python3-venv"
 # Nothing in a container looks at these; they are a third of the size.
 NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
+PYTHON_RECIPE = " ".join((PACKAGES, *NOT_NEEDED))
 APPLETS = "sh ash cat cp date dd echo env false head hostname id ip kill ls mkdir mv nc ping ps rm seq sleep sort stat"
 APPLETS += " sync tail test touch true uname wc wget yes"
 
@@ -60,38 +66,84 @@ def box(directory: Path) -> Image:
     return Image(BOX, tar, ("ENV PATH=/bin",))
 
 
+def python_base() -> Image:
+    """What stands in for python:3.11-slim: this machine's own release of Debian at its smallest, with Python."""
+    tar = cached("python", PYTHON_RECIPE, debian_with_python)
+    return Image(PYTHON, tar, ("ENV PATH=/usr/local/bin:/usr/bin:/bin",))
+
+
 def traffic() -> Image:
-    """What `pipelines/traffic/Dockerfile` makes where there is a registry: Python, and the pipeline's libraries. It is
-    kept for the next time; making it takes a minute and needs debootstrap."""
-    recipe = Path(__file__).read_bytes() + REQUIREMENTS.read_bytes()
+    """What `pipelines/traffic/Dockerfile` makes where there is a registry: Python, and the pipeline's libraries."""
+    requirements = ROOT / "pipelines" / "traffic" / "requirements.txt"
+    base = python_base()
+
+    def make(root: Path) -> None:
+        run("tar", "--extract", "--file", base.tar, "--directory", root)
+        version = python_version(root)
+        packages = root / "usr" / "local" / "lib" / f"python{version}" / "dist-packages"
+        pip("install", f"--python-version={version}", f"--target={packages}", f"--requirement={requirements}")
+
+    recipe = PYTHON_RECIPE + requirements.read_text()
+    return Image(TRAFFIC, cached("traffic", recipe, make), (*base.changes, "ENV PYTHONUNBUFFERED=1"))
+
+
+def winslow_context(directory: Path) -> list[str]:
+    """Fills a directory with what `docker build` needs to make Winslow's own image without a network, on
+    `python_base`. The arguments that say so."""
+    for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "requirements.lock"):
+        shutil.copy(ROOT / name, directory)
+    shutil.copytree(ROOT / "winslow_nomad", directory / "winslow_nomad", ignore=shutil.ignore_patterns("__pycache__"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = "\n".join(line.strip(" \\") for line in lock.splitlines() if "--hash" not in line)
+    # the image's Python may be of an earlier patch level than the one that pip runs on here
+    wanted += [line.partition(";")[0].strip() for line in pinned.splitlines() if "python_full_version < '3.11." in line]
+
+    constraints = directory / "constraints.txt"
+    constraints.write_text(pinned)
+
+    def fetch(root: Path) -> None:
+        pip("download", "--dest", root / "wheels", "--constraint", constraints, *wanted)
+
+    run("tar", "--extract", "--file", cached("wheels", "\n".join([*wanted, pinned]), fetch), "--directory", directory)
+    return [f"BASE={PYTHON}", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/src/wheels"]
+
+
+def cached(name: str, recipe: str, make: Callable[[Path], None]) -> Path:
+    """A tar of what `make` puts into a directory; made anew when the recipe has changed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "winslow-tests"
-    tar = cache / f"traffic-{hashlib.sha256(recipe).hexdigest()[:16]}.tar"
+    tar = cache / f"{name}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.tar"
     if not tar.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        for older in cache.glob("traffic-*.tar"):
+        for older in cache.glob(f"{name}-*.tar"):
             older.unlink()
         with tempfile.TemporaryDirectory(dir=cache, prefix=".making-") as folder:
             root, part = Path(folder) / "root", Path(folder) / "part.tar"
-            debian_with_python(root)
+            root.mkdir(mode=0o755)
+            make(root)
             run("tar", "--create", "--file", part, "--directory", root, ".")
             part.replace(tar)
-    return Image(TRAFFIC, tar, ("ENV PATH=/usr/local/bin:/usr/bin:/bin", "ENV PYTHONUNBUFFERED=1"))
+    return tar
 
 
 def debian_with_python(root: Path) -> None:
-    """This machine's own release of Debian at its smallest, with Python and the pipeline's libraries."""
     if shutil.which("debootstrap") is None:
-        raise AssertionError("the image of the traffic pipeline is made by debootstrap, which is not here")
+        raise AssertionError("images with Python are made by debootstrap, which is not here")
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    run("debootstrap", "--variant=minbase", "--include=python3", suite, root)
-    shown = run("chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-    version = shown.strip()
-    packages = root / "usr" / "local" / "lib" / f"python{version}" / "dist-packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    run(*pip, f"--python-version={version}", f"--target={packages}", f"--requirement={REQUIREMENTS}")
+    run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, root)
     (root / "usr" / "bin" / "python").symlink_to("python3")
     for folder in NOT_NEEDED:
         shutil.rmtree(root / folder, ignore_errors=True)
+
+
+def python_version(root: Path) -> str:
+    return run("chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+
+
+def pip(does: str, *arguments: str | Path) -> None:
+    called = [sys.executable, "-m", "pip", does, "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    run(*called, *arguments)
 
 
 def run(*command: str | Path) -> str:

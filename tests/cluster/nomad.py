@@ -35,6 +35,7 @@ from tests.waiting import until
 __all__ = ["NAMESPACE", "SHARE_VOLUME", "Card", "Cluster", "Node", "box"]
 
 NAMESPACE = "winslow"
+OWNER = 1000  # whom the shipped files take for the user of Winslow
 START_SECONDS = 90.0
 FIRST_SERVER, FIRST_NODE = 11, 101
 
@@ -294,7 +295,8 @@ class Cluster:
         called = ["docker", "--host", f"unix://{self._socket(name)}", *arguments]
         done = subprocess.run(called, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise AssertionError(f"docker {' '.join(map(str, arguments))} on {name}: {done.stderr}")
+            said = (done.stdout + done.stderr)[-3000:]
+            raise AssertionError(f"docker {' '.join(map(str, arguments))} on {name}: {said}")
         return done.stdout
 
     def add_image(self, image: images.Image, names: Sequence[str] | None = None) -> None:
@@ -421,6 +423,12 @@ class Cluster:
         directory = self.directory / name
         places = {"/opt/nomad/data": directory / "nomad", "/srv/winslow": self.share, "/etc/nomad.d/tls": directory}
         names = [f"{role}.hcl"]
+        if role == "client":
+            names += self.nodes[name].also
+            places["/var/lib"] = directory
+            for own in ("winslow", "winslow-registry"):
+                (directory / own).mkdir(mode=0o700, exist_ok=True)
+                os.chown(directory / own, OWNER, OWNER)
         if role == "client" and self.nodes[name].gpus and self.tools.plugins:
             places["/opt/nomad/plugins"] = self.tools.plugins
             names.append("gpu.hcl")

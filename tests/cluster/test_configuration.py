@@ -34,7 +34,7 @@ def shipped(nomad_tools: Tools) -> Iterator[Cluster]:
 @pytest.mark.parametrize("files", ["server", "client", "client gpu", "server tls", "client gpu tls"])
 def test_nomad_accepts_the_configuration(nomad_tools: Tools, files: str) -> None:
     paths = [SHIPPED / f"{file}.hcl" for file in files.split()]
-    command = [nomad_tools.nomad, "config", "validate", *paths]
+    command: list[str | Path] = [nomad_tools.nomad, "config", "validate", *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
 
