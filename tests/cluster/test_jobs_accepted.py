@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from tests.cluster import images
 from tests.cluster.nomad import NAMESPACE, Cluster, when
 from tests.driver.nomad import jobs
-from winslow_nomad.core.pipeline import MIB, Resources
+from winslow_nomad.core.pipeline import MIB, Gpu, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
+from winslow_nomad.core.stage import Cause
 from winslow_nomad.driver.nomad import job as building
+from winslow_nomad.driver.nomad.claim import parse_claim
 from winslow_nomad.driver.nomad.nodes import NodeDetail, read_nodes
+from winslow_nomad.driver.nomad.outcome import Verdict, judge
 from winslow_nomad.driver.nomad.site import Site
 from winslow_nomad.runner import ARCHITECTURES, binary
 
@@ -131,16 +135,32 @@ class Share:
             **({"resources": Resources(cpu=0.01, memory=32 * MIB, shm=8 * MIB)} | more),
         )
 
-    def run(self, spec: AttemptSpec) -> dict[str, Any]:
-        """Carry it out; its allocation at the end."""
-        job = building.build(spec, self.site, details(self.cluster, self.site))
+    def submit(self, spec: AttemptSpec, site: Site | None = None) -> str:
+        """The job's id."""
+        job = building.build(spec, site or self.site, details(self.cluster, site or self.site))
         self.cluster.submit(job)
+        return str(job["ID"])
+
+    def run(self, spec: AttemptSpec, site: Site | None = None) -> dict[str, Any]:
+        """Carry it out; its allocation at the end."""
+        job_id = self.submit(spec, site)
 
         def over() -> Any:
-            found = self.cluster.allocations(job["ID"])
+            found = self.cluster.allocations(job_id)
             return found[0] if found and found[0]["ClientStatus"] in ("complete", "failed") else None
 
         return dict(when(over, 60))
+
+    def verdict(self, spec: AttemptSpec) -> Verdict:
+        job = self.cluster.api("GET", f"/v1/job/{building.job_id('test', spec.ref)}")
+        claim = self.root / spec.directory / "claim"
+        text = claim.read_bytes() if claim.exists() else None
+        return judge(job, self.cluster.allocations(job["ID"]), parse_claim(text))
+
+    def is_blocked(self, job_id: str) -> bool:
+        """Nomad has looked, and found no place."""
+        found = self.cluster.api("GET", f"/v1/job/{job_id}/evaluations")
+        return any(e["Status"] == "blocked" for e in found)
 
     def end(self, spec: AttemptSpec) -> dict[str, Any]:
         return dict(json.loads((self.root / spec.directory / "end.json").read_text()))
@@ -188,3 +208,126 @@ def test_a_stage_finds_its_places_and_can_write_where_it_should_and_nowhere_else
     assert (directory / "output/made").stat().st_uid == UID
     assert json.loads((directory / "claim").read_text())["owner"] == allocation["ID"]
     assert "hidden" not in json.dumps(share.cluster.api("GET", f"/v1/job/{allocation['JobID']}"))
+
+
+def test_an_image_with_a_user_of_its_own_keeps_it_and_can_write(share: Share) -> None:
+    box = images.box(share.cluster.directory)
+    share.cluster.add_image(images.Image("box-user:1", box.tar, ("ENV PATH=/bin COLOUR=blue", "USER 1234:1235")))
+    spec = share.attempt("echo at=$(id -u):$(id -g) $COLOUR; touch /output/made", mode=0o777, run_as="image")
+    spec = spec.but(image="box-user:1")
+    share.run(spec)
+    assert share.end(spec)["code"] == 0
+    assert share.log(spec) == "at=1234:1235 blue\n"
+
+
+def test_nothing_in_paths_and_names_is_interpolated_on_the_way_to_docker(share: Share) -> None:
+    odd = share.root / "odd ${node.unique.name} %{if true} $${x}"
+    odd.mkdir()
+    for name in ("bin", "inputs", "projects", "pipelines"):
+        (odd / name).symlink_to(share.root / name)
+    installation = "te st ${attr.cpu.arch} %{if true}"
+    site = share.site.but(share_roots={"*": str(odd)})
+    spec = share.attempt("cat /input/street.mp4").but(installation=installation)
+    allocation = share.run(spec, site)
+    assert share.log(spec) == "a video\n"
+    assert building.ref_of(allocation["JobID"], None, installation) == spec.ref
+
+
+def test_docker_shows_whose_a_container_is(share: Share) -> None:
+    spec = share.attempt("cat /workspace/go")
+    os.mkfifo(share.root / spec.workspace / "go")
+    job_id = share.submit(spec)
+    when(lambda: share.verdict(spec).phase == "running")
+    node = share.verdict(spec).node
+    names = share.cluster.docker(node, "ps", "--filter", f"label=winslow.attempt={spec.ref}", "--format", "{{.Names}}")
+    assert names.strip() == f"{building.TASK}-{share.verdict(spec).allocation}"
+    (share.root / spec.workspace / "go").write_text("on\n")
+    when(lambda: share.cluster.status(job_id) == "complete")
+
+
+def test_a_folder_that_is_mapped_into_the_input_pool_is_seen_there_read_only(share: Share) -> None:
+    archive = share.root / "archive"
+    archive.mkdir()
+    (archive / "old.mp4").write_text("an old video\n")
+    (share.root / "inputs/archive").mkdir()
+    spec = share.attempt("cat /input/archive/old.mp4 /input/street.mp4; touch /input/archive/made || echo refused")
+    share.run(spec, share.site.but(mapped={"archive": str(archive)}))
+    assert share.log(spec) == "an old video\na video\nrefused\n"
+
+
+def test_a_job_that_is_stopped_lets_its_stage_end_by_itself(share: Share) -> None:
+    spec = share.attempt("trap 'echo saved; exit 5' TERM; echo up; while :; do sleep 0.1; done", stop_grace=5.0)
+    job_id = share.submit(spec)
+    when(lambda: (share.root / spec.directory / "log/out").exists() and "up" in share.log(spec))
+    share.cluster.api("DELETE", f"/v1/job/{job_id}")
+    when(lambda: share.verdict(spec).phase == "over")
+    assert (share.end(spec)["cause"], share.end(spec)["code"]) == ("stopped", 5)
+    assert share.log(spec) == "up\nsaved\n"
+    assert share.verdict(spec).message.endswith("its job was stopped in Nomad")
+
+
+def test_a_second_container_of_one_attempt_runs_nothing(share: Share) -> None:
+    """Its job made twice, as a purge and a late request would do."""
+    spec = share.attempt("echo x >> /output/starts")
+    first = share.run(spec)
+    share.cluster.api("DELETE", f"/v1/job/{first['JobID']}", purge="true")
+    second = share.run(spec)
+    assert first["ID"] != second["ID"]
+    assert (share.root / spec.directory / "output/starts").read_text() == "x\n"
+    assert (share.root / spec.directory / f"refused-{second['ID']}").exists()
+    assert share.verdict(spec).phase == "out_of_contact", "the one that ran is unknown; the other is nobody's end"
+
+
+def test_an_image_that_no_node_has_is_an_end_that_names_it(share: Share) -> None:
+    spec = share.attempt("true").but(image="winslow-tests.example/none:1")
+    share.run(spec)
+    verdict = share.verdict(spec)
+    end = verdict.end(answered=0.0, grace=10.0)
+    assert end is not None
+    assert (end.cause, end.started) == (Cause.RUNNER_LOST, None)
+    assert "winslow-tests.example/none:1" in end.message
+
+
+def test_a_node_can_be_asked_for_by_each_kind_of_tag(share: Share) -> None:
+    tags = next(d.node.tags for d in details(share.cluster, share.site) if d.node.name == "n2")
+    assert tags >= {"node.n2", "datacenter.dc1", "arch.amd64"}
+    spec = share.attempt("true", placement=Placement(require=("node.n2", "datacenter.dc1", "arch.amd64")))
+    assert share.run(spec)["NodeName"] == "n2"
+    nowhere = share.submit(share.attempt("true", placement=Placement(require=("arch.z80",))))
+    when(lambda: share.is_blocked(nowhere))
+    assert share.cluster.allocations(nowhere) == []
+
+
+# --- GPUs
+
+
+def with_gpu(**gpu: Any) -> dict[str, Any]:
+    return {"resources": Resources(cpu=0.01, memory=32 * MIB, gpu=Gpu(**gpu))}
+
+
+def test_the_smallest_card_that_will_do_is_taken_and_the_big_one_is_left(share: Share, nomad_plugin: None) -> None:
+    when(lambda: any(d.node.gpus for d in details(share.cluster, share.site)))
+    small = share.attempt("echo $NVIDIA_VISIBLE_DEVICES; cat /workspace/go", **with_gpu())
+    os.mkfifo(share.root / small.workspace / "go")
+    job_id = share.submit(small)
+    when(lambda: share.verdict(small).phase == "running")
+    (birch,) = [d.node for d in details(share.cluster, share.site) if d.node.gpus]
+    assert [(g.count, g.used) for g in birch.gpus] == [(2, 1), (1, 0)]
+    big = share.attempt("echo $NVIDIA_VISIBLE_DEVICES", **with_gpu(memory=20 * 1024 * MIB))
+    share.run(big)
+    assert share.log(big) == "GPU-a6000\n"
+    (share.root / small.workspace / "go").write_text("on\n")
+    when(lambda: share.cluster.status(job_id) == "complete")
+    assert share.log(small).splitlines()[0] in ("GPU-4070-a", "GPU-4070-b")
+
+
+def test_two_cards_of_a_model_by_a_pattern(share: Share, nomad_plugin: None) -> None:
+    spec = share.attempt("echo $NVIDIA_VISIBLE_DEVICES", **with_gpu(count=2, model="rtx 40[6-8]0", memory=8 * 1024 * MIB))
+    share.run(spec)
+    assert sorted(share.log(spec).strip().split(",")) == ["GPU-4070-a", "GPU-4070-b"]
+
+
+def test_a_pattern_that_no_card_meets_is_not_placed(share: Share, nomad_plugin: None) -> None:
+    job_id = share.submit(share.attempt("true", **with_gpu(model="RTX 40[!7]0")))
+    when(lambda: share.is_blocked(job_id))
+    assert share.cluster.allocations(job_id) == []

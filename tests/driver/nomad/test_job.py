@@ -18,13 +18,13 @@ from winslow_nomad.core.admit import fits
 from winslow_nomad.core.errors import DriverRejected
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
-from winslow_nomad.driver.nomad.job import Asks, asks_of, build, job_id, literal, ref_of
+from winslow_nomad.driver.nomad.job import Asks, asks_of, build, job_id, literal, prefix, ref_of
 from winslow_nomad.driver.nomad.nodes import read_nodes
 from winslow_nomad.driver.nomad.site import Site, constraint_of, tags_of
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", fullmatch=True)
 refs = st.builds(AttemptRef, project=ids, stage=st.integers(1, 10**8), attempt=st.integers(1, 10**4))
-installations = st.text(max_size=40)
+installations = st.text(max_size=80)
 
 
 def task_of(built: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +65,10 @@ def test_a_job_is_told_to_be_the_attempt_s_by_its_meta_and_to_be_no_other_s(ref:
     assert ref_of(found, {"winslow_ref": str(ref.but(attempt=ref.attempt + 1))}, installation) is None
 
 
-@given(refs.filter(lambda r: len(r.project) < 80))
-def test_events_that_carry_nothing_but_the_id_are_told_to_be_the_attempt_s(ref: AttemptRef) -> None:
-    assert ref_of(job_id("team-1", ref), None, "team-1") == ref
+@given(refs.filter(lambda r: len(r.project) < 40), installations)
+def test_events_that_carry_nothing_but_the_id_are_told_to_be_the_attempt_s(ref: AttemptRef, installation: str) -> None:
+    assert job_id(installation, ref).startswith(prefix(installation))
+    assert ref_of(job_id(installation, ref), None, installation) == ref
     assert ref_of(job_id("team-2", ref), None, "team-1") is None
 
 

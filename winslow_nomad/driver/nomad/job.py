@@ -42,7 +42,7 @@ LOST_AFTER = 30 * DAY  # after this Nomad runs it again elsewhere: far beyond an
 SETTLING = 20  # seconds beyond the stage's own grace, for the runner to bring log and end to the share
 
 REF, FINGERPRINT, INSTALLATION, ASKS = "winslow_ref", "winslow_fingerprint", "winslow_installation", "winslow_asks"
-MAX_ID = 128
+MAX_ID, MAX_PREFIX = 128, 60
 AFFINITY = 50
 MAX_AFFINITIES = 8
 
@@ -63,18 +63,23 @@ class Asks(NamedTuple):
     placement: Placement
 
 
+def prefix(installation: str) -> str:
+    """What the ids of all its jobs begin with (and perhaps some of others)."""
+    return f"{_UNSAFE.sub('_', installation)[:MAX_PREFIX]}-"
+
+
 def job_id(installation: str, ref: AttemptRef) -> str:
     """The same for every process and for ever; never used by another attempt."""
     digest = hashlib.sha256(f"{installation} {ref}".encode()).hexdigest()[:6]
     tail = f"{ref.stage:04d}-{ref.attempt}-{digest}"
-    head = _UNSAFE.sub("_", f"{installation}-{ref.project}")
+    head = prefix(installation) + _UNSAFE.sub("_", ref.project)
     return f"{head[: MAX_ID - len(tail) - 1]}-{tail}"
 
 
 def ref_of(job: str, meta: Mapping[str, str] | None, installation: str) -> AttemptRef | None:
     """The attempt of a job; None: it is none of this installation's. Without meta (events of allocations have
     none) it is read from the id, which tells all but names too long for it."""
-    text = meta.get(REF, "") if meta else "/".join(job.removeprefix(f"{installation}-").rsplit("-", 3)[:3])
+    text = meta.get(REF, "") if meta else "/".join(job.removeprefix(prefix(installation)).rsplit("-", 3)[:3])
     try:
         ref = AttemptRef.parse(text)
     except ValueError:
