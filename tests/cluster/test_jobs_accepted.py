@@ -56,6 +56,7 @@ def test_nomad_takes_every_golden_job_and_understands_every_field(prepared: Clus
     assert (answer["ValidationErrors"], answer["Error"]) == (None, "")
     planned = prepared.api("POST", f"/v1/job/{wanted['ID']}/plan", {"Job": wanted, "Diff": False})
     assert not planned["Warnings"]
+    wanted["Datacenters"] = ["nowhere"]  # kept, and not started
     prepared.submit(wanted)
     kept = prepared.api("GET", f"/v1/job/{wanted['ID']}")
     prepared.api("DELETE", f"/v1/job/{wanted['ID']}")
@@ -163,7 +164,9 @@ class Share:
         return any(e["Status"] == "blocked" for e in found)
 
     def end(self, spec: AttemptSpec) -> dict[str, Any]:
-        return dict(json.loads((self.root / spec.directory / "end.json").read_text()))
+        found = self.root / spec.directory / "end.json"
+        assert found.exists(), self.verdict(spec)
+        return dict(json.loads(found.read_text()))
 
     def log(self, spec: AttemptSpec) -> str:
         return (self.root / spec.directory / "log/out").read_text()
