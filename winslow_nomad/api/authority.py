@@ -16,6 +16,7 @@ from winslow_nomad.api.problems import Denied, Hidden, SignInFirst
 from winslow_nomad.api.reach import SAFE
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.core.access import ANY, RULES, Action, Principal, allowed, visible
+from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.project import Project
 
 COOKIE = "winslow_session"
@@ -80,9 +81,13 @@ def may(action: Action) -> Callable[..., Principal]:
 
 def check_project(given: Services, who: Principal, action: Action, project: str) -> Project:
     """For routes that learn of the project otherwise than from the path, too. Raises NotFound or Denied."""
-    found = given.client.project(project)
+    absent = f"There is no project {project[:60]!r}."
+    try:
+        found = given.client.project(project)
+    except NotFound:
+        raise NotFound(absent, code="project.not_found") from None  # word for word as below
     if not visible(who, found.author, found.participants, found.id):
-        raise Hidden(f"There is no project {project!r}.", code="project.not_found")
+        raise Hidden(absent, code="project.not_found")
     if not allowed(who, action, author=found.author, participants=found.participants, project=found.id):
         raise denied(who, action)
     return found

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from winslow_nomad.api.patience import Patience
+from winslow_nomad.api.patience import GAP, Patience
 from winslow_nomad.api.problems import CODES, MEDIA_TYPE, Problem
 from winslow_nomad.api.reach import SAFE, Reach, from_own_page
 from winslow_nomad.api.trail import Trail
@@ -66,8 +66,10 @@ HINTS = {
 class Guards:
     """`scope["state"]["request_id"]` is the id: the caller's own `X-Request-Id` where it is usable."""
 
-    def __init__(self, app: ASGIApp, *, reach: Reach, trail: Trail, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, *, reach: Reach, trail: Trail, clock: Clock, gap: float = GAP) -> None:
+        """`gap`: seconds to wait for the next piece of a body."""
         self._app = app
+        self._gap = gap
         self._reach = reach
         self._trail = trail
         self._clock = clock
@@ -76,7 +78,7 @@ class Guards:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] == "http":
-            request = _Request(scope, receive, send, self._trail, self._clock)
+            request = _Request(scope, Patience(receive, self._gap), send, self._trail, self._clock)
             token = request_id.set(request.id)
             try:
                 await request.run(self._app, self._refusal(scope))
@@ -107,13 +109,13 @@ class Guards:
 class _Request:
     """One request on its way through."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, trail: Trail, clock: Clock) -> None:
+    def __init__(self, scope: Scope, patience: Patience, send: Send, trail: Trail, clock: Clock) -> None:
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
         self.id = given.decode() if USABLE_ID.fullmatch(given) else secrets.token_hex(8)
         self._scope = scope
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self._state["request_id"] = self.id
-        self._patience = Patience(receive)
+        self._patience = patience
         self._send = send
         self._trail = trail
         self._clock = clock

@@ -19,8 +19,9 @@ RATE = 1024  # bytes per second
 class Patience:
     """Around one request. `over`: the sender was too slow; to the application it looks as if it had gone."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, gap: float) -> None:
         self._receive = receive
+        self._gap = gap
         self._begun = time.monotonic()
         self._bytes = 0
         self._complete = False
@@ -30,7 +31,7 @@ class Patience:
         if self._complete:
             return await self._receive()  # waits for the end of the connection, for as long as it takes
         try:
-            async with asyncio.timeout(GAP):
+            async with asyncio.timeout(self._gap):
                 message = await self._receive()
         except TimeoutError:
             return self._gone()

@@ -10,16 +10,18 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEADERS = 20.0  # seconds from the first byte of a request, or from the connection, to the end of its headers
-LARGEST = 64 * 1024  # bytes of them
-READING = 300.0  # seconds in which a reader must take what waits for it (about 1 MiB)
+LARGEST = 64 * 1024  # bytes of the headers of a request
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """`peers`: only they may connect; None: everybody."""
+    """`peers`: only they may connect; None: everybody. `headers_within` seconds from the first byte of a request, or
+    from the connection, its headers are complete. `read_within` seconds a reader takes what waits for it, which is
+    about 1 MiB."""
 
     peers: tuple[Network, ...] | None = None
+    headers_within = 20.0
+    read_within = 300.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,7 +67,7 @@ class PatientProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         stop(self._reader)
-        self._reader = self.loop.call_later(READING, self.transport.abort)
+        self._reader = self.loop.call_later(self.read_within, self.transport.abort)
 
     def resume_writing(self) -> None:
         stop(self._reader)
@@ -73,7 +75,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _wait_for_headers(self) -> None:
         stop(self._timer)
-        self._timer = self.loop.call_later(HEADERS, self._too_slow)
+        self._timer = self.loop.call_later(self.headers_within, self._too_slow)
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():

@@ -1,6 +1,6 @@
 """All that the store holds and nothing else can tell, as portable records, taken while others write; and the
 way back into an empty store. What is derived (indexes, rows, marks), short-lived (leases, idempotency keys,
-live stream, bells) or worked on at the moment (operations) is left out: it is made again.
+live stream, bells, sessions) or worked on at the moment (operations) is left out: it is made again.
 
 Each project is read in one transaction: what a backup holds of it is one version, whole. Secrets stay
 encrypted; their key is no part of the store. A key that this module has never heard of is taken along.
@@ -50,6 +50,9 @@ LEFT_OUT = frozenset(
         "op",
         "ops",
         "schema",
+        "session",
+        "link",
+        "limit",
     }
 )  # first words of keys
 FENCED = ("controller", "mirror")  # leases whose epochs stand in the journals
@@ -131,6 +134,7 @@ def load(
                     _put(client, f"{keys.prefix}:{record.name}", content)
                 case "epochs":
                     epoch = max(epoch, *content.values())
+        client.incr(keys.people_edition)  # processes that know the people from before read them anew
         epoch = _raise_epochs(client, keys, epoch)
         for project in restored:
             _journal(client, keys, project, epoch)
@@ -229,8 +233,13 @@ def _other(client: Any, key: bytes) -> dict[str, Any] | None:
             value = [[_text(m), score] for m, score in client.zrange(key, 0, -1, withscores=True)]
         case b"list":
             value = [_text(m) for m in client.lrange(key, 0, -1)]
+        case b"stream":
+            value = [
+                [_text(identifier), {_text(k): _text(v) for k, v in as_dict(fields).items()}]
+                for identifier, fields in client.xrange(key)
+            ]
         case _:
-            return None  # gone meanwhile, or a stream: those are never the only place of anything
+            return None  # gone meanwhile
     return {"type": client.type(key).decode(), "value": value, "expires_ms": max(client.pttl(key), 0)}
 
 
@@ -250,6 +259,9 @@ def _put(client: Redis, key: str, content: Mapping[str, Any]) -> None:
             client.zadd(key, {_bytes(m): score for m, score in value}, nx=True)
         case "list" if value and not there:
             client.rpush(key, *map(_bytes, value))
+        case "stream" if not there:
+            for identifier, fields in value:
+                client.xadd(key, {_bytes(k): _bytes(v) for k, v in fields.items()}, id=identifier)
     if content["expires_ms"] and not there:
         client.pexpire(key, content["expires_ms"])
 
