@@ -362,7 +362,11 @@ FOR_ALL = [
     *(
         Row(f"{verb} {shlex.quote(name)} {rest}", "project.not_found", "`winslow projects` lists them")
         for verb, rest in REST.items()
-        for name in ("nobody", "", "../work", "work:stages", "*", "\x1b[2J", ODD)
+        for name in ("nobody", "", ODD)
+    ),
+    *(
+        Row(f"show {shlex.quote(name)}", "project.not_found", "`winslow projects` lists them")
+        for name in ("../work", "work:stages", "*", "\x1b[2J", "x" * 100_000, "🚗")
     ),
     *(
         Row(args, code, says, end, environment)
@@ -452,25 +456,29 @@ class Place:
         """What is not as it was at the last look: files, and keys of the store. Leases, their epochs and bells belong
         to those who move stages, and two folders to the store's server and the driver."""
         theirs = {self.home / "store", self.home / "local"}
-        now = {f"file {p.relative_to(self.root)}": stamp(p) for p in walk(self.root, theirs)}
+        now = {f"file {e.path}": stamp(e) for e in walk(self.root, theirs)}
         redis = self.client.installation.state
-        for key in redis.scan_iter("winslow:*"):
-            if key.decode().split(":")[1] not in ("lease", "epoch"):
-                now[f"key {key.decode()}"] = hashlib.sha256(redis.dump(key) or b"").hexdigest()
+        keys = [k for k in redis.scan_iter("winslow:*", 1000) if k.split(b":")[1] not in (b"lease", b"epoch")]
+        with redis.pipeline() as pipeline:
+            for key in keys:
+                pipeline.dump(key)
+            dumps = pipeline.execute()
+        now |= {f"key {k.decode()}": hashlib.sha256(d or b"").hexdigest() for k, d in zip(keys, dumps, strict=True)}
         before, self.before = self.before, now
         return {k: f"{before.get(k)} -> {now.get(k)}" for k in sorted({*before, *now}) if before.get(k) != now.get(k)}
 
 
-def walk(folder: Path, without: set[Path]) -> Iterator[Path]:
-    for path in folder.iterdir():
-        yield path
-        if path.is_dir() and not path.is_symlink() and path not in without:
-            yield from walk(path, without)
+def walk(folder: Path, without: set[Path]) -> Iterator[os.DirEntry[str]]:
+    for entry in os.scandir(folder):
+        yield entry
+        if entry.is_dir(follow_symlinks=False) and Path(entry.path) not in without:
+            yield from walk(Path(entry.path), without)
 
 
-def stamp(path: Path) -> str:
-    found = path.lstat()
-    return f"{found.st_mode:o} {found.st_ino} {'' if path.is_dir() else (found.st_size, found.st_mtime_ns)}"
+def stamp(entry: os.DirEntry[str]) -> str:
+    found = entry.stat(follow_symlinks=False)
+    content = "" if entry.is_dir(follow_symlinks=False) else f"{found.st_size} {found.st_mtime_ns}"
+    return f"{found.st_mode:o} {found.st_ino} {content}"
 
 
 @pytest.fixture(scope="module")
