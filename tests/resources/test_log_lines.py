@@ -17,7 +17,7 @@ from winslow_nomad.core.logs import LogLine, Stream
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_index import LineIndex
 from winslow_nomad.resources.log_lines import Lines
-from winslow_nomad.resources.log_text import SHOWN, Masker
+from winslow_nomad.resources.log_text import SHOWN
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.share_logs import ShareLog, ShareLogs
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.resources.logged import plain_lines
 from tests.resources.test_log_lines import NoSecrets, fresh, many, opened, pieces
-from winslow_nomad.core.errors import Invalid, Unavailable
+from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.logs import LogHits
 from winslow_nomad.resources.log_patterns import LinePattern, required_literal
 from winslow_nomad.resources.share_logs import ShareLog
@@ -104,18 +104,6 @@ def test_secrets_are_neither_shown_nor_found():
         for guess in ("swordfish", "key is s", "key is [a-z]", "fish!"):
             assert find(log, guess).hits == (), guess
         assert [x.n for x in find(log, "the key").hits] == [0]
-
-
-def test_only_so_many_search_at_once():
-    with fresh() as (writer, logs):
-        writer.write(0, b"a\n")
-        logs.searching.acquire()
-        logs.searching.acquire()
-        with pytest.raises(Unavailable) as raised:
-            find(opened(logs), "a", seconds=0.01)
-        assert raised.value.code == "log.busy"
-        logs.searching.release()
-        assert len(find(opened(logs), "a", seconds=0.01).hits) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from winslow_nomad import __version__
 from winslow_nomad.api import routes
+from winslow_nomad.api.following import LogLanes
 from winslow_nomad.api.guards import Guards
 from winslow_nomad.api.patience import LARGEST_BODY
 from winslow_nomad.api.problems import handle_problems
@@ -50,6 +51,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
     app.state.services = given
     app.state.slow = Slow()
+    app.state.log_lanes = LogLanes()
     app.state.stopping = threading.Event()  # set when the process is told to end: long answers end then
     handle_problems(app)
     for router in routers():

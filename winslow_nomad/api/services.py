@@ -14,6 +14,7 @@ from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
+from winslow_nomad.core.logs import Logs
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
@@ -37,6 +38,7 @@ class Services:
     operations: Operations
     defaults: Defaults
     settings: SettingsBook
+    logs: Logs
 
 
 def services(request: Request) -> Services:

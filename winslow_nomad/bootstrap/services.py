@@ -8,6 +8,9 @@ from winslow_nomad.api.services import Services
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
+from winslow_nomad.resources.log_cache import LogCache
+from winslow_nomad.resources.reader import Reader
+from winslow_nomad.resources.share_logs import ShareLogs
 from winslow_nomad.store.audit import RedisAudit
 from winslow_nomad.store.people import RedisPeople
 from winslow_nomad.store.progress import RedisProgresses
@@ -32,4 +35,11 @@ def services(installation: Installation) -> Services:
         operations=installation.operations,
         defaults=installation.choices,
         settings=installation.choices,
+        logs=logs(installation),
     )
+
+
+def logs(installation: Installation) -> ShareLogs:
+    """With threads of their own for reading: whoever searches a large log keeps nobody else waiting."""
+    cache = LogCache(installation.settings.home / "cache" / "logs")
+    return ShareLogs(Reader(installation.settings.share, deadline=5.0), cache, installation.secrets)

@@ -76,13 +76,14 @@ class AttemptLog(Protocol):
         stream: Stream | None = None, seconds: float = 2.0,
     ) -> LogHits:  # fmt: skip
         """Lines in which the pattern is found, the nearest to `start` first. Forwards from that line on, or from the
-        beginning; backwards before that line, or from the end. Raises Invalid (log.pattern), Unavailable (log.busy)."""
+        beginning; backwards before that line, or from the end. Raises Invalid (log.pattern)."""
         ...
 
     def raw(self, stream: Stream | None = None) -> RawLog: ...
 
-    def position(self, line: int) -> int:
-        """Where the line begins, in the bytes of both streams; a negative number counts from the end."""
+    def position(self, line: int, stream: Stream | None = None) -> int:
+        """Where the line begins, in the bytes of both streams, or of one whose lines are counted by themselves; a
+        negative number counts from the end."""
         ...
 
     def read(self, start: int, limit: int, stream: Stream | None = None) -> Sequence[LogChunk]:

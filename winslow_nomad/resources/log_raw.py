@@ -15,24 +15,21 @@ from winslow_nomad.resources.logs import STREAMS
 
 
 def read(files: LogFiles, places: Places, masker: Masker, start: int, limit: int, stream: int | None) -> list[LogChunk]:
-    """At most `limit` bytes from `start` on. What may be the beginning of a secret is held back at the end of a log
-    that is still written."""
+    """At most `limit` bytes from `start` on."""
     pieces = list(_pieces(files, places, start, limit, stream))
-    ends = {s: max((p[1] + p[2] for p in pieces if p[0] == s), default=0) for s in (0, 1)}
-    begins = {s: min((p[1] for p in pieces if p[0] == s), default=0) for s in (0, 1)}
-    data = {}
-    for s in (0, 1):
-        if ends[s] > begins[s]:
-            data[s], ends[s] = _masked(files, places, masker, s, begins[s], ends[s])
+    begins, data = {}, {}
+    for s in {piece[0] for piece in pieces}:
+        begins[s] = min(offset for of, offset, _, _ in pieces if of == s)
+        end = max(offset + length for of, offset, length, _ in pieces if of == s)
+        data[s] = _masked(files, places, masker, s, begins[s], end)
     found = []
     for s, offset, length, micros in pieces:
-        text = data[s][offset - begins[s] : min(offset + length, ends[s]) - begins[s]]
+        text = data[s][offset - begins[s] : offset - begins[s] + length]
         at = datetime.fromtimestamp(micros / 1e6, UTC) if micros else None
-        if text:
-            found.append(LogChunk(stream=STREAMS[s + 1], data=text, at=at))
+        found.append(LogChunk(stream=STREAMS[s + 1], data=text, at=at))
         if len(text) < length:
-            break
-    return found
+            break  # shorter than it was a moment ago
+    return [chunk for chunk in found if chunk.data]
 
 
 def _pieces(
@@ -60,13 +57,9 @@ def _pieces(
         position[s] = last
 
 
-def _masked(
-    files: LogFiles, places: Places, masker: Masker, stream: int, start: int, end: int
-) -> tuple[bytes, int]:
-    """The bytes, and where they end now."""
+def _masked(files: LogFiles, places: Places, masker: Masker, stream: int, start: int, end: int) -> bytes:
     before = max(0, start - masker.longest)
     known = places.reached.position(stream)
     raw = files.read(stream, before, min(end + masker.longest, known) - before)
-    if not places.covered and end + masker.longest > known:
-        end = min(end, known - masker.held(raw))
-    return masker.same_length(raw)[start - before : end - before], end
+    cut = not places.covered and before + len(raw) == known
+    return masker.same_length(raw, cut=cut)[start - before : end - before]

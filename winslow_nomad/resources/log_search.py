@@ -129,7 +129,7 @@ def _behind_open_line(page: Page, place: Place, stream: int) -> int:
 def _matching(data: bytes, pattern: LinePattern, masker: Masker) -> Iterator[int]:
     """Where the lines begin."""
     for begin, end in pattern.lines(data):
-        if not masker.longest or pattern.in_line(masker.same_length(data[begin:end])):
+        if not masker.longest or pattern.in_line(masker.same_length(data[begin:end], cut=end == len(data))):
             yield begin
 
 

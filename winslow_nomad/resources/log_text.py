@@ -40,11 +40,14 @@ class Masker:
             return data[start:end]
         return b"".join(self._pieces(data, start, min(end, len(data)), lambda _: Mask.HIDDEN))
 
-    def same_length(self, data: bytes) -> bytes:
-        """As many asterisks as there were bytes: positions stay true."""
+    def same_length(self, data: bytes, *, cut: bool = False) -> bytes:
+        """As many asterisks as there were bytes: positions stay true. cut: more may follow, so that what may be the
+        beginning of a secret is hidden as well."""
         if self._pattern is None:
             return data
-        return b"".join(self._pieces(data, 0, len(data), lambda length: b"*" * length))
+        held = self.held(data) if cut else 0
+        whole = b"".join(self._pieces(data, 0, len(data), lambda length: b"*" * length))
+        return whole[: len(whole) - held] + b"*" * held
 
     def held(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of a secret whose rest is still to come."""

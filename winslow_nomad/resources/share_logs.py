@@ -26,7 +26,6 @@ from winslow_nomad.resources.reader import Reader
 
 NUMBERS: dict[Stream | None, int | None] = {None: None, "out": 0, "err": 1}
 REMEMBERED = 48  # logs whose index stays in memory
-SEARCHES = 2  # at once, so that pages are not kept waiting
 LONG = 10.0  # seconds that whoever needs the end of a log waits until it was looked through
 
 
@@ -40,7 +39,6 @@ class ShareLogs:
         self._lock = threading.Lock()
         self._lines: OrderedDict[str, Lines] = OrderedDict()
         self.masks = Masks(secrets)
-        self.searching = threading.BoundedSemaphore(SEARCHES)
 
     def open(self, project: Project, stage: int, attempt: int = 0) -> ShareLog:
         which = project.stages.get(stage) or project.sealing.get(stage) or project.ended.get(stage)
@@ -109,14 +107,7 @@ class ShareLog:
         total = places.reached.lines(None)
         begin = (total if backwards else 0) if start is None else min(start, total)
         wanted = Wanted(compiled, backwards, begin, limit, NUMBERS[stream])
-        if not self._logs.searching.acquire(timeout=seconds):
-            raise Unavailable(
-                "Others are searching logs just now; nothing was searched.", hint="Try again.", code="log.busy"
-            )
-        try:
-            found = search(self.lines.call, places, masker, wanted, seconds)
-        finally:
-            self._logs.searching.release()
+        found = search(self.lines.call, places, masker, wanted, seconds)
         following = total if found.next is None and not complete and not backwards else found.next
 
         def read(files: LogFiles) -> list[LogLine]:
@@ -138,15 +129,17 @@ class ShareLog:
         name = f"{directory} {stream} {size} {self._logs.masks.now().digest}"
         return RawLog(size=size, tag=hashlib.sha256(name.encode()).hexdigest()[:32])
 
-    def position(self, line: int) -> int:
+    def position(self, line: int, stream: Stream | None = None) -> int:
         if self.lines is None:
             return 0
+        which = NUMBERS[stream]
         places, _ = self._whole()
-        total = places.reached.lines(None)
+        total = places.reached.lines(which)
         number = max(0, total + line) if line < 0 else line
-        if number >= total:
-            return places.reached.bytes
-        return self.lines.call(partial(_position, places, number))
+        found = self.lines.call(partial(_begun, places, number, which)) if number < total else []
+        if not found:
+            return places.reached.bytes if which is None else places.reached.position(which)
+        return found[0].offset + (found[0].other if which is None else 0)
 
     def read(self, start: int, limit: int, stream: Stream | None = None) -> Sequence[LogChunk]:
         if self.lines is None:
@@ -169,6 +162,5 @@ class ShareLog:
         return places, complete
 
 
-def _position(places: Places, number: int, files: LogFiles) -> int:
-    found: list[Begun] = Page(files, places, NOTHING).begun(number, 1, None)
-    return found[0].offset + found[0].other if found else places.reached.bytes
+def _begun(places: Places, number: int, stream: int | None, files: LogFiles) -> list[Begun]:
+    return Page(files, places, NOTHING).begun(number, 1, stream)
