@@ -287,7 +287,8 @@ def admit(
     held: dict[tuple[str, int], Reason] = {}
     candidates: list[Waiting] = []
     if not inventory.nodes and inventory.seen is None:
-        away = Reason(kind="driver_away", text=f"waits for the driver {inventory.driver} to show its nodes")
+        why = f": {inventory.note}" if inventory.note else ""
+        away = Reason(kind="driver_away", text=f"waits for the driver {inventory.driver} to show its nodes{why}")
         return Admission((), {w.key: away for w in waiting})
     verdict: dict[Need, str | None] = {}
     room: dict[Class, int] = {}

@@ -30,6 +30,9 @@ class Node(Value):
 
 
 class Inventory(Value):
+    """`seen`: when the driver told; None: never yet, and `note` says what keeps it from telling."""
+
     driver: str
     nodes: tuple[Node, ...] = ()
     seen: datetime | None = None
+    note: str = ""

@@ -89,7 +89,8 @@ class Admission:
             self.send.admit(chosen.project, admitted, prepare, quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
             self._tell(key, reason)
-        self._looked_at[name] = (state, explains)
+        # where something was admitted the very same may stand in line again, for another attempt
+        self._looked_at[name] = (None if verdict.admitted else state, explains)
         if explains:
             self._explained[name] = now
         return len(verdict.admitted)
@@ -114,7 +115,7 @@ class Admission:
             return kept[1]
         try:
             inventory = self.drivers[name].inventory()
-        except DriverUnavailable:
-            return kept[1] if kept is not None else Inventory(driver=name)
+        except DriverUnavailable as error:
+            return kept[1] if kept is not None else Inventory(driver=name, note=error.message.rstrip("."))
         self._inventories[name] = (now, inventory)
         return inventory
