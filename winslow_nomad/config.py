@@ -24,6 +24,8 @@ HINTS = {
     "home": "Name a directory.",
     "share": "Name a directory.",
     "memory": "Write a number of bytes, such as 8589934592.",
+    "upload_largest": "Write a number of bytes, such as 1099511627776.",
+    "upload_quota": "Write a number of bytes, such as 1099511627776.",
     "installation": "Letters, digits and . _ - make one, 63 at most, beginning with a letter or a digit.",
     "names": "Write host names, with commas between them.",
     "trusted_proxies": "Write addresses or networks (10.0.0.7, 10.0.0.0/24), with commas between them.",
@@ -57,6 +59,8 @@ class Settings:
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
     nomad: NomadSettings = field(default_factory=NomadSettings)
     keep_audit_days: float = 180.0
+    upload_largest: int = 1 << 40  # bytes of one file
+    upload_quota: int = 0  # bytes of one person's unfinished uploads; 0: as much as there is room for
     names: tuple[str, ...] = ()  # host names under which the API is asked, besides that of the machine
     tls_certificate: str = ""
     tls_key: str = ""
@@ -141,7 +145,7 @@ def _value(key: str, value: Any) -> Any:
         given = value.split(",") if isinstance(value, str) else list(value)
         texts = tuple(t.strip() for t in given if t.strip())
         return _wanted(texts, key == "names" or all(ip_network(t, strict=False) for t in texts))
-    if key == "memory":
+    if key in ("memory", "upload_largest", "upload_quota"):
         amount = int(_wanted(value, not isinstance(value, bool | float)))
         return _wanted(amount, 0 <= amount < 1 << 62)
     if key == "roots":

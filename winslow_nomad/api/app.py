@@ -15,6 +15,7 @@ from winslow_nomad import __version__
 from winslow_nomad.api import routes
 from winslow_nomad.api.following import LogLanes
 from winslow_nomad.api.guards import Guards
+from winslow_nomad.api.lanes import Roads
 from winslow_nomad.api.patience import LARGEST_BODY
 from winslow_nomad.api.problems import handle_problems
 from winslow_nomad.api.reach import Reach
@@ -52,6 +53,8 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app.state.services = given
     app.state.slow = Slow()
     app.state.log_lanes = LogLanes()
+    app.state.roads = Roads()
+    app.state.uploads = {}  # those that somebody writes at this moment
     app.state.stopping = threading.Event()  # set when the process is told to end: long answers end then
     handle_problems(app)
     for router in routers():

@@ -59,6 +59,7 @@ HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
     m.StageSealed: facts.stage_sealed,
     m.EffectParked: facts.effect_parked,
     m.TimerFired: facts.timer_fired,
+    m.FilesGiven: facts.files_given,
 }
 IN_TRASH_ALLOWED = (m.RestoreProject, m.TrashProject, m.AddComment)
 

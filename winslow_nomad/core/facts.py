@@ -341,3 +341,9 @@ def timer_fired(draft: Draft, _: m.TimerFired) -> None:
     for stage in list(draft.project.stages.values()):
         if stage.state is StageState.QUEUED and stage.retry_at is not None and is_due(stage, draft.now):
             draft.put(stage.but(retry_at=None, reason=None))
+
+
+def files_given(draft: Draft, _: m.FilesGiven) -> None:
+    if not draft.project.given:
+        draft.set(given=True)
+        draft.note("files_given", None)

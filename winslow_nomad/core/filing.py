@@ -7,8 +7,7 @@ is written with signs of the private use area, so that every name fits into JSON
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -21,6 +20,11 @@ from winslow_nomad.core.project import Project
 EntryKind = Literal["file", "folder", "link", "other"]
 Sorting = Literal["name", "-name", "size", "-size", "modified", "-modified"]
 Conflict = Literal["refuse", "keep_both", "replace"]
+ArchiveForm = Literal["zip", "tar.gz"]
+Encoding = Literal[
+    "", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "windows-1250", "windows-1251", "windows-1252",
+    "iso-8859-1", "iso-8859-15", "koi8-r", "shift_jis", "euc-jp", "euc-kr", "gb18030", "big5",
+]  # fmt: skip
 
 FOREIGN = 0xEF00  # U+EF80..U+EFFF stand for the bytes 0x80..0xFF of a name that is not UTF-8
 _FOREIGN = re.compile("[\uef80-\uefff]")
@@ -160,35 +164,31 @@ class SpaceUsage(Value):
     total: int
 
 
-class Member(Value):
-    """One member of an archive that is being made; `opened` only for files."""
-
-    path: str
-    kind: Literal["file", "folder"]
-    size: int = 0
-    modified: float = 0.0
-    executable: bool = False
-
-
 class Files(Protocol):
     """Every call may raise NotFound, Invalid, Refused, ShareUnavailable, and may take as long as the share does: it
     belongs into a lane with a deadline. What a person may not see is answered as if it were not there."""
+
+    def place(self, space: Space, path: str) -> str:
+        """Which file system it is about, as far as the name tells: what hangs in one leaves the others alone."""
+        ...
 
     def may_read(self, who: Principal, path: str) -> bool:
         """Whether a path of the input pool is there and may be read, links followed. For values of parameters too."""
         ...
 
-    def page(self, area: Area, path: str, *, sort: Sorting = "name", limit: int = 200, after: str = "") -> Listing: ...
+    def page(self, area: Area, path: str, *, sort: Sorting = "name", limit: int = 200, after: str = "") -> Listing:
+        """A page of a folder, folders first. Names that come and go between two pages move no others."""
+        ...
 
     def entry(self, area: Area, path: str) -> Entry: ...
 
     def open(self, area: Area, path: str) -> Opened: ...
 
-    def members(self, area: Area, path: str) -> Iterator[tuple[Member, Opened | None]]:
-        """All of a folder, in order, each once; links are left out. The caller closes what it is given."""
+    def archive(self, area: Area, path: str, form: ArchiveForm) -> Iterator[bytes]:
+        """All of a folder as one stream, in steps of bounded work; links are left out. Close it to end it early."""
         ...
 
-    def text(self, area: Area, path: str, *, lines: int, tail: bool, encoding: str = "") -> Text: ...
+    def text(self, area: Area, path: str, *, lines: int, tail: bool, encoding: Encoding = "") -> Text: ...
 
     def series(self, area: Area, path: str, *, x: str, y: Sequence[str], points: int) -> Series: ...
 
@@ -212,9 +212,9 @@ class Files(Protocol):
 
 
 class Upload(Record):
-    """A file on its way. `path`: where it goes, in its space; `done`: where it is, once it is there."""
+    """A file on its way. `path`: where it goes, in its space; once it is there (`done`), where it is. It is given up
+    when nobody has gone on with it by `expires`."""
 
-    format: int = 1
     id: str
     owner: str
     space: str
@@ -222,62 +222,66 @@ class Upload(Record):
     length: int
     conflict: Conflict = "refuse"
     sha256: str = ""
+    metadata: str = ""
     made: datetime
-    done: str = ""
-
-
-class Progressing(Value):
-    upload: Upload
-    offset: int
+    offset: int = 0
     expires: datetime
+    done: bool = False
 
 
 class Writing(Protocol):
-    """One upload that is being written, by one writer. `buffers`: two, to be filled in turn."""
+    """A file that is being written, by one writer. `buffers`: two, to be filled in turn."""
 
     offset: int
+    length: int
 
     @property
     def buffers(self) -> Sequence[memoryview]: ...
 
     def write(self, buffer: int, count: int) -> int:
-        """The first `count` bytes of a buffer behind what is there; answers the new offset."""
-        ...
-
-    def finish(self) -> Upload:
-        """All is there: on disk, checked, and under its name. Raises Conflict (upload.checksum)."""
+        """The first `count` bytes of a buffer behind what is there; answers the new offset. Raises Conflict
+        (upload.taken_over)."""
         ...
 
     def verify(self, sha256: str) -> bool:
         """Whether what this writer has written has this sum (hex); if not, it is taken back."""
         ...
 
+    def finish(self) -> str:
+        """All is there: on the disk, its sum checked, and under its name; answers its path. Raises Conflict
+        (upload.checksum, path.version), Refused (path.taken, stage.ended)."""
+        ...
+
     def close(self) -> None:
-        """What is written stays."""
+        """What is written of an upload stays; of a small file it goes."""
         ...
 
 
 class Uploads(Protocol):
-    """Raises as Files does; Refused with codes upload.busy, upload.offset."""
+    """Raises as Files does; NotFound (upload.not_found) also for those of other people."""
 
     largest: int  # bytes
 
-    def begin(self, area: Area, upload: Upload) -> Progressing:
-        """Raises NoRoom."""
+    def begin(
+        self, area: Area, path: str, length: int, *, conflict: Conflict = "refuse", sha256: str = "", metadata: str = ""
+    ) -> Upload:
+        """`metadata`: as it was sent, to be told again. Raises NoRoom, and Refused (path.taken) unless `conflict`
+        says what to do."""
         ...
 
-    def look(self, identifier: str) -> Progressing:
+    def look(self, who: Principal, identifier: str) -> Upload:
         """As it is on the disk; one that is complete is brought to its name first."""
         ...
 
-    def write(self, area: Area, identifier: str, offset: int, *, verified: bool = False) -> Writing: ...
-
-    def write_small(self, area: Area, path: str, length: int, *, replace: str | None) -> Writing:
-        """At once, not to be resumed. replace: the tag of what is replaced; None: nothing may be there."""
+    def write(self, area: Area, identifier: str, offset: int, *, verified: bool = False) -> Writing:
+        """Goes on at `offset`. `verified`: what is written is dropped unless `verify` finds it right. Raises
+        Conflict (upload.offset), Refused (upload.busy), TooMany."""
         ...
 
-    def drop(self, identifier: str) -> None: ...
+    def write_small(self, area: Area, path: str, length: int, *, replace: str = "") -> Writing:
+        """At once, not to be resumed. replace: the tag of what is replaced; empty: nothing may be there."""
+        ...
 
-
-Given = Callable[[str], None]  # tells a project that it has files before its first stage
-Reading = AbstractContextManager[Opened]
+    def drop(self, who: Principal, identifier: str) -> None:
+        """It is given up; what has come goes."""
+        ...

@@ -315,6 +315,12 @@ class StageSealed(Fact):
     stage: int
 
 
+class FilesGiven(Fact):
+    """The project has a folder of files for its first stages."""
+
+    kind: Literal["files_given"] = "files_given"
+
+
 class EffectParked(OfAttempt):
     """An effect could not be carried out now (driver away, share full ...); it stays outstanding."""
 
@@ -337,7 +343,7 @@ AnyCommand = Annotated[
 AnyFact = Annotated[
     Admitted | HeldBack | BecameImpossible | BecamePossible | WorkspaceBegun | WorkspaceReady | WorkspaceFailed
     | AttemptAccepted | AttemptRejected | AttemptWaits | AttemptStarted | AttemptOutOfContact | AttemptInContact
-    | AttemptEnded | StopSent | StageSealed | EffectParked | TimerFired,
+    | AttemptEnded | StopSent | StageSealed | FilesGiven | EffectParked | TimerFired,
     Field(discriminator="kind"),
 ]  # fmt: skip
 Message = AnyCommand | AnyFact

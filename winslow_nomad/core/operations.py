@@ -13,7 +13,8 @@ OperationState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
 class Operation(Record):
-    """`arguments` are texts that the kind defines. `text` says in words what is done or why it failed."""
+    """`arguments` are texts that the kind defines. `text` says in words what is done or why it failed. `actor`: who
+    asked for it; empty: Winslow itself."""
 
     id: str
     kind: OperationKind
@@ -21,6 +22,7 @@ class Operation(Record):
     stage: int = 0
     attempt: int = 0
     arguments: dict[str, str] = {}
+    actor: str = ""
     state: OperationState = "waiting"
     owner: str = ""
     lease_until: datetime | None = None

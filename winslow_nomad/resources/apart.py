@@ -1,4 +1,4 @@
-"""Import, checksum and delete in a child process: the share may hang in the middle of them, and a process that
+"""Import, checksum, unpack and delete in a child process: the share may hang in the middle of them, and a process that
 does cannot be told anything. The worker only reads what the child says, and can leave it at any moment.
 
 The child gets the operation as one line on its standard input and answers with lines of JSON: progress
@@ -29,6 +29,7 @@ from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.pool import Pool
 from winslow_nomad.resources.space import size
 from winslow_nomad.resources.trash import Trash
+from winslow_nomad.resources.unpacking import unpack
 from winslow_nomad.resources.work import Cancelled, Progress, condition
 
 LOOK_EVERY = 0.2  # seconds between two calls of progress, and between two lines of it
@@ -36,7 +37,7 @@ GRACE = 0.7  # seconds a cancelled child has for tidying up
 
 
 class Apart:
-    """operate.Handler for the kinds import, checksum, delete."""
+    """operate.Handler for the kinds import, checksum, unpack, delete."""
 
     def __init__(self, share: Path, mapped: Mapping[str, Path]) -> None:
         self._share = share
@@ -138,7 +139,9 @@ def carry_out(pool: Pool, trash: Trash, operation: Operation, progress: Progress
             return f"SHA-256 {pool.carry_out_checksum(operation, progress)}"
         case "delete":
             return f"{size(trash.delete(operation, progress))} freed"
-    raise WinslowError(f"This is no operation for the pool or the trash: {operation.kind}.", code="operation.unknown")
+        case "unpack":
+            return unpack(pool.share, pool.mapped, operation, progress)
+    raise WinslowError(f"This is no operation on files: {operation.kind}.", code="operation.unknown")
 
 
 def main() -> None:

@@ -31,13 +31,13 @@ Parts = tuple[str, ...]
 class Rules(Protocol):
     """What a tree shows, and how its links are meant. Parts are names from the root down, without links."""
 
-    def visible(self, parts: Parts) -> bool: ...
+    def visible(self, parts: Parts, /) -> bool: ...
 
-    def instead(self, parts: Parts, folder: int) -> Parts | None:
+    def instead(self, parts: Parts, folder: int, /) -> Parts | None:
         """For a name that is not there, below the folder it should be in: the parts from the root it stands for."""
         ...
 
-    def absolute(self, parts: Parts, target: str) -> Parts | None:
+    def absolute(self, parts: Parts, target: str, /) -> Parts | None:
         """Where a link that lies at `parts` leads whose text begins with `/`, from the root; None: outside."""
         ...
 
@@ -45,13 +45,13 @@ class Rules(Protocol):
 class Everything:
     """All is visible, and no link leads out."""
 
-    def visible(self, parts: Parts) -> bool:
+    def visible(self, _: Parts) -> bool:
         return True
 
-    def instead(self, parts: Parts, folder: int) -> Parts | None:
+    def instead(self, _: Parts, __: int) -> Parts | None:
         return None
 
-    def absolute(self, parts: Parts, target: str) -> Parts | None:
+    def absolute(self, _: Parts, __: str) -> Parts | None:
         return None
 
 

@@ -68,9 +68,9 @@ class Pool:
     ) -> None:
         for name in mapped:
             _usable(names.check_name(name))
-        self._share = share
+        self.share = share
         self._root = share / INPUTS
-        self._mapped = dict(mapped)
+        self.mapped = dict(mapped)
         self._new_id = new_id
         self._now = now
 
@@ -127,7 +127,7 @@ class Pool:
                 remove_tree(partial)
 
     def _make_root(self) -> None:
-        require_share(self._share)
+        require_share(self.share)
         self._root.mkdir(exist_ok=True)
 
     def _at_once(self, source: Path, items: list[Item], name: str) -> bool:
@@ -172,7 +172,7 @@ class Pool:
         )
 
     def _taken(self, name: str) -> bool:
-        return name in self._mapped or os.path.lexists(self._root / name)
+        return name in self.mapped or os.path.lexists(self._root / name)
 
     def free_name(self, name: str) -> str:
         """`clip-2.mp4` for `clip.mp4`, or the first number that is free, within 255 bytes."""
@@ -210,7 +210,7 @@ class Pool:
             real = source.resolve(strict=True)
         except (OSError, RuntimeError):
             return None
-        for name, root in (("", self._root), *self._mapped.items()):
+        for name, root in (("", self._root), *self.mapped.items()):
             base = root.resolve()
             if real != base and real.is_relative_to(base):
                 inside = real.relative_to(base)
@@ -238,8 +238,8 @@ class Pool:
     def _place(self, path: str) -> tuple[Path, str]:
         """The root that a path in the pool belongs to, and the path below it."""
         parts = names.split(path)
-        if parts and parts[0] in self._mapped:
-            return self._mapped[parts[0]], "/".join(parts[1:])
+        if parts and parts[0] in self.mapped:
+            return self.mapped[parts[0]], "/".join(parts[1:])
         if parts and (parts[0] == OWN or parts[0].startswith(PARTIAL)):
             raise NotFound(f"There is no {shown(path)} in the input pool.", code="path.not_found")
         return self._root, "/".join(parts)
@@ -271,8 +271,8 @@ class Pool:
         try:
             there: Iterable[str] = os.listdir(fd) if fd is not None else ()  # noqa: PTH208 - by descriptor
             own = not names.split(folder)
-            behind = (n for n in there if not (own and (n == OWN or n.startswith(PARTIAL) or n in self._mapped)))
-            every = [*behind, *(self._mapped if own else ())]
+            behind = (n for n in there if not (own and (n == OWN or n.startswith(PARTIAL) or n in self.mapped)))
+            every = [*behind, *(self.mapped if own else ())]
             # some more than a page, since entries that lead out of the pool are left out
             chosen = heapq.nsmallest(count + 1, (n for n in every if n > after))
             entries = [e for e in (self._entry(folder, name) for name in chosen[:count]) if e is not None]
@@ -300,7 +300,7 @@ class Pool:
             kind="file" if is_file else "folder",
             bytes=found.st_size if is_file else 0,
             modified=datetime.fromtimestamp(found.st_mtime, UTC),
-            mapped=names.split(path)[0] in self._mapped,
+            mapped=names.split(path)[0] in self.mapped,
             groups=tuple(self._groups().get(path, ())),
             checksum=(self._known_checksum(path, found) or "") if is_file else "",
         )

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Porter:
 
     def __init__(self, share: Path) -> None:
         self.share = share
+        self.fit = True  # it has answered everything so far
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.memory = os.memfd_create("winslow-upload", os.MFD_CLOEXEC)
         os.ftruncate(self.memory, 2 * BUFFER)
@@ -60,25 +61,29 @@ class Porter:
             )
 
     def ask(self, what: str, deadline: float = SOON, **request: Any) -> Any:
-        """Raises what the process says, and ShareUnavailable where it says nothing."""
+        """Raises what the process says, and ShareUnavailable where it says nothing: then it is not fit any more."""
+        fit, self.fit = self.fit, False
+        if not fit:
+            raise died()
         try:
             self._socket.settimeout(deadline)
             self._socket.send(json.dumps({"do": what, **request}).encode())
             text = self._socket.recv(LARGEST_ANSWER)
-        except TimeoutError as error:
-            raise stalled(self.share) from error
-        except OSError as error:
-            raise died() from error
+        except TimeoutError as late:
+            raise stalled(self.share) from late
+        except OSError as broken:
+            raise died() from broken
         if not text:
             raise died()
+        self.fit = True
         answer = json.loads(text)
         if "error" in answer:
             said = answer["error"]
             kind: type[WinslowError] = getattr(errors, said["kind"], WinslowError)
             raise kind(said["message"], hint=said["hint"], code=said["code"])
         if "errno" in answer:
-            error = OSError(answer["errno"], answer["text"])
-            raise condition(error) or ShareUnavailable(
+            failed = OSError(answer["errno"], answer["text"])
+            raise condition(failed) or ShareUnavailable(
                 f"The share says: {answer['text']}; nothing was changed.",
                 hint="Look at owner and mode of the folder it was about.",
                 code="share.denied",
@@ -108,16 +113,25 @@ class Porter:
 
 
 class Porters:
-    """`at_once`: uploads of this process that may be written at the same time, each with a process of its own."""
+    """`at_once`: uploads of this process that may be written at the same time, each with a process of its own.
+    `establish`: makes the share Winslow's own, if nobody has used it before; called before anything is written."""
 
-    def __init__(self, share: Path, *, at_once: int = 32, stuck_at_most: int = 8) -> None:
+    def __init__(
+        self,
+        share: Path,
+        *,
+        establish: Callable[[], object] = lambda: None,
+        at_once: int = 32,
+        stuck_at_most: int = 8,
+    ) -> None:
         self.share = share
+        self._establish = establish
         self._at_once = at_once
         self._stuck_at_most = stuck_at_most
         self._lock = threading.Lock()
         self._idle: list[Porter] = []
         self._left: list[Porter] = []  # told to end, not yet gone
-        self._lent = 0
+        self._long = 0
 
     def ask(self, what: str, deadline: float = SOON, **request: Any) -> Any:
         with self.lent() as porter:
@@ -131,45 +145,38 @@ class Porters:
         finally:
             self.give_back(porter)
 
-    def take(self) -> Porter:
-        """Raises ShareUnavailable where the share hangs, TooMany where all are taken."""
+    def take(self, *, long: bool = False) -> Porter:
+        """Raises ShareUnavailable where the share hangs, TooMany where all that may be `long` are."""
         with self._lock:
             self._bury()
             if len(self._left) >= self._stuck_at_most:
                 raise stalled(self.share)
-            if self._lent >= self._at_once:
+            if long and self._long >= self._at_once:
                 raise errors.TooMany(
                     f"{self._at_once} files are being written at this moment; nothing was begun.",
                     hint="It is tried again.",
                     retry_after=2.0,
                     code="upload.many",
                 )
-            self._lent += 1
+            self._long += long
             porter = self._idle.pop() if self._idle else None
         try:
+            if porter is None:
+                self._establish()
             return porter or Porter(self.share)
         except BaseException:
             with self._lock:
-                self._lent -= 1
+                self._long -= long
             raise
 
-    def give_back(self, porter: Porter, *, fit: bool = True) -> None:
-        """`fit` False: it did not answer, or nobody waits for its answer."""
-        keep = False
-        if fit:
-            try:
-                porter.ask("close")
-                keep = True
-            except WinslowError:
-                fit = False
+    def give_back(self, porter: Porter, *, long: bool = False) -> None:
         with self._lock:
-            self._lent -= 1
-            keep = keep and len(self._idle) < KEPT_IDLE
-            if keep:
+            self._long -= long
+            if porter.fit and len(self._idle) < KEPT_IDLE:
                 self._idle.append(porter)
                 return
             self._left.append(porter)
-        if fit:
+        if porter.fit:
             porter.let_go()
         else:
             porter.abandon()

@@ -90,19 +90,18 @@ class Porter:
         with changes.share_at(self.share, self.mark) as root:
             uploads.drop(root, request["id"])
 
-    def do_open(self, request: Request) -> int:
+    def do_open(self, request: Request) -> uploads.Record:
         self.leave()
         with changes.share_at(self.share, self.mark) as root:
             kept = os.dup(root)
         self.part = uploads.Part.resume(kept, request["id"], request["offset"], verified=request["verified"])
-        return self.part.offset
+        return self.part.record
 
-    def do_open_small(self, request: Request) -> int:
+    def do_open_small(self, request: Request) -> None:
         self.leave()
         with changes.share_at(self.share, self.mark) as root:
             kept = os.dup(root)
         self.part = uploads.Part.small(kept, request["record"], request["kept_free"])
-        return 0
 
     def do_write(self, request: Request) -> int:
         assert self.part is not None

@@ -99,7 +99,7 @@ class Announced:
 
     def _coming(self, folder: int, owner: str) -> tuple[int, int]:
         """Bytes that are still to come of all uploads, and the whole lengths of those of one person."""
-        parts = {n[:-5] for n in os.listdir(folder) if n.endswith(".part")}  # noqa: PTH208
+        parts = {n[:-5] for n in os.listdir(folder) if n.endswith(".part")}
         self._known = {i: known for i, known in self._known.items() if i in parts}
         coming = theirs = 0
         for identifier in parts:
