@@ -82,6 +82,13 @@ def type_of(name: str) -> str:
     return found[0] if found[0] and not found[1] else "application/octet-stream"
 
 
+class FilePage(Value):
+    """`next`: give it as `after`; empty: this was the last page."""
+
+    items: tuple[Entry, ...]
+    next: str = ""
+
+
 @router.get(
     "/list",
     summary="A page of a folder",
@@ -100,13 +107,6 @@ async def list_files(
     look = road.to(given.files.place(area.space, path)).look
     found: Listing = await look(partial(given.files.page, area, path, sort=sort, limit=limit, after=after))
     return FilePage(items=found.entries, next=found.next)
-
-
-class FilePage(Value):
-    """`next`: give it as `after`; empty: this was the last page."""
-
-    items: tuple[Entry, ...]
-    next: str = ""
 
 
 @router.get("/info", summary="A file or folder", operation_id="file_info", responses={**READ, **example(ENTRY)})
