@@ -89,6 +89,38 @@ class FilePage(Value):
     next: str = ""
 
 
+class Deleted(Value):
+    """`trash`: the entry it can be taken back from."""
+
+    trash: str
+
+
+class NewFolder(Value):
+    path: str = Field(max_length=4096, examples=["junction/march"])
+
+
+class Renaming(Value):
+    """overwrite: a file that has the new name goes to the trash; without it, that is refused."""
+
+    source: str = Field(alias="from", max_length=4096, examples=["junction/north.mp4"])
+    to: str = Field(max_length=4096, examples=["junction/2026-03-04 north.mp4"])
+    overwrite: bool = False
+
+
+class Unpacking(Value):
+    """`into`: a folder that is not there yet."""
+
+    path: str = Field(max_length=4096, examples=["frames.zip"])
+    into: str = Field(max_length=4096, examples=["frames"])
+
+
+class FolderAccess(Value):
+    """Groups of which somebody must be a member of one to see the folder and what is in it; none: whoever sees what is
+    around it."""
+
+    groups: tuple[Annotated[str, Path(max_length=60)], ...] = Field(max_length=100, examples=[["traffic"]])
+
+
 @router.get(
     "/list",
     summary="A page of a folder",
@@ -250,16 +282,6 @@ async def delete_file(request: Request, given: Given, area: Writable, road: Road
     return Deleted(trash=await road.write(partial(given.files.trash, area, path)))
 
 
-class Deleted(Value):
-    """`trash`: the entry it can be taken back from."""
-
-    trash: str
-
-
-class NewFolder(Value):
-    path: str = Field(max_length=4096, examples=["junction/march"])
-
-
 @router.post(
     "/folders",
     status_code=201,
@@ -273,26 +295,11 @@ async def make_folder(request: Request, given: Given, area: Writable, road: Road
     return await road.write(partial(given.files.make_folder, area, body.path))
 
 
-class Renaming(Value):
-    """overwrite: a file that has the new name goes to the trash; without it, that is refused."""
-
-    source: str = Field(alias="from", max_length=4096, examples=["junction/north.mp4"])
-    to: str = Field(max_length=4096, examples=["junction/2026-03-04 north.mp4"])
-    overwrite: bool = False
-
-
 @router.post("/rename", summary="Rename or move", operation_id="rename_file", responses={**CHANGE, **example(ENTRY)})
 async def rename_file(request: Request, given: Given, area: Writable, road: Road, body: Renaming) -> Entry:
     """Within one space. Who may see a folder goes with it."""
     note(request, path=body.source, to=body.to)
     return await road.write(partial(given.files.rename, area, body.source, body.to, overwrite=body.overwrite))
-
-
-class Unpacking(Value):
-    """`into`: a folder that is not there yet."""
-
-    path: str = Field(max_length=4096, examples=["frames.zip"])
-    into: str = Field(max_length=4096, examples=["frames"])
 
 
 @router.post(
@@ -400,13 +407,6 @@ async def read_series(
 async def file_usage(given: Given, area: Readable, road: Road) -> SpaceUsage:
     """As of the last count, which runs every ten minutes."""
     return await road.to("").look(partial(given.files.usage, area))
-
-
-class FolderAccess(Value):
-    """Groups of which somebody must be a member of one to see the folder and what is in it; none: whoever sees what is
-    around it."""
-
-    groups: tuple[Annotated[str, Path(max_length=60)], ...] = Field(max_length=100, examples=[["traffic"]])
 
 
 @router.get(
