@@ -83,16 +83,17 @@ class Directory:
         """`step` gets the book and the replies to `also`, and may be called several times; no commands: nothing
         changes. Raises what it raises, OutcomeUnknown, StoreUnavailable."""
         edition_key = self._keys.people_edition
-        while True:
-            try:
-                with translated(), Transaction.on(self._client) as transaction:
-                    replies = transaction.read([*also, ("GET", edition_key)], watch=[edition_key])
-                    commands = step(self._current(transaction, int(replies.pop() or 0)), replies)
-                    if commands:
-                        _commit(transaction, [*commands, ("INCR", edition_key)])
-                    return
-            except WatchError:
-                continue
+        with translated():
+            while True:
+                try:
+                    with Transaction.on(self._client) as transaction:
+                        replies = transaction.read([*also, ("GET", edition_key)], watch=[edition_key])
+                        commands = step(self._current(transaction, int(replies.pop() or 0)), replies)
+                        if commands:
+                            _commit(transaction, [*commands, ("INCR", edition_key)])
+                        return
+                except WatchError:
+                    continue
 
     def put_account(self, account: Account) -> Command:
         return ("HSET", self._keys.people, account.person.name, codec.write_record(account))
