@@ -158,7 +158,6 @@ TABLE: dict[str, list[Row]] = {
         Row("run good.yaml --resume work", "cli.what_to_run", "--resume with a project"),
         Row("run --resume work --set FRAMES=1", "cli.what_to_run", "Change it with winslow set"),
         Row("run --resume nobody", "project.not_found", "`winslow projects` lists them"),
-        Row("run --resume gone", "project.in_trash", "Restore it first"),
         Row("run good.yaml --set FRAME=1", "cli.unknown_parameter", "Did you mean FRAMES?"),
         Row("run good.yaml --set FRAMES=many", "value.kind", "not an integer"),
         Row("run good.yaml --set FRAMES=0", "value.range", "Allowed is 1 to 9"),
@@ -186,7 +185,6 @@ TABLE: dict[str, list[Row]] = {
         Row("run good.yaml --driver nope", "driver.unknown", "The driver is `local`"),
         Row("run good.yaml", "driver.unknown", "The driver is `local`", environment={"WINSLOW_DRIVER": "nope"}),
         Row(f"run good.yaml --name {'x' * 501}", "project.name_long", "Give a shorter one"),
-        Row(f"run good.yaml --tag {ODD}", "value.text", "Write them as text"),
     ],
     "up": [],
     "controller": [],
@@ -255,7 +253,7 @@ TABLE: dict[str, list[Row]] = {
         Row("set work --secret LICENCE", "value.text", "the secret LICENCE", environment={"LICENCE": ODD}),
         Row("set gone FRAMES=1", "project.in_trash", "Restore it first"),
     ],
-    "edit": [*with_pipeline("edit work"), Row("edit gone good.yaml", "project.in_trash", "Restore it first")],
+    "edit": [*with_pipeline("edit work")[::4], Row("edit gone good.yaml", "project.in_trash", "Restore it first")],
     "comment": [
         Row("comment work ''", "cli.nothing_to_do", "Write a text"),
         Row("comment work ' '", "cli.nothing_to_do", "Write a text"),
@@ -265,7 +263,7 @@ TABLE: dict[str, list[Row]] = {
     "delete": [Row("delete work", "cli.not_confirmed", "Repeat it with --yes")],
     "restore": [],
     "redo": [
-        *with_overrides("redo gate a"),
+        *with_overrides("redo gate a")[::4],
         Row("redo gate 99", "stage.not_found", "They are numbered 1 to 2"),
         Row("redo gate zzz", "stage.not_found", "There is: a, b"),
         Row("redo gate b", "stage.still_queued", "Change it where it is queued"),
@@ -353,7 +351,6 @@ RUNS = ("run", "up", "controller", "worker")
 EVERYWHERE = [
     ({"WINSLOW_CPU": "lots"}, "settings.invalid", "cpu (WINSLOW_CPU) cannot be 'lots'", 2),
     ({"WINSLOW_HOME": "good.yaml"}, "store.directory", "Set WINSLOW_HOME to a directory", 5),
-    ({"WINSLOW_HOME": "read_only"}, "store.directory", "Set WINSLOW_HOME to a directory", 5),
     ({"REDIS_URL": "unix:///nowhere"}, "store.unavailable", "Winslow reconnects by itself", 5),
 ]
 FOR_ALL = [
@@ -372,6 +369,10 @@ FOR_ALL = [
         Row(args, code, says, end, environment)
         for args in WHOLE.values()
         for environment, code, says, end in EVERYWHERE
+    ),
+    *(
+        Row(WHOLE[verb], "store.directory", "Set WINSLOW_HOME to a directory", 5, {"WINSLOW_HOME": "read_only"})
+        for verb in (*RUNS, "projects")
     ),
     *(
         Row(WHOLE[verb], code, says, end, {"WINSLOW_SHARE": share})
@@ -616,10 +617,11 @@ def alone(home: Path, *args: str, **environment: str) -> subprocess.CompletedPro
 
 def test_a_run_in_an_empty_home_makes_home_and_share(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("winslow: 1\nname: one\nstages: [{id: a, command: ['true']}]\n")
-    for home, share in ((tmp_path / "home", tmp_path / "home" / "share"), (tmp_path / "h", tmp_path / "a" / "share")):
-        done = alone(home, "run", "one.yaml", WINSLOW_SHARE=str(share))
-        assert done.returncode == 0, done.stderr
-        assert (share / "winslow.json").is_file() and len(list((share / "projects").iterdir())) == 1
+    home, share = tmp_path / "home", tmp_path / "elsewhere" / "share"
+    done = alone(home, "run", "one.yaml", WINSLOW_SHARE=str(share))
+    assert done.returncode == 0, done.stderr
+    assert (share / "winslow.json").is_file() and len(list((share / "projects").iterdir())) == 1
+    assert home.stat().st_mode & 0o077 == 0 and not (home / "share").exists()
 
 
 def answer(stranger: socket.socket) -> None:
@@ -641,14 +643,14 @@ def test_a_socket_that_somebody_else_has_is_not_touched(tmp_path: Path) -> None:
     assert (home / "store" / "redis.sock").exists()
 
 
-def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
+def test_a_newer_store_is_left_alone(place: Place) -> None:
     newer = b'{"format": 1, "schema": 99, "written_by": "9.9"}'
     with a_server() as server, server.client as redis:
         redis.set(Keys().schema, newer)
         for verb in ("projects", "doctor", "rebuild"):
-            done = alone(tmp_path / "home", verb, REDIS_URL=f"unix://{server.socket}")
-            assert done.returncode in (1, 5), done.stdout + done.stderr
-            assert "newer than this Winslow" in done.stdout + done.stderr and "Upgrade" in done.stdout + done.stderr
+            done = place.winslow(Row(verb, "", "", environment={"REDIS_URL": f"unix://{server.socket}"}))
+            assert done.code in (1, 5), done.out + done.err
+            assert "newer than this Winslow" in done.out + done.err and "Upgrade" in done.out + done.err
         assert redis.keys() == [Keys().schema.encode()]
         assert redis.get(Keys().schema) == newer
 
