@@ -26,12 +26,15 @@ from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
 from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.errors import DriverUnavailable, Refused, StoreUnavailable
+from winslow_nomad.core.messages import FilesGiven
+from winslow_nomad.core.nodes import Loads
 from winslow_nomad.core.operations import OperationKind
 from winslow_nomad.core.ports import Driver
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.driver.local import machine
 from winslow_nomad.driver.local.driver import LocalDriver
+from winslow_nomad.driver.local.load import LocalLoads
 from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.events.admission import Admission
 from winslow_nomad.events.advance import Advance, Sender
@@ -43,10 +46,13 @@ from winslow_nomad.resources.apart import Apart
 from winslow_nomad.resources.attempts import ShareAttempts, install_runner
 from winslow_nomad.resources.operate import Handler
 from winslow_nomad.resources.pool import Pool
+from winslow_nomad.resources.porter import Porters
 from winslow_nomad.resources.probe import can_reflink
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.scribe import Scribe
+from winslow_nomad.resources.share_files import ShareFiles
 from winslow_nomad.resources.trash import Trash
+from winslow_nomad.resources.tree import Tree
 from winslow_nomad.resources.workspaces import CopyWorkspace
 from winslow_nomad.store.breaker import Breakers
 from winslow_nomad.store.check import check_server
@@ -76,7 +82,7 @@ def new_id(prefix: str) -> str:
     return prefix + "".join(secrets.choice(alphabet) for _ in range(12))
 
 
-class ShareFiles:
+class DriverFiles:
     """driver.local.files.Files with deadlines."""
 
     def __init__(self, writer: Scribe, reader: Reader) -> None:
@@ -231,7 +237,7 @@ class Installation:
             self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: largest(self)
         )
         apart = Apart(self.settings.share, self.mapped)
-        return {"workspace": copies, "import": apart, "checksum": apart, "delete": apart}
+        return {"workspace": copies, "import": apart, "checksum": apart, "delete": apart, "unpack": apart}
 
     @cached_property
     def mapped(self) -> dict[str, Path]:
@@ -244,6 +250,21 @@ class Installation:
     @cached_property
     def pool(self) -> Pool:
         return Pool(self.settings.share, self.mapped, lambda: new_id("o"), self.clock.now)
+
+    @cached_property
+    def files(self) -> ShareFiles:
+        """What people see as files, and change by processes of their own."""
+        porters = Porters(self.settings.share, establish=lambda: self.scribe)
+        self._closing.append(porters.close)
+        return ShareFiles(
+            Tree(self.settings.share, self.mapped),
+            porters,
+            self.operations,
+            self.clock,
+            new_id=new_id,
+            give=lambda project: self.sender.facts(project, [FilesGiven()]),
+            sizes=self.settings.home / "usage.json",
+        )
 
     def install_runner(self) -> Path:
         """The runner of this version, on the share; the one for this machine."""
@@ -270,7 +291,7 @@ class Installation:
             runner=self.install_runner(),
             clock=self.clock,
             machine=here,
-            files=ShareFiles(self.scribe, self.reader),
+            files=DriverFiles(self.scribe, self.reader),
         )
         made = Drivers(local=local)
         if name == "nomad":
@@ -282,6 +303,13 @@ class Installation:
         made = nomad_driver(self.settings, self.attempts, self.clock)
         self._closing.append(made.close)
         return made
+
+    @cached_property
+    def loads(self) -> dict[str, Loads]:
+        """What drivers can say of how busy their nodes are."""
+        here = machine.this_machine(cpu=self.settings.cpu or None, memory=self.settings.memory or None)
+        local = LocalLoads(machine=here, home=self.settings.home, disk=self.settings.home, clock=self.clock)
+        return {"local": local} if "local" in self.drivers else {}
 
     @cached_property
     def sender(self) -> Sender:
