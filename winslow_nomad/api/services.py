@@ -12,6 +12,7 @@ from winslow_nomad.core.audit import Audit
 from winslow_nomad.core.client import Client
 from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
+from winslow_nomad.core.filing import Files, Uploads
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
 from winslow_nomad.core.logs import Logs
@@ -38,6 +39,8 @@ class Services:
     operations: Operations
     defaults: Defaults
     settings: SettingsBook
+    files: Files
+    uploads: Uploads
     logs: Logs
 
 

@@ -10,6 +10,8 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.reader import Reader
+from winslow_nomad.resources.receiving import ShareUploads
+from winslow_nomad.resources.share_files import ShareFiles
 from winslow_nomad.resources.share_logs import ShareLogs
 from winslow_nomad.store.audit import RedisAudit
 from winslow_nomad.store.people import RedisPeople
@@ -21,6 +23,7 @@ def services(installation: Installation) -> Services:
     """Nothing is opened twice; the installation is closed by who opened it."""
     keep = timedelta(days=installation.settings.keep_audit_days)
     texts = InstalledTexts(installation)
+    files = installation.files
     return Services(
         client=LocalClient(installation),
         people=RedisPeople(installation.state, installation.clock, installation.keys),
@@ -35,8 +38,15 @@ def services(installation: Installation) -> Services:
         operations=installation.operations,
         defaults=installation.choices,
         settings=installation.choices,
+        files=files,
+        uploads=uploads(installation, files),
         logs=logs(installation),
     )
+
+
+def uploads(installation: Installation, files: ShareFiles) -> ShareUploads:
+    settings = installation.settings
+    return ShareUploads(files, installation.clock, largest=settings.upload_largest, quota=settings.upload_quota)
 
 
 def logs(installation: Installation) -> ShareLogs:
