@@ -23,7 +23,7 @@ def found_by_nomad(regexp: str, model: str) -> bool:
     return re.search(regexp.replace(r"\x{10FFFF}", "\U0010ffff"), model, re.ASCII) is not None
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(globs, models.map(" ".join))
 @example("RTX*", "NVIDIA GeForce RTX 2080 Ti")
 @example("2080", "NVIDIA GeForce RTX 2080 Ti")

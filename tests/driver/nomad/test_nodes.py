@@ -97,7 +97,10 @@ def test_cards_without_the_runtime_for_them_are_not_offered_and_the_node_says_wh
         ({"DrainStrategy": {"Deadline": 1}}, "it is being drained"),
         ({"SchedulingEligibility": "ineligible"}, "it takes no new work (ineligible)"),
         ({"HostVolumes": {}}, "it does not offer the share (host volume winslow-share)"),
-        ({"HostVolumes": {"winslow-share": {"ReadOnly": True}}}, "it offers the share read-only (host volume winslow-share)"),
+        (
+            {"HostVolumes": {"winslow-share": {"ReadOnly": True}}},
+            "it offers the share read-only (host volume winslow-share)",
+        ),
         ({"Drivers": {}}, "docker does not work there (not detected)"),
         (
             {"Drivers": {"docker": {"Detected": True, "Healthy": False, "HealthDescription": "Failed to connect"}}},

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.driver.nomad import replay
+from tests.driver.nomad.jobs import SITE, spec
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
 from winslow_nomad.core.pipeline import GIB, Gpu, Placement, Resources
-from winslow_nomad.driver.nomad.reasons import starting, table, waiting
+from winslow_nomad.core.stage import Reason
+from winslow_nomad.driver.nomad.job import build
+from winslow_nomad.driver.nomad.reasons import Unplaced, starting, table
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL = GpuGroup(model="NVIDIA GeForce RTX 4070", memory=12 * GIB, count=2)
@@ -27,9 +31,27 @@ def lines(resources: Resources, placement: Placement, *nodes: Node) -> dict[str,
     return {v.node: (v.fits, v.free, v.text) for v in table(resources, placement, known(*nodes))}
 
 
+ANYWHERE = Placement()
+
+
+def job(number: int, resources: Resources, placement: Placement = ANYWHERE, priority: int = 50) -> dict[str, Any]:
+    meta = build(spec(resources=resources, placement=placement), SITE, ())["Meta"]
+    return {"ID": f"j{number}", "Meta": meta, "Priority": priority, "CreateIndex": number}
+
+
+def waits(
+    resources: Resources, placement: Placement, inventory: Inventory, metrics: Any = None, ahead: int = 0
+) -> Reason:
+    """Of the last of a line of those who ask for the same."""
+    line = [job(number, resources, placement) for number in range(ahead + 1)]
+    reason = Unplaced(line, inventory).reason(line[-1], metrics)
+    assert reason is not None
+    return reason
+
+
 def test_busy_says_what_is_in_use_and_how_many_are_ahead() -> None:
     full = BIRCH.but(gpus=(SMALL.but(used=2), BIG.but(used=1)))
-    reason = waiting(Resources(gpu=Gpu()), Placement(), known(ALDER, full), ahead=2)
+    reason = waits(Resources(gpu=Gpu()), Placement(), known(ALDER, full), ahead=2)
     assert (reason.kind, reason.ahead) == ("busy", 2)
     assert reason.text == "waits for a GPU: all 3 are in use, 2 stages ahead"
 
@@ -37,31 +59,57 @@ def test_busy_says_what_is_in_use_and_how_many_are_ahead() -> None:
 def test_what_nomad_calls_exhausted_for_ever_is_called_impossible() -> None:
     """Three cards of two models on one node: Nomad says "busy" and would say so for ever."""
     metrics = {"NodesEvaluated": 1, "NodesExhausted": 1, "DimensionExhausted": {"devices: no devices match request": 1}}
-    reason = waiting(Resources(gpu=Gpu(count=3)), Placement(), known(BIRCH), 0, metrics)
+    reason = waits(Resources(gpu=Gpu(count=3)), Placement(), known(BIRCH), metrics)
     assert reason.kind == "impossible"
     assert reason.text == "cannot start: no node has 3 GPUs of one model: the most are 2 RTX 4070 on birch"
 
 
+def test_the_line_is_of_those_who_ask_for_the_same_kind_by_priority_and_age() -> None:
+    gpu, big, cpu = Resources(gpu=Gpu()), Resources(gpu=Gpu(memory=20 * GIB)), Resources(cpu=16)
+    line = [job(1, gpu), job(2, gpu, priority=20), job(3, big), job(4, gpu, priority=80), job(5, cpu), job(6, gpu)]
+    full = BIRCH.but(gpus=(SMALL.but(used=2), BIG.but(used=1)), cpu_used=1.0)
+    unplaced = Unplaced(reversed(line), known(full))
+    ahead = {j["ID"]: r.ahead for j in line if (r := unplaced.reason(j)) is not None}
+    assert ahead == {"j4": 0, "j1": 1, "j6": 2, "j2": 3, "j3": 0, "j5": 0}
+
+
+def test_a_job_that_was_placed_meanwhile_or_tells_nothing_has_nobody_ahead_or_no_reason() -> None:
+    unplaced = Unplaced([job(1, Resources())], known(ALDER.but(cpu_used=8.0)))
+    late = unplaced.reason(job(2, Resources()))
+    assert late is not None and late.text == "waits for 1 core: 0 of 8 are free on alder"
+    assert unplaced.reason({"ID": "other", "Meta": None}) is None
+
+
+def test_a_thousand_that_wait_are_explained_quickly() -> None:
+    nodes = [BIRCH.but(name=f"n{i}", gpus=(SMALL.but(used=2), BIG.but(used=1))) for i in range(100)]
+    line = [job(i, Resources(gpu=Gpu(memory=(i % 10) * GIB))) for i in range(1000)]
+    begun = time.process_time()
+    unplaced = Unplaced(line, known(*nodes))
+    reasons = [unplaced.reason(j) for j in line]
+    assert time.process_time() - begun < 0.5
+    assert reasons[-1] is not None and reasons[-1].ahead == 99
+
+
 def test_a_fitting_node_that_is_down_is_waited_for() -> None:
     down = BIRCH.but(ready=False, note="it is down")
-    reason = waiting(Resources(gpu=Gpu(memory=40 * GIB)), Placement(), known(ALDER, down))
+    reason = waits(Resources(gpu=Gpu(memory=40 * GIB)), Placement(), known(ALDER, down))
     assert (reason.kind, reason.text) == ("busy", "waits for birch (it is down) to be ready")
 
 
 def test_what_only_nomad_knows_is_told_where_the_inventory_sees_room() -> None:
     metrics = {"DimensionExhausted": {"disk": 1, "memory": 3}, "ConstraintFiltered": {"missing drivers": 2}}
-    reason = waiting(Resources(), Placement(), known(ALDER), 0, metrics)
+    reason = waits(Resources(), Placement(), known(ALDER), metrics)
     assert reason.text == "waits for a place: Nomad says: disk (1 node), missing drivers (2 nodes)"
-    quota = waiting(Resources(), Placement(), known(ALDER), 0, {"QuotaExhausted": ["memory exhausted (5 > 4)"]})
+    quota = waits(Resources(), Placement(), known(ALDER), {"QuotaExhausted": ["memory exhausted (5 > 4)"]})
     assert quota.text == "waits for a place: Nomad says: quota: memory exhausted (5 > 4)"
 
 
 def test_an_old_answer_of_nomad_is_not_told_where_the_inventory_knows_better() -> None:
     stale = {"DimensionExhausted": {"disk": 1}}
     full = ALDER.but(cpu_used=8.0)
-    assert waiting(Resources(), Placement(), known(full), 0, stale).text == "waits for 1 core: 0 of 8 are free on alder"
+    assert waits(Resources(), Placement(), known(full), stale).text == "waits for 1 core: 0 of 8 are free on alder"
     counted = {"DimensionExhausted": {"memory": 1, "devices: no devices match request": 1}}
-    assert waiting(Resources(), Placement(), known(ALDER), 0, counted).text == "waits for its turn"
+    assert waits(Resources(), Placement(), known(ALDER), counted).text == "waits for its turn"
 
 
 def test_the_failed_placements_of_a_real_nomad_are_told_or_left_to_the_inventory() -> None:
@@ -69,7 +117,7 @@ def test_the_failed_placements_of_a_real_nomad_are_told_or_left_to_the_inventory
     for case in ("host-volume-missing", "impossible-constraint", "not-enough-memory"):
         evaluations = replay.case(f"9-outcome/{case}")["moments"]["final"]["evaluations"]
         metrics = next(e["FailedTGAllocs"]["g"] for e in evaluations if e["FailedTGAllocs"])
-        said[case] = waiting(Resources(), Placement(), known(ALDER), 0, metrics).text
+        said[case] = waits(Resources(), Placement(), known(ALDER), metrics).text
     assert said == {
         "host-volume-missing": "waits for a place: Nomad says: missing compatible host volumes (2 nodes)",
         "impossible-constraint": "waits for a place: Nomad says: ${meta.side} = zzz (2 nodes)",

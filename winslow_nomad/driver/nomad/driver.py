@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
-from winslow_nomad.core.admit import class_of
 from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, ShareUnavailable, Unavailable
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
@@ -52,9 +51,11 @@ class NomadDriver:
         self._client, self._site = client, site
         self._attempts, self._clock, self._monotonic = attempts, clock, monotonic
         self._end_grace = end_grace
-        self._picture = Picture(client, f"{site.installation}-", monotonic)
+        self._picture = Picture(client, job.prefix(site.installation), monotonic)
         self._claims: dict[AttemptRef, Claim] = {}  # of runners, and such that say "cancelled": they never change
         self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
+        self._known: tuple[int, tuple[NodeDetail, ...]] | None = None  # as of a version of the picture
+        self._unplaced: tuple[int, reasons.Unplaced] | None = None  # the same
         self._guard = threading.Lock()
         self.lag = Lag()
 
@@ -163,8 +164,11 @@ class NomadDriver:
         return job.job_id(self._site.installation, ref)
 
     def _nodes(self) -> tuple[NodeDetail, ...]:
+        before = self._picture.version
         documents, allocations = self._picture.nodes()
-        return nodes.read_nodes(documents, allocations, self._site)
+        if self._known is None or self._known[0] != self._picture.version:
+            self._known = before, nodes.read_nodes(documents, allocations, self._site)
+        return self._known[1]
 
     def _observe(self, ref: AttemptRef) -> Observation:
         """The share is asked first: with an end there, Nomad's word is not needed."""
@@ -212,19 +216,19 @@ class NomadDriver:
     def _reason(self, found: Attempt) -> Reason | None:
         if found.allocations:
             return reasons.starting(found.allocations[-1])
-        asks = job.asks_of((found.job or {}).get("Meta") or {})
-        if asks is None or found.job is None:
+        if found.job is None:
             return None
-        known = nodes.inventory(self._nodes(), self._clock.now())
         failed = ((found.evaluation or {}).get("FailedTGAllocs") or {}).get(job.GROUP)
-        return reasons.waiting(asks.resources, asks.placement, known, self._ahead(found.job, asks), failed)
+        return self._line().reason(found.job, failed)
 
-    def _ahead(self, mine: Document, asks: job.Asks) -> int:
-        """How many of the same kind Nomad has to place first."""
-        kind, place = class_of(asks.resources, asks.placement), _place(mine)
-        before = (j for j in self._picture.unplaced() if _place(j) < place)
-        others = (job.asks_of(j.get("Meta") or {}) for j in before)
-        return sum(1 for o in others if o is not None and class_of(o.resources, o.placement) == kind)
+    def _line(self) -> reasons.Unplaced:
+        """With a thousand that wait, most looks find nothing new."""
+        before = self._picture.version
+        known, here = self._nodes(), self._unplaced
+        if here is None or here[0] != self._picture.version:
+            inventory = nodes.inventory(known, self._clock.now())
+            here = self._unplaced = before, reasons.Unplaced(self._picture.unplaced(), inventory)
+        return here[1]
 
 
 class Following:
@@ -284,8 +288,3 @@ class Following:
         self._next_look = now + LOOK_AGAIN
         due, self._due = self._due, set()
         self._tell(due)
-
-
-def _place(found: Document) -> tuple[int, int]:
-    """In Nomad's line: priority first, then age."""
-    return -int(found.get("Priority") or 0), int(found.get("CreateIndex") or 0)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -89,8 +90,13 @@ def ref_of(job: str, meta: Mapping[str, str] | None, installation: str) -> Attem
 
 def asks_of(meta: Mapping[str, str]) -> Asks | None:
     """What a job asked for; None: it was made by another version, or by somebody else."""
+    return _asks(meta.get(ASKS, ""))
+
+
+@lru_cache(maxsize=4096)
+def _asks(text: str) -> Asks | None:
     try:
-        found = json.loads(meta.get(ASKS, ""))
+        found = json.loads(text)
         return Asks(Resources.model_validate(found["resources"]), Placement.model_validate(found["placement"]))
     except (ValueError, ValidationError, KeyError, TypeError):
         return None

@@ -38,6 +38,7 @@ class Picture:
         self._attempts_at = self._nodes_at = self._allocations_at = float("-inf")
         self._absent: dict[str, float] = {}
         self._failed: tuple[float, WinslowError] | None = None
+        self.version = 0  # grows whenever something may have changed
 
     # --- what is asked
 
@@ -92,6 +93,7 @@ class Picture:
         indexes = {"CreateIndex": index, "ModifyIndex": index, "JobModifyIndex": index}
         kept = {key: value for key, value in job.items() if key != "TaskGroups"}
         with self._lock:
+            self.version += 1
             self._view.apply_job({**kept, **indexes, "Status": "pending", "Stop": False})
             self._own = max(self._own, index)
 
@@ -102,6 +104,7 @@ class Picture:
 
     def apply(self, events: Iterable[Document]) -> set[str]:
         with self._lock:
+            self.version += 1
             return {job for event in events if (job := self._view.apply(event)) is not None}
 
     def followed(self, now: bool) -> None:
@@ -155,6 +158,7 @@ class Picture:
             unexplained = self._view.unexplained()
             self._absent.clear()
         changed |= self._explain(unexplained)
+        self.version += bool(changed)
         self._attempts_at = begun if jobs.index >= self._own else float("-inf")
         self._allocations_at = begun
         return changed
@@ -189,6 +193,7 @@ class Picture:
                 with self._lock:
                     self._view.apply_node(document)
         self._nodes_at = begun
+        self.version += 1
         return changed
 
     def _look_up(self, job_id: str) -> Attempt:
@@ -196,6 +201,7 @@ class Picture:
         job = self._client.job(job_id)
         allocations = self._client.allocations_of(job_id).items
         with self._lock:
+            self.version += 1
             if job is not None:
                 self._view.apply_job(job)
             self._view.apply_allocations_of(job_id, allocations)

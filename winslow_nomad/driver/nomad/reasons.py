@@ -7,10 +7,13 @@ than we count: disks, ports, quotas. It is old: written when the job came in, an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from winslow_nomad.core.admit import (
+    Class,
+    class_of,
     cores,
     eligible,
     fits,
@@ -26,6 +29,7 @@ from winslow_nomad.core.inventory import Inventory, Node
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Gpu, Placement, Resources
 from winslow_nomad.core.stage import Reason
+from winslow_nomad.driver.nomad.job import Asks, asks_of
 from winslow_nomad.driver.nomad.outcome import STARTING, task_of
 
 Document = Mapping[str, Any]
@@ -43,19 +47,51 @@ class NodeVerdict(Value):
     text: str
 
 
-def waiting(
-    resources: Resources, placement: Placement, inventory: Inventory, ahead: int = 0, metrics: Document | None = None
-) -> Reason:
-    """For an attempt that Nomad has placed nowhere. `ahead`: how many of its class go first. `metrics`: of the
-    placement that failed, for its one group: of `FailedTGAllocs` of an evaluation or a plan."""
+class Unplaced:
+    """Says why each of many jobs waits, from one look at the cluster: what stages ask for repeats, and is worked out
+    once. `jobs`: those that Nomad has placed nowhere, with their meta."""
+
+    def __init__(self, jobs: Iterable[Document], inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._ahead: dict[str, int] = {}
+        self._known: dict[Asks, tuple[Reason, bool]] = {}
+        before: Counter[Class] = Counter()
+        for job in sorted(jobs, key=_place):
+            asks = asks_of(job.get("Meta") or {})
+            if asks is not None:
+                kind = class_of(asks.resources, asks.placement)
+                self._ahead[str(job.get("ID"))] = before[kind]
+                before[kind] += 1
+
+    def reason(self, job: Document, metrics: Document | None = None) -> Reason | None:
+        """`metrics`: of the placement that failed, for its one group: of `FailedTGAllocs` of an evaluation or a plan.
+        None: the job does not tell what it asked for."""
+        asks = asks_of(job.get("Meta") or {})
+        if asks is None:
+            return None
+        if asks not in self._known:
+            self._known[asks] = waiting(*asks, self._inventory), any(_free(*asks, n) for n in self._inventory.nodes)
+        reason, room = self._known[asks]
+        other = _other_than_counted(metrics or {}) if room else ""
+        if other:
+            return reason.but(text=f"waits for a place: {other}")
+        ahead = self._ahead.get(str(job.get("ID")), 0)
+        if reason.kind != "busy" or not ahead:
+            return reason
+        return reason.but(text=f"{reason.text}, {ahead} stage{'s' * (ahead != 1)} ahead", ahead=ahead)
+
+
+def waiting(resources: Resources, placement: Placement, inventory: Inventory) -> Reason:
+    """For what Nomad has placed nowhere, with nobody ahead of it."""
     text = possible(resources, placement, inventory)
     if text is not None:
         return Reason(kind="impossible", text=f"cannot start: {text}")
-    reason = why_busy(resources, placement, inventory, ahead)
-    other = _other_than_counted(metrics or {})
-    if other and any(_free(resources, placement, node) for node in inventory.nodes):
-        return reason.but(text=f"waits for a place: {other}")
-    return reason
+    return why_busy(resources, placement, inventory)
+
+
+def _place(job: Document) -> tuple[int, int]:
+    """In Nomad's line: priority first, then age."""
+    return -int(job.get("Priority") or 0), int(job.get("CreateIndex") or 0)
 
 
 def starting(allocation: Document) -> Reason:
