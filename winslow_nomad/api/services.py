@@ -13,8 +13,10 @@ from winslow_nomad.core.client import Client
 from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
 from winslow_nomad.core.filing import Files, Uploads
+from winslow_nomad.core.history import History, Sizes
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
+from winslow_nomad.core.nodes import Nodes
 from winslow_nomad.core.logs import Logs
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
@@ -39,6 +41,9 @@ class Services:
     operations: Operations
     defaults: Defaults
     settings: SettingsBook
+    history: History
+    sizes: Sizes
+    nodes: Nodes
     files: Files
     uploads: Uploads
     logs: Logs

@@ -42,6 +42,10 @@ class Choices:
         return self._settings.driver
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        return self.now().environment
+
+    @property
     def open_projects(self) -> bool:
         return self.now().open_projects
 

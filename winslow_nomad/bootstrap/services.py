@@ -8,6 +8,8 @@ from winslow_nomad.api.services import Services
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
+from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
+from winslow_nomad.bootstrap.nodes import InstalledNodes
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.receiving import ShareUploads
@@ -38,6 +40,9 @@ def services(installation: Installation) -> Services:
         operations=installation.operations,
         defaults=installation.choices,
         settings=installation.choices,
+        history=InstalledHistory(installation),
+        sizes=InstalledSizes(installation),
+        nodes=InstalledNodes(installation),
         files=files,
         uploads=uploads(installation, files),
         logs=logs(installation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -11,6 +12,11 @@ class Defaults(Protocol):
     @property
     def driver(self) -> str:
         """What new projects run on."""
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables of every stage, unless something nearer sets them."""
         ...
 
     @property

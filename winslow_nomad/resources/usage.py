@@ -151,6 +151,11 @@ class Usage:
         with self._lock:
             return self._known.get(path)
 
+    def below(self, folder: str) -> dict[str, Measured]:
+        """All that is known below a folder."""
+        with self._lock:
+            return {p: m for p, m in self._known.items() if p == folder or p.startswith(f"{folder}/")}
+
     def total(self, below: str) -> Size:
         """Of all that is known below a folder, for example one project."""
         with self._lock:

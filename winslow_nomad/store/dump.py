@@ -36,6 +36,8 @@ LEFT_OUT = frozenset(
         "idx",
         "waiting",
         "at",
+        "node",
+        "node-used",
         "open",
         "progress",
         "dirty",

@@ -129,6 +129,15 @@ class Keys:
         """Stream of what the mirror has not written yet."""
         return f"{self.prefix}:journal"
 
+    def samples(self, node: str, kind: str) -> str:
+        """Sorted set: core.nodes.Sample -> start of its minute or quarter of an hour, in seconds."""
+        return f"{self.prefix}:node:{kind}:{node}"
+
+    @property
+    def nodes_used(self) -> str:
+        """Hash: node -> when something worked on it last, in seconds."""
+        return f"{self.prefix}:node-used"
+
     @property
     def settings(self) -> str:
         """Hash: name -> value as JSON, of what was changed while everything ran."""
