@@ -107,7 +107,8 @@ def create(project: Project | None, message: m.CreateProject, now: datetime) -> 
     if message.start:
         commands.start_project(draft, m.StartProject(actor=message.actor))
     decision = finish(draft)
-    return Decision(decision.project, decision.facts, decision.effects, changed=True)
+    facts = decision.facts or tuple(draft.entries)  # being made is news, though nothing changed since
+    return Decision(decision.project, facts, decision.effects, changed=True)
 
 
 def finish(draft: Draft) -> Decision:
