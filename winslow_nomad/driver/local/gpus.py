@@ -31,7 +31,7 @@ class Nvml:
 
     def __call__(self) -> Cards:
         try:
-            nvml = self._ready()
+            nvml = self.ready()
             count = nvml.nvmlDeviceGetCount()
         except Exception as error:
             if not _of_nvml(error):
@@ -41,7 +41,7 @@ class Nvml:
         found = tuple(card for card in cards if card is not None)
         return Cards(found, lost=count - len(found))
 
-    def _ready(self) -> Any:
+    def ready(self) -> Any:
         """The library, initialised in this process: a forked one must do it again."""
         if self._library is None or self._owner != os.getpid():
             import pynvml  # noqa: PLC0415 - 15 ms that machines without a GPU stage need not spend

@@ -1,0 +1,232 @@
+"""The library of pipelines: named, with versions that never change."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from winslow_nomad.api.authority import check_project, denied, may
+from winslow_nomad.api.problems import Place, documented
+from winslow_nomad.api.services import Given, Services
+from winslow_nomad.api.views.pipelines import (
+    Checked,
+    Checking,
+    Examples,
+    OneShelf,
+    Published,
+    SchemaView,
+    Sharing,
+    ShelfView,
+    Shelves,
+    VersionRow,
+    Versions,
+    VersionView,
+    Warned,
+    shelf_view,
+    version_row,
+    version_view,
+)
+from winslow_nomad.core.access import MEMBER_RANKS, Action, Principal, rank_in
+from winslow_nomad.core.admit import possible
+from winslow_nomad.core.errors import Conflict, InvalidPipeline, NotFound, Unavailable
+from winslow_nomad.core.library import Shelf, Version
+from winslow_nomad.core.pipeline import Pipeline
+
+router = APIRouter(prefix="/api/v1/pipelines", tags=["pipelines"])
+LARGEST_ZIP = 60_000_000  # bytes
+ZIP: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+Viewing = Annotated[Principal, Depends(may(Action.VIEW_PIPELINES))]
+Editing = Annotated[Principal, Depends(may(Action.EDIT_PIPELINES))]
+
+
+@router.get("", summary="List pipelines", responses=documented(401, 403))
+def list_pipelines(
+    given: Given,
+    who: Viewing,
+    text: Annotated[str, Query(max_length=200, description="part of name, title or description")] = "",
+    trashed: Annotated[bool, Query(description="those in the trash instead")] = False,
+) -> Shelves:
+    """By name, with how often each is used and how often its stages succeed."""
+    used = given.listing.used_pipelines(None if who.sees_all else who.names)
+    wanted = text.casefold()
+    shelves = [
+        s
+        for s in given.library.shelves(trashed=trashed)
+        if wanted in f"{s.name}\n{s.title}\n{s.description}".casefold()
+    ]
+    return Shelves(items=[_shelf(given, who, s, used) for s in shelves])
+
+
+@router.get("/schema", summary="Schema of pipeline files", responses=documented(401, 403))
+def read_pipeline_schema(given: Given, who: Viewing) -> SchemaView:  # noqa: ARG001 - who is asked for
+    """For editors: keys, kinds and descriptions."""
+    return SchemaView(json_schema=dict(given.texts.schema()))
+
+
+@router.get("/examples", summary="Pipelines to begin with", responses=documented(401, 403))
+def list_pipeline_examples(given: Given, who: Viewing) -> Examples:  # noqa: ARG001 - who is asked for
+    """None of them needs a folder of code."""
+    return Examples(items=list(given.library.examples()))
+
+
+@router.post("/validate", summary="Check a pipeline file", responses=documented(401, 403, 404, 422))
+def validate_pipeline(body: Checking, given: Given, who: Viewing) -> Checked:
+    """Every mistake with its place; nothing is stored. What no node could hold is a warning."""
+    folder, driver = None, given.defaults.driver
+    if body.project:
+        found = check_project(given, who, Action.VIEW_PROJECT, body.project)
+        folder, driver = found.pipeline.folder, found.driver
+    try:
+        pipeline = given.texts.parse(body.text, folder=folder)
+    except InvalidPipeline as error:
+        places = [Place(**{k: getattr(p, k) for k in Place.model_fields if hasattr(p, k)}) for p in error.problems]
+        return Checked(valid=False, errors=places)
+    return Checked(valid=True, pipeline=pipeline, warnings=warnings(given, pipeline, driver))
+
+
+def warnings(given: Services, pipeline: Pipeline, driver: str) -> list[Warned]:
+    try:
+        inventory = given.nodes.inventory(driver)
+    except Unavailable:
+        return []
+    texts = ((s.id, possible(s.resources, s.placement, inventory)) for s in pipeline.stages)
+    return [Warned(stage=stage, text=f"could not start now: {text}") for stage, text in texts if text is not None]
+
+
+@router.post("", status_code=201, summary="Publish a new pipeline", responses=documented(401, 403, 409, 413, 422))
+def create_pipeline(body: Published, given: Given, response: Response, who: Editing) -> VersionView:
+    """From the text of a file. The name in the file must be free; for another version of a pipeline use PUT."""
+    name = given.texts.parse(body.text).name
+    _refuse_taken(given, name)
+    version = given.library.publish(body.text, None, who.user, expected=0, comment=body.comment)
+    response.headers["Location"] = f"/api/v1/pipelines/{name}"
+    return version_view(name, version)
+
+
+async def whole_body(request: Request) -> bytes:
+    return await request.body()
+
+
+@router.post(
+    "/folder",
+    status_code=201,
+    summary="Publish a folder as a pipeline",
+    responses=documented(401, 403, 409, 413, 422, 503),
+    openapi_extra=ZIP,
+    max_body_size=LARGEST_ZIP,
+)
+def upload_pipeline(
+    given: Given,
+    who: Editing,
+    archive: Annotated[bytes, Depends(whole_body)],
+    comment: Annotated[str, Query(max_length=500)] = "",
+    expected: Annotated[int | None, Query(ge=0, description="the newest version that was seen")] = None,
+) -> VersionView:
+    """The body is a zip file of the folder with pipeline.yaml and the code it runs. A pipeline of that name gets a
+    further version, where the caller may publish one."""
+    text, folder = given.texts.unpack(archive)
+    name = given.texts.parse(text, folder=folder).name
+    shelf = _known(given, name)
+    if shelf is not None:
+        _must_edit(who, shelf)
+    return version_view(name, given.library.publish(text, folder, who.user, expected=expected, comment=comment))
+
+
+@router.get("/{name}", summary="One pipeline", responses=documented(401, 403, 404))
+def read_pipeline(name: str, given: Given, who: Viewing) -> OneShelf:
+    """With its newest version."""
+    shelf = given.library.shelf(name)
+    usual = dict(given.durations.typical(name))
+    used = given.listing.used_pipelines(None if who.sees_all else who.names)
+    version = version_view(name, given.library.version(name))
+    common = shelf_view(shelf, used.get(name, 0), usual, may_edit=may_edit(who, shelf))
+    return OneShelf(**common, version=version, typical=usual)
+
+
+@router.put("/{name}", summary="Publish a version", responses=documented(401, 403, 404, 409, 413, 422))
+def publish_pipeline(name: str, body: Published, given: Given, who: Editing) -> VersionView:
+    """Of a pipeline that is there. The same text again makes no new version."""
+    shelf = given.library.shelf(name)
+    _must_edit(who, shelf)
+    newest = given.library.version(name)
+    folder = newest.pipeline.folder if body.keep_folder else None
+    version = given.library.publish(
+        body.text, folder, who.user, name=name, expected=body.expected, comment=body.comment
+    )
+    return version_view(name, version)
+
+
+@router.patch("/{name}", summary="Share a pipeline", responses=documented(401, 403, 404, 422))
+def share_pipeline(name: str, body: Sharing, given: Given, who: Editing) -> ShelfView:
+    """Who else may publish versions of it."""
+    _must_edit(who, given.library.shelf(name))
+    members = tuple(body.participants) if body.participants is not None else None
+    return _shelf(given, who, given.library.describe(name, author=body.author, participants=members), {})
+
+
+@router.delete("/{name}", summary="Put a pipeline into the trash", responses=documented(401, 403, 404))
+def delete_pipeline(name: str, given: Given, who: Editing) -> ShelfView:
+    """Projects keep their copies; versions stay."""
+    _must_edit(who, given.library.shelf(name))
+    return _shelf(given, who, given.library.trash(name), {})
+
+
+@router.post("/{name}/restore", summary="Take a pipeline out of the trash", responses=documented(401, 403, 404))
+def restore_pipeline(name: str, given: Given, who: Editing) -> ShelfView:
+    """As it was."""
+    _must_edit(who, given.library.shelf(name))
+    return _shelf(given, who, given.library.restore(name), {})
+
+
+@router.get("/{name}/versions", summary="Versions of a pipeline", responses=documented(401, 403, 404))
+def list_pipeline_versions(name: str, given: Given, who: Viewing) -> Versions:  # noqa: ARG001 - who is asked for
+    """The newest first."""
+    return Versions(items=[VersionRow(**version_row(v)) for v in given.library.versions(name)])
+
+
+@router.get("/{name}/versions/{number}", summary="One version of a pipeline", responses=documented(401, 403, 404, 422))
+def read_pipeline_version(name: str, number: int, given: Given, who: Viewing) -> VersionView:  # noqa: ARG001
+    """With the text as it was written."""
+    return version_view(name, _version(given, name, number))
+
+
+def _version(given: Services, name: str, number: int) -> Version:
+    if number < 1:
+        raise NotFound(f"The pipeline {name} has no version {number}.", code="pipeline.not_found")
+    return given.library.version(name, number)
+
+
+def _shelf(given: Services, who: Principal, shelf: Shelf, used: dict[str, int]) -> ShelfView:
+    usual = dict(given.durations.typical(shelf.name))
+    return ShelfView(**shelf_view(shelf, used.get(shelf.name, 0), usual, may_edit=may_edit(who, shelf)))
+
+
+def may_edit(who: Principal, shelf: Shelf) -> bool:
+    return rank_in(who, shelf.author, shelf.participants) >= MEMBER_RANKS["member"]
+
+
+def _must_edit(who: Principal, shelf: Shelf) -> None:
+    if not may_edit(who, shelf):
+        raise denied(who, Action.EDIT_PIPELINES)
+
+
+def _known(given: Services, name: str) -> Shelf | None:
+    try:
+        return given.library.shelf(name)
+    except NotFound:
+        return None
+
+
+def _refuse_taken(given: Services, name: str) -> None:
+    if _known(given, name) is not None:
+        raise Conflict(
+            f"There is a pipeline {name} already. Nothing was published.",
+            hint="Publish a version of it, or give the file another name.",
+            code="pipeline.exists",
+        )
