@@ -16,8 +16,8 @@ from winslow_nomad.core.filing import Files, Uploads
 from winslow_nomad.core.history import History, Sizes
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
-from winslow_nomad.core.nodes import Nodes
 from winslow_nomad.core.logs import Logs
+from winslow_nomad.core.nodes import Nodes
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
