@@ -16,6 +16,8 @@ BENCHES = {
     "runner_log": "throughput of the runner's log",
     "fork": "copies of workspaces",
     "simulated": "the simulated cluster alone",
+    "uploads": "resumable uploads",
+    "downloads": "downloads",
     "projects": "ten thousand projects through everything that decides",
 }
 

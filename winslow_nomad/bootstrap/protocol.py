@@ -8,13 +8,13 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from winslow_nomad.bootstrap.handing import HandingProtocol
 
 LARGEST = 64 * 1024  # bytes of the headers of a request
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(HandingProtocol):
     """`peers`: only they may connect; None: everybody. `headers_within` seconds from the first byte of a request, or
     from the connection, its headers are complete. `read_within` seconds a reader takes what waits for it, which is
     about 1 MiB."""
