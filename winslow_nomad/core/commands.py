@@ -547,8 +547,15 @@ def describe(draft: Draft, message: m.Describe) -> None:
     }
     check_words(changes.get("name", "unchanged"), changes.get("tags", ()))
     if changes:
+        before = names_of(draft.project)
         draft.set(**changes)
-        draft.note("described", None, ", ".join(changes))
+        left = " ".join(sorted(before - names_of(draft.project)))  # they are to be told that it is no longer theirs
+        draft.note("described", None, ", ".join(changes), **({"left": left} if left else {}))
+
+
+def names_of(project: Project) -> set[str]:
+    """Who has it: users, and groups as `@group`."""
+    return {m.user for m in project.participants} | ({project.author} if project.author else set())
 
 
 def trash_project(draft: Draft, message: m.TrashProject) -> None:

@@ -71,6 +71,10 @@ class AttemptLog(Protocol):
         when the end of a very large log cannot be told yet."""
         ...
 
+    def unfinished(self) -> Sequence[LogLine]:
+        """The lines whose end has not been written yet: at most one of each stream."""
+        ...
+
     def search(
         self, pattern: str, *, regex: bool, case: bool, start: int | None, limit: int, backwards: bool,
         stream: Stream | None = None, seconds: float = 2.0,

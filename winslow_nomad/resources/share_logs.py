@@ -95,6 +95,20 @@ class ShareLog:
             lines=tuple(self.lines.call(read)),
         )  # fmt: skip
 
+    def unfinished(self) -> Sequence[LogLine]:
+        if self.lines is None:
+            return []
+        masker = self._logs.masks.now()
+        places, _ = self.lines.refresh(final=self.ended)
+        reached = places.reached
+        numbers = [(s, reached.lines(s) - 1) for s in (0, 1) if reached.start(s) != reached.position(s)]
+
+        def read(files: LogFiles) -> list[LogLine]:
+            page = Page(files, places, masker)
+            return [page.line(begun) for s, number in numbers for begun in page.begun(number, 1, s)]
+
+        return self.lines.call(read) if numbers else []
+
     def search(
         self, pattern: str, *, regex: bool, case: bool, start: int | None, limit: int, backwards: bool,
         stream: Stream | None = None, seconds: float = 2.0,
