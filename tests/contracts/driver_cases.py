@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from tests.cluster.nomad import SHARE_VOLUME, Cluster
 from tests.driver.attempt_tree import AttemptTree
 from tests.waiting import until
 from winslow_nomad.core.inventory import Node
@@ -21,11 +22,15 @@ from winslow_nomad.core.pipeline import GIB, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Driver, Observation
 from winslow_nomad.driver.local.driver import LocalDriver
 from winslow_nomad.driver.local.machine import this_machine
+from winslow_nomad.driver.nomad.access import Access
+from winslow_nomad.driver.nomad.client import Client
+from winslow_nomad.driver.nomad.driver import NomadDriver
+from winslow_nomad.driver.nomad.site import Site
 from winslow_nomad.driver.simulated.attempts import MemoryAttempts
 from winslow_nomad.driver.simulated.clock import VirtualClock
 from winslow_nomad.driver.simulated.driver import SimulatedDriver
 from winslow_nomad.driver.simulated.script import Act
-from winslow_nomad.runner import binary
+from winslow_nomad.runner import ARCHITECTURES, binary
 
 CPU, MEMORY = 4.0, 4 * GIB
 
@@ -42,10 +47,11 @@ class Does:
 
 
 class Case(Protocol):
-    """A world with one machine of 4 cores and 4 GiB."""
+    """A world with one machine of `cores` and 4 GiB."""
 
     driver: Driver
     attempts: Any
+    cores: float
 
     def prepared(self, does: Does, **more: Any) -> AttemptSpec: ...
 
@@ -76,6 +82,7 @@ class SystemClock:
 @dataclass
 class LocalCase:
     base: Path
+    cores: float = CPU
     attempts: AttemptTree = field(init=False)
     driver: LocalDriver = field(init=False)
     specs: list[AttemptSpec] = field(default_factory=list)
@@ -99,7 +106,7 @@ class LocalCase:
     def prepared(self, does: Does, **more: Any) -> AttemptSpec:
         number = len(self.specs) + 1
         ref = more.pop("ref", None) or AttemptRef(project=self.project, stage=number, attempt=1)
-        spec = self.attempts.make(ref, _command(does), **more)
+        spec = self.attempts.make(ref, shell(does), **more)
         fifo = self.base / "share" / spec.workspace / "go"
         if does.hold and not fifo.exists():
             os.mkfifo(fifo)
@@ -107,15 +114,7 @@ class LocalCase:
         return spec
 
     def release(self, ref: AttemptRef) -> None:
-        fifo = self.attempts.directory(ref) / "workspace/go"
-
-        def opened() -> bool:
-            with contextlib.suppress(OSError):
-                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-                return True
-            return False
-
-        until(opened)
+        open_for_writing(self.attempts.directory(ref) / "workspace/go")
 
     def until(self, condition: Callable[[], Any]) -> None:
         until(condition, 20.0)
@@ -125,14 +124,7 @@ class LocalCase:
         return len(starts.read_text().splitlines()) if starts.exists() else 0
 
     def following(self, report: Callable[[Observation], None], enough: Callable[[], bool]) -> None:
-        done = threading.Event()
-        thread = threading.Thread(target=self.driver.follow, args=(report, done.is_set))
-        thread.start()
-        try:
-            until(enough)
-        finally:
-            done.set()
-            thread.join()
+        following(self.driver, report, enough)
 
     def close(self) -> None:
         for spec in self.specs:
@@ -144,14 +136,115 @@ class LocalCase:
         shutil.rmtree(self.base)
 
 
-def _command(does: Does) -> tuple[str, ...]:
+@dataclass
+class NomadCase:
+    """One node of a real cluster, to itself; with a share, and jobs, of its own."""
+
+    cluster: Cluster
+    attempts: AttemptTree = field(init=False)
+    driver: NomadDriver = field(init=False)
+    specs: list[AttemptSpec] = field(default_factory=list)
+    cores: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.project = secrets.token_hex(6)
+        self.root = self.cluster.share / self.project
+        for arch in ARCHITECTURES:
+            target = self.root / "bin" / "test" / arch / "winslow-run"
+            target.parent.mkdir(parents=True)
+            shutil.copy(binary(arch), target)
+            target.chmod(0o755)
+        self.attempts = AttemptTree(self.root)
+        self.driver = self.restarted()
+        self.cores = self.driver.inventory().nodes[0].cpu
+
+    def restarted(self) -> NomadDriver:
+        found = self.cluster.environment
+        access = Access(address=found["NOMAD_ADDR"], namespace=found["NOMAD_NAMESPACE"])
+        site = Site(
+            installation="test",
+            namespace=access.namespace,
+            share_volume=SHARE_VOLUME,
+            share_roots={"*": str(self.root)},
+            uid=os.getuid(),
+            gid=os.getgid(),
+            runner_version="test",
+        )
+        return NomadDriver(client=Client(access), site=site, attempts=self.attempts, clock=SystemClock())
+
+    def prepared(self, does: Does, **more: Any) -> AttemptSpec:
+        ref = more.pop("ref", None) or AttemptRef(project=self.project, stage=len(self.specs) + 1, attempt=1)
+        inside = {"PATH": "/bin", "HOME": "/workspace", "WINSLOW_OUTPUT": "/output"}
+        command = shell(does, "exec tail /dev/zero")
+        spec = self.attempts.make(ref, command, environment=inside, **more).but(image="box:1")
+        fifo = self.root / spec.workspace / "go"
+        if does.hold and not fifo.exists():
+            os.mkfifo(fifo)
+        self.specs.append(spec)
+        return spec
+
+    def release(self, ref: AttemptRef) -> None:
+        open_for_writing(self.attempts.directory(ref) / "workspace/go")
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        until(condition, 40.0, every=0.05)
+
+    def runs(self, ref: AttemptRef) -> int:
+        starts = self.attempts.directory(ref) / "output/starts"
+        return len(starts.read_text().splitlines()) if starts.exists() else 0
+
+    def following(self, report: Callable[[Observation], None], enough: Callable[[], bool]) -> None:
+        following(self.driver, report, enough, 40.0)
+
+    def close(self) -> None:
+        for spec in self.specs:
+            self.attempts.cancel(spec.ref)
+            self.attempts.control(spec.ref, "kill")
+            self.driver.stop(spec.ref, "kill")
+        until(lambda: self.restarted().inventory().nodes[0].cpu_used == 0, 40.0, every=0.1)
+        for made in self.cluster.api("GET", "/v1/jobs"):
+            self.cluster.api("DELETE", f"/v1/job/{made['ID']}", purge="true")
+        self.driver.close()
+        shutil.rmtree(self.root)
+
+
+def open_for_writing(fifo: Path) -> None:
+    """Waits until somebody reads."""
+
+    def opened() -> bool:
+        with contextlib.suppress(OSError):
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            return True
+        return False
+
+    until(opened, 20.0)
+
+
+def following(
+    driver: Driver, report: Callable[[Observation], None], enough: Callable[[], bool], seconds: float = 10.0
+) -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=driver.follow, args=(report, done.is_set))
+    thread.start()
+    try:
+        until(enough, seconds)
+    finally:
+        done.set()
+        thread.join()
+
+
+PYTHON_THAT_EATS = (
+    "exec python3 -c \"x = bytearray(b'x') * (300 << 20); input = open('/dev/full'); import signal; signal.pause()\""
+)
+
+
+def shell(does: Does, that_eats: str = PYTHON_THAT_EATS) -> tuple[str, ...]:
     steps = ["trap '' TERM"] if does.ignores_terminate else []
     steps.append('echo x >> "$WINSLOW_OUTPUT/starts"')
     if does.hold:
         steps.append('read line < "$HOME/go"')
     if does.eats_memory:
-        steps.append("exec python3 -c \"x = bytearray(b'x') * (300 << 20); input = open('/dev/full'); "
-                     'import signal; signal.pause()"')  # fmt: skip
+        steps.append(that_eats)
     steps.append(f"kill -{does.signal} $$" if does.signal else f"exit {does.code}")
     return ("sh", "-c", "; ".join(steps))
 
@@ -159,6 +252,7 @@ def _command(does: Does) -> tuple[str, ...]:
 @dataclass
 class SimulatedCase:
     acts: dict[AttemptRef, Act] = field(default_factory=dict)
+    cores: float = CPU
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock()
@@ -221,12 +315,20 @@ def local_case() -> LocalCase:
     return LocalCase(Path(tempfile.mkdtemp(prefix="drivers-", dir="/var/tmp")))
 
 
-Kind = Literal["local", "simulated"]
+Kind = Literal["local", "simulated", "nomad"]
 
 
 @contextlib.contextmanager
-def driver_case(kind: Kind) -> Iterator[Case]:
-    case = local_case() if kind == "local" else SimulatedCase()
+def driver_case(kind: Kind, cluster: Callable[[], Cluster]) -> Iterator[Case]:
+    """`cluster`: a Nomad for the case that needs one; may skip."""
+    case: Case
+    match kind:
+        case "local":
+            case = local_case()
+        case "simulated":
+            case = SimulatedCase()
+        case "nomad":
+            case = NomadCase(cluster())
     try:
         yield case
     finally:

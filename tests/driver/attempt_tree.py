@@ -81,6 +81,8 @@ class AttemptTree:
         if ended is not None:
             return ended
         claim = self.directory(ref) / "claim"
+        if not claim.parent.exists():
+            return outcome or Outcome(cause=Cause.CANCELLED)
         try:
             with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
                 json.dump({"kind": "cancelled", "token": secrets.token_hex(16)}, file)

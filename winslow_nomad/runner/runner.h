@@ -140,6 +140,10 @@ unsigned tree_kill(pid_t root, pid_t spare);
 struct usage tree_usage(pid_t root, pid_t spare, bool proportional);
 unsigned tree_kill_marked(const char *mark, pid_t session, uint64_t session_start);
 
+/* cgroup.c: what the kernel says of the container's memory; 0 outside of one */
+uint64_t memory_kills(void);
+uint64_t memory_limit(void);
+
 /* claim.c: the records that decide who an attempt belongs to and how it ended */
 enum claim_state claim_take(int dir, struct board *board, const char *owner, bool (*give_up)(void *), void *context);
 bool claim_is_ours(int dir, const char *token);

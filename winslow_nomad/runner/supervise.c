@@ -49,6 +49,7 @@ struct run {
     unsigned early_deaths;
     int64_t timeout_at, grace_at, sample_at, kill_at, kill_wait, dead_at, retry_at, complain_at, give_up_at;
     double cpu_seconds;
+    uint64_t kills_before; /* for want of memory, in this container */
     uint64_t largest; /* peak resident size of any one process, in bytes */
     char *buffer;
     size_t held[2]; /* read from the pipe but not taken by the spool yet; of one stream at a time */
@@ -186,10 +187,24 @@ static void reap(struct run *run) {
     }
 }
 
+/* The kernel ends the largest process of a container that is full, which is the command or a child of it. A command that
+ * lives with that and succeeds has succeeded. */
+static bool killed_for_memory(const struct run *run) {
+    bool failed = run->command_ended && !(WIFEXITED(run->status) && WEXITSTATUS(run->status) == 0);
+    return failed && !run->cause && memory_kills() > run->kills_before;
+}
+
 static void publish(struct run *run) {
     struct board *board = run->board;
     struct end_record end = {.code = -1, .started_us = board->started_us, .ended_us = now_us(),
                              .cpu_seconds = run->cpu_seconds};
+    if (killed_for_memory(run)) {
+        run->cause = "out_of_memory";
+        end.has_message = true;
+        uint64_t limit = memory_limit();
+        snprintf(end.message, sizeof end.message, limit ? "the container had used all of its %llu bytes of memory" :
+                 "there was no memory left for the container", (unsigned long long)limit);
+    }
     const char *cause = run->cause ? run->cause : "exit";
     if (run->failed_to_start && (!run->cause || run->failure.text[0])) {
         cause = run->cause ? run->cause : "exec_failed";
@@ -284,6 +299,7 @@ static void start_command(struct run *run) {
     run->launch.workdir = run->options->workdir;
     run->launch.confined = run->options->confine != NULL;
     run->launch.inherit = run->options->inherit;
+    run->kills_before = memory_kills();
     atomic_store(&run->board->input_taken, true);
     if (run->cause || !launch_prepare(&run->launch, &run->failure)) {
         wake_carrier(run);
