@@ -50,6 +50,12 @@ class InstalledNodes:
                 return found
         raise NotFound(f"There is no node {node[:100]!r}.", hint="`GET /nodes` lists them.", code="node.not_found")
 
+    def waiting(self) -> int:
+        store = self._installation.store
+        drivers = self._installation.drivers
+        unplaced = sum(u for d in drivers for _, u in store.at_driver(d))
+        return unplaced + sum(len(store.waiting(d)) for d in drivers)
+
     def samples(self, node: str, since: datetime, until: datetime) -> Sequence[Sample]:
         self.get(node)
         return self._samples.read(node, since, until)

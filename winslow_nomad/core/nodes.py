@@ -106,6 +106,10 @@ class Nodes(Protocol):
 
     def get(self, node: str) -> NodeNow: ...
 
+    def waiting(self) -> int:
+        """Stages of all projects that wait for a machine."""
+        ...
+
     def samples(self, node: str, since: datetime, until: datetime) -> Sequence[Sample]:
         """The oldest first."""
         ...
