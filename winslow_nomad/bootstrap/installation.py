@@ -300,6 +300,10 @@ class Installation:
 
     @cached_property
     def nomad(self) -> NomadDriver:
+        """What containers mount has to be there before: docker makes no directory on the share."""
+        self.install_runner()
+        folders = ["inputs", *(f"inputs/{name}" for name in self.settings.roots)]
+        self.scribe.perform([scribe.mkdir(folder) for folder in folders], "the input pool was not made")
         made = nomad_driver(self.settings, self.attempts, self.clock)
         self._closing.append(made.close)
         return made
