@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -30,6 +31,8 @@ from winslow_nomad.bootstrap.services import services
 from winslow_nomad.core.access import Role, Scope
 from winslow_nomad.core.people import Person
 from winslow_nomad.store.client import Address
+from winslow_nomad.store.passwords import Passwords
+from winslow_nomad.store.people import RedisPeople
 
 __all__ = ["directory", "running_server", "server"]
 
@@ -79,7 +82,9 @@ def make_world(home: Path, address: Address, prefix: str) -> World:
         "WINSLOW_INSTALLATION": prefix,
     }
     installation = Installation(config.load(environ))
-    given = services(installation)
+    quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    people = RedisPeople(installation.state, installation.clock, installation.keys, quick)
+    given = replace(services(installation), people=people)
     for name, role in PEOPLE.items():
         given.people.add(Person(name=name, role=role, made=installation.clock.now()))
     return World(home, environ, installation, given, create_app(given))

@@ -58,7 +58,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app.state.stopping = threading.Event()  # set when the process is told to end: long answers end then
     handle_problems(app)
     for router in routers():
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # they are whole already; including would build each anew
     add_site(app)
     return app
 
