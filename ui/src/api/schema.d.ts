@@ -25,6 +25,295 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask something of a project
+         * @description Start, pause, redo, stop, answer and so on, by `kind`; answers the project after it. Commenting is for all who
+         *     see the project; who manages it may delete it and set its secrets; all else needs a member.
+         */
+        post: operations["command_project_api_v1_projects__project__commands_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask the same of several projects
+         * @description Each project is asked by itself, and one that refuses keeps no other from being asked.
+         */
+        post: operations["command_many_api_v1_bulk_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of a folder */
+        get: operations["list_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/info": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file or folder */
+        get: operations["file_info"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a file
+         * @description Whole, or one range of it (`Range`, `If-Range`). `ETag` changes with the content.
+         */
+        get: operations["download_file"];
+        /**
+         * Bring in a small file
+         * @description Up to 8 MiB, whole or not at all. Something that is there is replaced only where `If-Match` names its present
+         *     ETag; it goes to the trash. Without it (and with `If-None-Match: *`) nothing may be there.
+         */
+        put: operations["put_file"];
+        post?: never;
+        /**
+         * Delete to the trash
+         * @description A file or folder; it can be taken back until the trash is emptied. What belongs to an ended stage stays.
+         */
+        delete: operations["delete_file"];
+        options?: never;
+        /** What a download would be */
+        head: operations["head_file"];
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file to be shown
+         * @description With its media type, in ranges, for images, video, sound, PDF and reports. A page of HTML may run its own
+         *     scripts, but has no origin: it reaches neither Winslow nor any other server. What browsers do not show by
+         *     themselves comes as a download.
+         */
+        get: operations["preview_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a folder
+         * @description With those above it that are missing.
+         */
+        post: operations["make_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/rename": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rename or move
+         * @description Within one space. Who may see a folder goes with it.
+         */
+        post: operations["rename_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/unpack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unpack an archive on the server
+         * @description zip, tar or tar.gz. Answers the operation that does it; the folder appears when all of it is there. Archives with
+         *     links, devices, names that lead out of the folder, or far more content than size are refused as a whole.
+         */
+        post: operations["unpack_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A folder as one file
+         * @description Its length is not known before; nothing is put on a disk for it. Links are left out.
+         */
+        get: operations["download_folder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The first or last lines
+         * @description Never more than a megabyte; whole lines where they are shorter than that.
+         */
+        get: operations["read_text"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A table as thinned series
+         * @description A CSV file for a chart. Rows that are kept are rows of the file, and hold all extremes.
+         */
+        get: operations["read_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sizes and free space
+         * @description As of the last count, which runs every ten minutes.
+         */
+        get: operations["file_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who sees a folder of the pool */
+        get: operations["folder_access"];
+        /**
+         * Say who sees a folder of the pool
+         * @description Members name groups that they are in themselves; those who look after everything, any.
+         */
+        put: operations["set_folder_access"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -90,6 +379,222 @@ export interface paths {
          * @description For its owners, and administrators.
          */
         delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lines of a log
+         * @description Both streams in the order of time, or one of them. There may be fewer lines than asked for where they are very
+         *     long; the next ones begin at `start` + the number of `lines`.
+         */
+        get: operations["read_log_api_v1_projects__project__stages__stage__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}/log/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The end of a log
+         * @description The last lines. 503 with the code log.large while a log of many gigabytes is looked through for once.
+         */
+        get: operations["read_log_tail_api_v1_projects__project__stages__stage__log_tail_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}/log/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search a log
+         * @description Line by line over the bytes as they were written, colours and overwritten progress included. Takes about two
+         *     seconds at most; `next` is where to go on, as `start`.
+         */
+        get: operations["search_log_api_v1_projects__project__stages__stage__log_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}/log/raw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A log as it was written
+         * @description What there is now. Secrets are masked by as many asterisks as they have bytes, so lengths and ranges are the true
+         *     ones. Range, ETag and If-Range as for files.
+         */
+        get: operations["download_log_api_v1_projects__project__stages__stage__log_raw_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}/log/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a log
+         * @description What is there and what is written from now on (`curl -N`). Ends when the attempt has ended.
+         */
+        get: operations["follow_log_api_v1_projects__project__stages__stage__log_follow_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List projects
+         * @description Those that the caller may see. A page may be shorter than `limit` and have a `next` all the same: then there
+         *     may be more further on.
+         */
+        get: operations["list_projects_api_v1_projects_get"];
+        put?: never;
+        /**
+         * Make a project
+         * @description With its own copy of a pipeline.
+         */
+        post: operations["create_project_api_v1_projects_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count projects by state
+         * @description Of those that the caller may see.
+         */
+        get: operations["count_projects_api_v1_projects_counts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What projects can be filtered by
+         * @description Tags and pipelines of the projects that the caller may see.
+         */
+        get: operations["list_facets_api_v1_projects_facets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One project
+         * @description Everything that its page shows but logs, files and charts.
+         */
+        get: operations["read_project_api_v1_projects__project__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Put a project into the trash
+         * @description Stops what runs. It can be restored for as long as the trash keeps it.
+         */
+        delete: operations["delete_project_api_v1_projects__project__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Describe a project
+         * @description Name, tags, priority; author and participants by those who manage it.
+         */
+        patch: operations["describe_project_api_v1_projects__project__patch"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a project out of the trash
+         * @description With its files.
+         */
+        post: operations["restore_project_api_v1_projects__project__restore_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -229,6 +734,50 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin an upload
+         * @description Refused where the name is taken (409; unless `conflict` says what to do), too large (413), and where there is no
+         *     room or quota for it (507). A name that is taken only while the file is on its way gets a number.
+         */
+        post: operations["begin_upload"];
+        delete?: never;
+        /** What uploads can do */
+        options: operations["upload_options"];
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Give up an upload
+         * @description What has come of it goes. A file that is complete stays.
+         */
+        delete: operations["cancel_upload"];
+        options?: never;
+        /** How far an upload is */
+        head: operations["upload_offset"];
+        /** Go on with an upload */
+        patch: operations["continue_upload"];
         trace?: never;
     };
     "/api/v1/users": {
@@ -406,6 +955,87 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AddCommentBody */
+        AddCommentBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "add_comment";
+            /** Text */
+            text: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+        };
+        /**
+         * AnswerGateBody
+         * @description confirm: go, skip, stop. condition: go (run it), skip. values: go with `values`. choice: go with `stage`.
+         */
+        AnswerGateBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "answer_gate";
+            /** Gate */
+            gate: string;
+            /**
+             * Answer
+             * @default go
+             * @enum {string}
+             */
+            answer: "go" | "skip" | "stop";
+            /**
+             * Values
+             * @default {}
+             */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+        };
+        /**
+         * AttemptState
+         * @description preparing: its directory is being made; intended: to be submitted; then what the driver says.
+         * @enum {string}
+         */
+        AttemptState: "preparing" | "intended" | "submitted" | "running" | "ended";
+        /**
+         * AttemptView
+         * @description One try. `out_of_contact`: since when its node cannot be asked, while it may still work.
+         */
+        AttemptView: {
+            /** Number */
+            number: number;
+            state: components["schemas"]["AttemptState"];
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Started */
+            started?: string | null;
+            /** Out Of Contact */
+            out_of_contact?: string | null;
+            outcome?: components["schemas"]["Outcome"] | null;
+        };
         /**
          * AuditEntry
          * @description actor: empty where nobody showed who they are. token: its name, where one was used. what: the operation, as
@@ -470,6 +1100,487 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * BulkAnswer
+         * @description One for each project, in the order asked.
+         * @example {
+         *       "items": [
+         *         {
+         *           "project": "pk3m8x2w9qf4t",
+         *           "state": "paused",
+         *           "status": 200,
+         *           "version": 32
+         *         },
+         *         {
+         *           "code": "project.not_found",
+         *           "project": "p7d2nq8r5vbxc",
+         *           "status": 404,
+         *           "title": "There is no project 'p7d2nq8r5vbxc'."
+         *         }
+         *       ]
+         *     }
+         */
+        BulkAnswer: {
+            /** Items */
+            items: components["schemas"]["Done"][];
+        };
+        /**
+         * BulkBody
+         * @description One command for several projects; each is asked by itself.
+         * @example {
+         *       "command": {
+         *         "kind": "pause_project"
+         *       },
+         *       "projects": [
+         *         "pk3m8x2w9qf4t",
+         *         "p7d2nq8r5vbxc"
+         *       ]
+         *     }
+         */
+        BulkBody: {
+            /** Projects */
+            projects: string[];
+            /** Command */
+            command: components["schemas"]["StartProjectBody"] | components["schemas"]["PauseProjectBody"] | components["schemas"]["ResumeProjectBody"] | components["schemas"]["EnqueueStageBody"] | components["schemas"]["RedoStageBody"] | components["schemas"]["ChangeQueuedBody"] | components["schemas"]["RemoveQueuedBody"] | components["schemas"]["ReorderBody"] | components["schemas"]["SkipStageBody"] | components["schemas"]["StopStageBody"] | components["schemas"]["StopProjectBody"] | components["schemas"]["StopSweepBody"] | components["schemas"]["AnswerGateBody"] | components["schemas"]["ChooseOfSweepBody"] | components["schemas"]["PauseAfterBody"] | components["schemas"]["SetValuesBody"] | components["schemas"]["AddCommentBody"] | components["schemas"]["DescribeBody"] | components["schemas"]["TrashProjectBody"] | components["schemas"]["RestoreProjectBody"] | components["schemas"]["SetSecretsBody"] | components["schemas"]["EditPipelineBody"];
+        };
+        /**
+         * Cause
+         * @description Why an attempt ended. Those of the runner come first, word for word as in end.json.
+         * @enum {string}
+         */
+        Cause: "exit" | "timeout" | "out_of_memory" | "stopped" | "killed" | "superseded" | "exec_failed" | "runner_lost" | "node_lost" | "cancelled" | "rejected" | "workspace";
+        /**
+         * Cell
+         * @description One stage of the pipeline in the strip. state: of its newest execution, `waiting` or `later`; of a sweep
+         *     `done` of `total` stages have succeeded (total 0: no sweep).
+         */
+        Cell: {
+            /** Id */
+            id: string;
+            /**
+             * State
+             * @default later
+             */
+            state: string;
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Total
+             * @default 0
+             */
+            total: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** ChangeQueuedBody */
+        ChangeQueuedBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "change_queued";
+            /** Stage */
+            stage: number;
+            overrides?: components["schemas"]["Overrides"] | null;
+            /** Comment */
+            comment?: string | null;
+            /** Pause After */
+            pause_after?: boolean | null;
+        };
+        /** Chart */
+        Chart: {
+            /** File */
+            file: string;
+            /** X */
+            x: string;
+            /** Y */
+            y: string[];
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+        };
+        /**
+         * ChooseOfSweepBody
+         * @description The stage of a sweep with which the project goes on; may be given again for another.
+         */
+        ChooseOfSweepBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "choose_of_sweep";
+            /** Sweep */
+            sweep: number;
+            /** Stage */
+            stage: number;
+        };
+        /** Column */
+        Column: {
+            /** Name */
+            name: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "number" | "time" | "text";
+            /** Missing */
+            missing: number;
+            /** Unreadable */
+            unreadable: number;
+        };
+        /** Comment */
+        Comment: {
+            /** Actor */
+            actor: string;
+            /** Text */
+            text: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** Confirm */
+        Confirm: {
+            /**
+             * Ask
+             * @default never
+             * @enum {string}
+             */
+            ask: "never" | "once" | "always";
+            /**
+             * Show
+             * @default []
+             */
+            show: string[];
+        };
+        /**
+         * CountsView
+         * @description By state; `total` and `mine` leave out what is in the trash.
+         * @example {
+         *       "mine": 19,
+         *       "states": {
+         *         "running": 10,
+         *         "succeeded": 25,
+         *         "waiting": 3
+         *       },
+         *       "total": 38,
+         *       "waiting_for_me": 3
+         *     }
+         */
+        CountsView: {
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
+            /** Mine */
+            mine: number;
+            /**
+             * Waiting For Me
+             * @description gates and failures in the inbox, up to a thousand
+             */
+            waiting_for_me: number;
+        };
+        /**
+         * Deleted
+         * @description `trash`: the entry it can be taken back from.
+         */
+        Deleted: {
+            /** Trash */
+            trash: string;
+        };
+        /**
+         * DescribeBody
+         * @description Name, tags, priority, author, participants: None leaves as it is.
+         */
+        DescribeBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "describe";
+            /** Name */
+            name?: string | null;
+            /** Tags */
+            tags?: string[] | null;
+            /** Priority */
+            priority?: number | null;
+            /** Author */
+            author?: string | null;
+            /** Participants */
+            participants?: components["schemas"]["Member"][] | null;
+        };
+        /**
+         * Describing
+         * @description What is left out stays. Author and participants need the right to manage the project.
+         * @example {
+         *       "priority": 70,
+         *       "tags": [
+         *         "b14-campaign",
+         *         "rush-hour"
+         *       ]
+         *     }
+         */
+        Describing: {
+            /** Name */
+            name?: string | null;
+            /** Tags */
+            tags?: string[] | null;
+            /** Priority */
+            priority?: number | null;
+            /** Author */
+            author?: string | null;
+            /** Participants */
+            participants?: components["schemas"]["Member"][] | null;
+        };
+        /**
+         * Done
+         * @description `status` as if the project had been asked alone; `code`, `title` and `hint` where it refused.
+         */
+        Done: {
+            /** Project */
+            project: string;
+            /** Status */
+            status: number;
+            /**
+             * State
+             * @default
+             */
+            state: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+        };
+        /**
+         * EditPipelineBody
+         * @description Replace the project's own copy by this text. `expected_version` guards against another person's edit.
+         */
+        EditPipelineBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "edit_pipeline";
+            /** Text */
+            text: string;
+            /** Expected Version */
+            expected_version?: number | null;
+        };
+        /**
+         * EnqueueStageBody
+         * @description Any stage definition at any time (jump forward, blueprint), alone or as a sweep. `after` names the
+         *     stages it continues from; empty: the newest that succeeded.
+         */
+        EnqueueStageBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "enqueue_stage";
+            /** Id */
+            id: string;
+            /**
+             * After
+             * @default []
+             */
+            after: number[];
+            /**
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Sweep
+             * @default {}
+             */
+            sweep: {
+                [key: string]: string[];
+            };
+            /**
+             * Sweep Workspace
+             * @default
+             * @enum {string}
+             */
+            sweep_workspace: "" | "separate" | "shared" | "nested";
+            /** Max Running */
+            max_running?: number | null;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /**
+             * At Once
+             * @default false
+             */
+            at_once: boolean;
+            /**
+             * Resume
+             * @default true
+             */
+            resume: boolean;
+        };
+        /**
+         * Entry
+         * @description A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
+         *     target `kind` is about where it can be followed. `writable`: whether a person may change it.
+         */
+        Entry: {
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "file" | "folder" | "link" | "other";
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Modified
+             * Format: date-time
+             */
+            modified: string;
+            /**
+             * Tag
+             * @default
+             */
+            tag: string;
+            /**
+             * Link
+             * @default
+             */
+            link: string;
+            /**
+             * Writable
+             * @default false
+             */
+            writable: boolean;
+            /**
+             * Mapped
+             * @default false
+             */
+            mapped: boolean;
+            /**
+             * Groups
+             * @default []
+             */
+            groups: string[];
+        };
+        /**
+         * Facets
+         * @description What can be filtered by, with the number of projects that have it.
+         * @example {
+         *       "pipelines": {
+         *         "traffic": 40
+         *       },
+         *       "tags": {
+         *         "b14-campaign": 11
+         *       }
+         *     }
+         */
+        Facets: {
+            /** Tags */
+            tags: {
+                [key: string]: number;
+            };
+            /** Pipelines */
+            pipelines: {
+                [key: string]: number;
+            };
+        };
+        /** Failure */
+        Failure: {
+            /** Stage */
+            stage: number;
+            /** Id */
+            id: string;
+            /** Cause */
+            cause: string;
+            /** Message */
+            message: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Acknowledged
+             * @default false
+             */
+            acknowledged: boolean;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * FilePage
+         * @description `next`: give it as `after`; empty: this was the last page.
+         */
+        FilePage: {
+            /** Items */
+            items: components["schemas"]["Entry"][];
+            /**
+             * Next
+             * @default
+             */
+            next: string;
+        };
+        /**
+         * FolderAccess
+         * @description Groups of which somebody must be a member of one to see the folder and what is in it; none: whoever sees what is
+         *     around it.
+         */
+        FolderAccess: {
+            /**
+             * Groups
+             * @example [
+             *       "traffic"
+             *     ]
+             */
+            groups: string[];
+        };
+        /**
          * FreshToken
          * @description `secret` is told this once: send it as `Authorization: Bearer <secret>`.
          */
@@ -517,10 +1628,73 @@ export interface components {
              */
             secret: string;
         };
+        /**
+         * Gate
+         * @description A point where the project waits for a person.
+         *
+         *     confirm: may the stage start? values: names without a value; condition: a `when` that cannot be
+         *     computed; choice: which stage of a sweep goes on (`sweep` set, `stage` 0).
+         */
+        Gate: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "confirm" | "values" | "condition" | "choice";
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+            /**
+             * Sweep
+             * @default 0
+             */
+            sweep: number;
+            /** Question */
+            question: string;
+            /**
+             * Show
+             * @default []
+             */
+            show: string[];
+            /**
+             * Missing
+             * @default []
+             */
+            missing: string[];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        } & {
+            [key: string]: unknown;
+        };
         /** GivenPassword */
         GivenPassword: {
             /** Password */
             password: string;
+        };
+        /** Gpu */
+        Gpu: {
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Memory
+             * @default 0
+             */
+            memory: number;
+            /**
+             * Model
+             * @default
+             */
+            model: string;
         };
         /** GroupChange */
         GroupChange: {
@@ -598,6 +1772,28 @@ export interface components {
             expires: string;
         };
         /**
+         * LogHits
+         * @description Where a search got to. `next`: go on from there (as `start`); null: the whole log was searched.
+         */
+        LogHits: {
+            /**
+             * Attempt
+             * @default 0
+             */
+            attempt: number;
+            /** Total */
+            total: number;
+            /**
+             * Hits
+             * @default []
+             */
+            hits: components["schemas"]["LogLine"][];
+            /** Next */
+            next?: number | null;
+            /** Ended */
+            ended: boolean;
+        };
+        /**
          * LogIn
          * @description Either name and password, or the secret of a log-in link.
          */
@@ -619,6 +1815,84 @@ export interface components {
              * @default
              */
             link: string;
+        };
+        /**
+         * LogLine
+         * @description `text`: as it is shown: of a progress bar what the last carriage return left, no end of line, colours (ANSI)
+         *     kept, secrets masked, bytes that are no UTF-8 replaced.
+         */
+        LogLine: {
+            /**
+             * N
+             * @description number of the line in the whole log, counted from 0; it never changes
+             */
+            n: number;
+            /**
+             * Stream
+             * @enum {string}
+             */
+            stream: "out" | "err";
+            /**
+             * At
+             * @description when its first byte was read; null: the runner was killed
+             */
+            at?: string | null;
+            /** Text */
+            text: string;
+            /**
+             * More Bytes
+             * @description bytes that were cut off: lines are shown up to 16 KiB
+             * @default 0
+             */
+            more_bytes: number;
+            /**
+             * Open
+             * @description its end has not been written yet: it may still change
+             * @default false
+             */
+            open: boolean;
+        };
+        /**
+         * LogPage
+         * @description `start` and `total` count lines of the whole log, or of the one stream that was asked for.
+         */
+        LogPage: {
+            /**
+             * Attempt
+             * @description 0: no attempt has run yet
+             * @default 0
+             */
+            attempt: number;
+            /** Start */
+            start: number;
+            /** Total */
+            total: number;
+            /**
+             * Complete
+             * @description false: a large log is being looked through; `total` still grows
+             */
+            complete: boolean;
+            /**
+             * Ended
+             * @description the attempt has ended: nothing more will come
+             */
+            ended: boolean;
+            /**
+             * Lines
+             * @default []
+             */
+            lines: components["schemas"]["LogLine"][];
+        };
+        /** Member */
+        Member: {
+            /** User */
+            user: string;
+            /**
+             * Role
+             * @default member
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "maintainer" | "owner";
         };
         /** MemberView */
         MemberView: {
@@ -645,6 +1919,14 @@ export interface components {
              */
             role: "member" | "owner";
         };
+        /** NewFolder */
+        NewFolder: {
+            /**
+             * Path
+             * @example junction/march
+             */
+            path: string;
+        };
         /** NewGroup */
         NewGroup: {
             /**
@@ -666,6 +1948,76 @@ export interface components {
              *     ]
              */
             owners: string[];
+        };
+        /**
+         * NewProject
+         * @description `values` as texts; files by their path in the input pool. `secrets` are texts, encrypted at once. `sweeps`: stage
+         *     id -> name -> values, as a list or as `100..500:100` or `fast|exact`. `participants` null: everybody here is a
+         *     member, unless the installation says otherwise. `start`: begin at once.
+         * @example {
+         *       "name": "Neckartor, 17 Nov 16:30",
+         *       "pipeline": {
+         *         "library": "traffic"
+         *       },
+         *       "start": true,
+         *       "tags": [
+         *         "b14-campaign"
+         *       ],
+         *       "values": {
+         *         "VIDEO": "b14/neckartor.mp4"
+         *       }
+         *     }
+         */
+        NewProject: {
+            /** Name */
+            name: string;
+            pipeline: components["schemas"]["PipelineChoice"];
+            /**
+             * Values
+             * @default {}
+             */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Secrets
+             * @default {}
+             */
+            secrets: {
+                [key: string]: string;
+            };
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Priority
+             * @default 50
+             */
+            priority: number;
+            /** Participants */
+            participants?: components["schemas"]["Member"][] | null;
+            /**
+             * Sweeps
+             * @default {}
+             */
+            sweeps: {
+                [key: string]: {
+                    [key: string]: string[] | string;
+                };
+            };
+            /**
+             * Driver
+             * @description empty: the installation's own
+             * @default
+             */
+            driver: string;
+            /**
+             * Start
+             * @default false
+             */
+            start: boolean;
         };
         /**
          * NewToken
@@ -734,6 +2086,226 @@ export interface components {
             /** Password */
             password?: string | null;
         };
+        /**
+         * Now
+         * @description The execution that a row is about: what runs, or stands first in line. `since`: when it started, or was
+         *     queued. `gpus` of `gpu_model` are what it asks for.
+         */
+        Now: {
+            /** Stage */
+            stage: number;
+            /** Id */
+            id: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /** State */
+            state: string;
+            /**
+             * Attempt
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Gpus
+             * @default 0
+             */
+            gpus: number;
+            /**
+             * Gpu Model
+             * @default
+             */
+            gpu_model: string;
+            /**
+             * Gpu Memory
+             * @default 0
+             */
+            gpu_memory: number;
+            /** Since */
+            since?: string | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Operation
+         * @description `arguments` are texts that the kind defines. `text` says in words what is done or why it failed. `actor`: who
+         *     asked for it; empty: Winslow itself.
+         */
+        Operation: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe";
+            /**
+             * Project
+             * @default
+             */
+            project: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+            /**
+             * Attempt
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * Arguments
+             * @default {}
+             */
+            arguments: {
+                [key: string]: string;
+            };
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * State
+             * @default waiting
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+            /**
+             * Owner
+             * @default
+             */
+            owner: string;
+            /** Lease Until */
+            lease_until?: string | null;
+            /**
+             * Cancelling
+             * @default false
+             */
+            cancelling: boolean;
+            /**
+             * Bytes Done
+             * @default 0
+             */
+            bytes_done: number;
+            /**
+             * Bytes Total
+             * @default 0
+             */
+            bytes_total: number;
+            /**
+             * Files Done
+             * @default 0
+             */
+            files_done: number;
+            /**
+             * Files Total
+             * @default 0
+             */
+            files_total: number;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Ended */
+            ended?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Outcome
+         * @description How an attempt ended. Times are UTC; sizes in bytes.
+         */
+        Outcome: {
+            cause: components["schemas"]["Cause"];
+            /** Code */
+            code?: number | null;
+            /** Signal */
+            signal?: number | null;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+            /** Started */
+            started?: string | null;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Peak Memory Bytes
+             * @default 0
+             */
+            peak_memory_bytes: number;
+            /**
+             * Results
+             * @default {}
+             */
+            results: {
+                [key: string]: string;
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Overrides
+         * @description The layer "this run": what a person changed for one stage (and its sweep).
+         */
+        Overrides: {
+            /**
+             * Values
+             * @default {}
+             */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Environment
+             * @default {}
+             */
+            environment: {
+                [key: string]: string;
+            };
+            /** Command */
+            command?: string[] | null;
+            /** Entrypoint */
+            entrypoint?: string[] | null;
+            /** Image */
+            image?: string | null;
+            resources?: components["schemas"]["Resources"] | null;
+            /** Workspace */
+            workspace?: string | null;
+            /** Timeout */
+            timeout?: number | null;
+        };
         /** Page[AuditEntry] */
         Page_AuditEntry_: {
             /** Items */
@@ -775,6 +2347,44 @@ export interface components {
             next: string;
         };
         /**
+         * Parameter
+         * @description A form field, and an environment variable of every stage. All values are texts as written.
+         */
+        Parameter: {
+            kind: components["schemas"]["ParameterKind"];
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /** Default */
+            default?: string | null;
+            /** Min */
+            min?: string | null;
+            /** Max */
+            max?: string | null;
+            /**
+             * Options
+             * @default []
+             */
+            options: string[];
+            /**
+             * Accept
+             * @default []
+             */
+            accept: string[];
+        };
+        /**
+         * ParameterKind
+         * @enum {string}
+         */
+        ParameterKind: "file" | "files" | "folder" | "string" | "integer" | "number" | "boolean" | "choice";
+        /**
          * PasswordChange
          * @description `present` is not needed within an hour after a log-in by link.
          */
@@ -786,6 +2396,155 @@ export interface components {
              * @default
              */
             present: string;
+        };
+        /**
+         * Pause
+         * @description kind: who or what paused it. `impossible` ends by itself when a fitting node joins.
+         */
+        Pause: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "person" | "failure" | "impossible" | "pause_after";
+            /** Text */
+            text: string;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * PauseAfterBody
+         * @description The project pauses when the named stage (queued, running, or not made yet) has succeeded.
+         */
+        PauseAfterBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "pause_after";
+            /** Id */
+            id: string;
+            /**
+             * On
+             * @default true
+             */
+            on: boolean;
+        };
+        /**
+         * PauseProjectBody
+         * @description Takes effect after the running stages; what only waits at the driver is withdrawn.
+         */
+        PauseProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "pause_project";
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
+         * Percent
+         * @description What a running attempt has told last; nulls where it tells nothing.
+         */
+        Percent: {
+            /** Percent */
+            percent?: number | null;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Memory Bytes
+             * @default 0
+             */
+            memory_bytes: number;
+            /** At */
+            at?: string | null;
+        };
+        /**
+         * PipelineChoice
+         * @description One of the three. `version` 0: the newest; of a project that is the copy it has now.
+         * @example {
+         *       "library": "traffic",
+         *       "version": 7
+         *     }
+         */
+        PipelineChoice: {
+            /**
+             * Library
+             * @description name of a pipeline in the library
+             * @default
+             */
+            library: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /**
+             * Text
+             * @description a pipeline file of its own
+             * @default
+             */
+            text: string;
+            /**
+             * Project
+             * @description as another project has it
+             * @default
+             */
+            project: string;
+        };
+        /**
+         * PipelineView
+         * @description The project's own copy. `version`: of the library, that it was made from; `edited`: it was changed since.
+         */
+        PipelineView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Version */
+            version: number;
+            /** Edited */
+            edited: boolean;
+            /** Folder */
+            folder: string | null;
+            /** Parameters */
+            parameters: {
+                [key: string]: components["schemas"]["Parameter"];
+            };
+            /** Secrets */
+            secrets: {
+                [key: string]: components["schemas"]["SecretView"];
+            };
+            /** Environment */
+            environment: {
+                [key: string]: string;
+            };
+            /** Stages */
+            stages: components["schemas"]["StepView"][];
         };
         /**
          * Place
@@ -824,6 +2583,48 @@ export interface components {
              * @default 0
              */
             column: number;
+        };
+        /** Placement */
+        Placement: {
+            /**
+             * Pool
+             * @default default
+             */
+            pool: string;
+            /**
+             * Require
+             * @default []
+             */
+            require: string[];
+            /**
+             * Prefer
+             * @default
+             * @enum {string}
+             */
+            prefer: "" | "previous_node";
+        };
+        /**
+         * Preparing
+         * @description How far its workspace is copied.
+         */
+        Preparing: {
+            /** Operation */
+            operation: string;
+            /**
+             * Bytes Done
+             * @default 0
+             */
+            bytes_done: number;
+            /**
+             * Bytes Total
+             * @default 0
+             */
+            bytes_total: number;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
         };
         /**
          * Problem
@@ -867,11 +2668,590 @@ export interface components {
             email?: string | null;
         };
         /**
+         * ProjectView
+         * @description Everything that the page of a project shows but logs, files and charts. Its `version` is the ETag.
+         * @example {
+         *       "author": "mara",
+         *       "began": "2026-11-23T08:01:00Z",
+         *       "comments": [],
+         *       "created": "2026-11-23T06:40:00Z",
+         *       "detail": "",
+         *       "driver": "nomad",
+         *       "failures": [],
+         *       "gates": [],
+         *       "id": "pk3m8x2w9qf4t",
+         *       "look": "running",
+         *       "may": [
+         *         "view",
+         *         "comment",
+         *         "run"
+         *       ],
+         *       "name": "Neckartor, 17 Nov 16:30",
+         *       "participants": [
+         *         {
+         *           "role": "member",
+         *           "user": "@everyone"
+         *         }
+         *       ],
+         *       "pipeline": {
+         *         "description": "",
+         *         "edited": false,
+         *         "environment": {},
+         *         "name": "traffic",
+         *         "parameters": {},
+         *         "secrets": {},
+         *         "stages": [],
+         *         "title": "",
+         *         "version": 7
+         *       },
+         *       "priority": 50,
+         *       "role": "member",
+         *       "seconds": 24180,
+         *       "single": false,
+         *       "stages": [],
+         *       "stages_next": 0,
+         *       "state": "running",
+         *       "strip": [
+         *         {
+         *           "id": "detect",
+         *           "state": "succeeded"
+         *         }
+         *       ],
+         *       "sweeps": [],
+         *       "tags": [
+         *         "b14-campaign"
+         *       ],
+         *       "updated": "2026-11-24T14:32:00Z",
+         *       "values": {
+         *         "VIDEO": "b14/neckartor.mp4"
+         *       },
+         *       "version": 31,
+         *       "word": "running"
+         *     }
+         */
+        ProjectView: {
+            /** Id */
+            id: string;
+            /** Version */
+            version: number;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+            /** Look */
+            look: string;
+            /** Word */
+            word: string;
+            /** Detail */
+            detail: string;
+            /** Driver */
+            driver: string;
+            /** Author */
+            author: string;
+            /** Participants */
+            participants: components["schemas"]["Member"][];
+            /**
+             * Role
+             * @description what the caller is in this project: viewer, member, maintainer, owner
+             */
+            role: string;
+            /**
+             * May
+             * @description actions that the caller may do here: view, comment, run, manage
+             */
+            may: string[];
+            /** Tags */
+            tags: string[];
+            /** Priority */
+            priority: number;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+            /** Trashed */
+            trashed: string | null;
+            /**
+             * Values
+             * @description of the project; names that are secrets are masked
+             */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Planned Sweeps
+             * @default {}
+             */
+            planned_sweeps: {
+                [key: string]: {
+                    [key: string]: string[];
+                };
+            };
+            pipeline: components["schemas"]["PipelineView"];
+            /** Strip */
+            strip: components["schemas"]["Cell"][];
+            pause: components["schemas"]["Pause"] | null;
+            /**
+             * Single
+             * @description it pauses again after the next stage has started
+             */
+            single: boolean;
+            /** Gates */
+            gates: components["schemas"]["Gate"][];
+            /** Failures */
+            failures: components["schemas"]["Failure"][];
+            /** Sweeps */
+            sweeps: components["schemas"]["Sweep"][];
+            /**
+             * Stages
+             * @description newest first: all open ones, and the newest of those that ended
+             */
+            stages: components["schemas"]["StageView"][];
+            /**
+             * Stages Next
+             * @description ask for stages before this number; 0: all are here
+             */
+            stages_next: number;
+            /** Comments */
+            comments: components["schemas"]["Comment"][];
+            /**
+             * Expected
+             * @description likely end, by progress and history
+             */
+            expected?: string | null;
+            /**
+             * Seconds
+             * @description that its ended stages ran altogether
+             */
+            seconds: number;
+            /** Began */
+            began: string | null;
+            /**
+             * Thumbnail
+             * @default
+             */
+            thumbnail: string;
+        };
+        /**
+         * Reason
+         * @description Why something waits, for screens: a sentence, and what programs need to sort it.
+         */
+        Reason: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "line" | "gate" | "paused" | "busy" | "impossible" | "driver_away" | "share" | "retry" | "workspace" | "limit" | "contact";
+            /** Text */
+            text: string;
+            /** Ahead */
+            ahead?: number | null;
+            /** Until */
+            until?: string | null;
+        };
+        /**
+         * RedoStageBody
+         * @description The same step again in the same lineage; its own overrides are kept unless replaced.
+         */
+        RedoStageBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "redo_stage";
+            /** Stage */
+            stage: number;
+            /**
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Sweep
+             * @default {}
+             */
+            sweep: {
+                [key: string]: string[];
+            };
+            /**
+             * Sweep Workspace
+             * @default
+             * @enum {string}
+             */
+            sweep_workspace: "" | "separate" | "shared" | "nested";
+            /** Max Running */
+            max_running?: number | null;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /**
+             * At Once
+             * @default false
+             */
+            at_once: boolean;
+            /**
+             * Resume
+             * @default true
+             */
+            resume: boolean;
+        };
+        /**
+         * RemoveQueuedBody
+         * @description A queued stage is taken back; it leaves no record but the history entry.
+         */
+        RemoveQueuedBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "remove_queued";
+            /** Stage */
+            stage: number;
+        };
+        /**
+         * Renaming
+         * @description overwrite: a file that has the new name goes to the trash; without it, that is refused.
+         */
+        Renaming: {
+            /**
+             * From
+             * @example junction/north.mp4
+             */
+            from: string;
+            /**
+             * To
+             * @example junction/2026-03-04 north.mp4
+             */
+            to: string;
+            /**
+             * Overwrite
+             * @default false
+             */
+            overwrite: boolean;
+        };
+        /**
+         * ReorderBody
+         * @description Queued stages of the project in their new order; those not named keep theirs, behind.
+         */
+        ReorderBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "reorder";
+            /** Stages */
+            stages: number[];
+        };
+        /** Resources */
+        Resources: {
+            /**
+             * Cpu
+             * @default 1
+             */
+            cpu: number;
+            /**
+             * Memory
+             * @default 1073741824
+             */
+            memory: number;
+            /** Memory Max */
+            memory_max?: number | null;
+            /**
+             * Shm
+             * @default 67108864
+             */
+            shm: number;
+            gpu?: components["schemas"]["Gpu"] | null;
+        };
+        /** RestoreProjectBody */
+        RestoreProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "restore_project";
+        };
+        /**
+         * ResultKind
+         * @enum {string}
+         */
+        ResultKind: "integer" | "number" | "boolean" | "string";
+        /**
+         * ResumeProjectBody
+         * @description single: start one stage, then pause again.
+         */
+        ResumeProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "resume_project";
+            /**
+             * Single
+             * @default false
+             */
+            single: boolean;
+        };
+        /**
+         * Retry
+         * @description How many more attempts a stage gets, by what ended the one before.
+         */
+        Retry: {
+            /**
+             * Node Lost
+             * @default 3
+             */
+            node_lost: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Timeout
+             * @default 0
+             */
+            timeout: number;
+            /**
+             * Delay
+             * @default 30
+             */
+            delay: number;
+            /**
+             * Workspace
+             * @default fresh
+             * @enum {string}
+             */
+            workspace: "fresh" | "continue";
+        };
+        /**
          * Role
          * @description What a person is in the whole installation; each includes those before it.
          * @enum {string}
          */
         Role: "viewer" | "member" | "maintainer" | "admin";
+        /**
+         * Row
+         * @description `role`: what the caller is in this project. `percent`: of the current stage; `expected`: its likely end.
+         */
+        Row: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+            /** Pipeline */
+            pipeline: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Pipeline Version
+             * @default 0
+             */
+            pipeline_version: number;
+            /**
+             * Pipeline Edited
+             * @default false
+             */
+            pipeline_edited: boolean;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Author
+             * @default
+             */
+            author: string;
+            /**
+             * Participants
+             * @default []
+             */
+            participants: components["schemas"]["Member"][];
+            /**
+             * Priority
+             * @default 50
+             */
+            priority: number;
+            /** Created */
+            created?: string | null;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
+            /**
+             * Strip
+             * @default []
+             */
+            strip: components["schemas"]["Cell"][];
+            current?: components["schemas"]["Now"] | null;
+            /**
+             * Active
+             * @default 0
+             */
+            active: number;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+            /**
+             * Gates
+             * @default []
+             */
+            gates: components["schemas"]["Gate"][];
+            /**
+             * Failures
+             * @default []
+             */
+            failures: components["schemas"]["Failure"][];
+            pause?: components["schemas"]["Pause"] | null;
+            /** Began */
+            began?: string | null;
+            /**
+             * Seconds
+             * @default 0
+             */
+            seconds: number;
+            /**
+             * Trashed
+             * @default false
+             */
+            trashed: boolean;
+            /**
+             * Thumbnail
+             * @default
+             */
+            thumbnail: string;
+            /**
+             * Role
+             * @default viewer
+             */
+            role: string;
+            /** Percent */
+            percent?: number | null;
+            /** Expected */
+            expected?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * Rows
+         * @example {
+         *       "items": [
+         *         {
+         *           "author": "mara",
+         *           "current": {
+         *             "attempt": 1,
+         *             "id": "track",
+         *             "node": "alder",
+         *             "stage": 4,
+         *             "state": "running"
+         *           },
+         *           "expected": "2026-11-24T16:28:00Z",
+         *           "id": "pk3m8x2w9qf4t",
+         *           "name": "Neckartor, 17 Nov 16:30",
+         *           "percent": 62,
+         *           "pipeline": "traffic",
+         *           "pipeline_version": 7,
+         *           "role": "member",
+         *           "state": "running",
+         *           "strip": [
+         *             {
+         *               "id": "detect",
+         *               "state": "succeeded"
+         *             },
+         *             {
+         *               "id": "track",
+         *               "state": "running"
+         *             }
+         *           ],
+         *           "tags": [
+         *             "b14-campaign"
+         *           ],
+         *           "updated": "2026-11-24T14:32:00Z",
+         *           "version": 31
+         *         }
+         *       ],
+         *       "next": "1795530720000-pk3m8x2w9qf4t"
+         *     }
+         */
+        Rows: {
+            /** Items */
+            items: components["schemas"]["Row"][];
+            /**
+             * Next
+             * @description give it as `after` for what follows; empty: there is no more
+             * @default
+             */
+            next: string;
+        };
+        /**
+         * SecretView
+         * @description A secret is never shown; `given`: it has a value.
+         */
+        SecretView: {
+            /** Required */
+            required: boolean;
+            /** Given */
+            given: boolean;
+        };
+        /**
+         * Series
+         * @description Rows of a table, thinned: those kept hold the extremes of every column of `y` in their part of the table.
+         *     `x` in numbers (times: seconds since 1970), or row numbers where `x_name` is empty; None: missing.
+         */
+        Series: {
+            /** Columns */
+            columns: components["schemas"]["Column"][];
+            /** X Name */
+            x_name: string;
+            /**
+             * X Type
+             * @enum {string}
+             */
+            x_type: "number" | "time" | "text" | "row";
+            /** X */
+            x: (number | null)[];
+            /** Y */
+            y: {
+                [key: string]: (number | null)[];
+            };
+            /** Rows */
+            rows: number;
+            /** Thinned */
+            thinned: boolean;
+        };
         /**
          * SessionView
          * @description Who asks. `csrf`: to be sent as the header X-CSRF-Token with whatever changes something; empty for tokens,
@@ -927,6 +3307,681 @@ export interface components {
             /** Until */
             until?: string | null;
         };
+        /**
+         * SetSecretsBody
+         * @description Texts by name; null takes one away. They are encrypted at once and never shown again.
+         */
+        SetSecretsBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "set_secrets";
+            /** Secrets */
+            secrets: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * SetValuesBody
+         * @description None removes a value. Stages that are already prepared keep what they have.
+         */
+        SetValuesBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "set_values";
+            /** Values */
+            values: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * SkipStageBody
+         * @description A queued stage does not run; what follows goes on. For a failed or stopped one a skipped execution is added.
+         */
+        SkipStageBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "skip_stage";
+            /** Stage */
+            stage: number;
+        };
+        /**
+         * Source
+         * @description What a workspace is copied from: nothing, the workspace of an ended stage, of a dead attempt of the
+         *     same stage, or the files given before the first stage; or which sweep's workspace is used in place.
+         */
+        Source: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "empty" | "stage" | "attempt" | "given" | "sweep_shared" | "sweep_nested";
+            /**
+             * Number
+             * @default 0
+             */
+            number: number;
+            /**
+             * Point
+             * @default
+             */
+            point: string;
+        };
+        /**
+         * SpaceUsage
+         * @description `bytes` on the disk as of `counted` (None: not counted yet), those of each folder in `folders`. `free` and
+         *     `total`: of the file system.
+         */
+        SpaceUsage: {
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Files
+             * @default 0
+             */
+            files: number;
+            /**
+             * Complete
+             * @default false
+             */
+            complete: boolean;
+            /** Counted */
+            counted?: string | null;
+            /**
+             * Folders
+             * @default {}
+             */
+            folders: {
+                [key: string]: number;
+            };
+            /** Free */
+            free: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * StageDefinition
+         * @description Presets of one step. Environment values and command elements still hold their `${X}`.
+         */
+        StageDefinition: {
+            /** Id */
+            id: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Image
+             * @default
+             */
+            image: string;
+            /** Entrypoint */
+            entrypoint?: string[] | null;
+            /** Command */
+            command?: string[] | null;
+            /**
+             * Environment
+             * @default {}
+             */
+            environment: {
+                [key: string]: string;
+            };
+            /**
+             * Secrets
+             * @default []
+             */
+            secrets: string[];
+            /**
+             * Required
+             * @default []
+             */
+            required: string[];
+            /**
+             * @default {
+             *       "cpu": 1,
+             *       "memory": 1073741824,
+             *       "shm": 67108864
+             *     }
+             */
+            resources: components["schemas"]["Resources"];
+            /**
+             * @default {
+             *       "pool": "default",
+             *       "require": [],
+             *       "prefer": ""
+             *     }
+             */
+            placement: components["schemas"]["Placement"];
+            /** Timeout */
+            timeout?: number | null;
+            /**
+             * Stop Grace
+             * @default 30
+             */
+            stop_grace: number;
+            /**
+             * Patience
+             * @default 900
+             */
+            patience: number;
+            /**
+             * @default {
+             *       "node_lost": 3,
+             *       "failed": 0,
+             *       "timeout": 0,
+             *       "delay": 30,
+             *       "workspace": "fresh"
+             *     }
+             */
+            retry: components["schemas"]["Retry"];
+            /**
+             * Results
+             * @default {}
+             */
+            results: {
+                [key: string]: components["schemas"]["ResultKind"];
+            };
+            sweep?: components["schemas"]["SweepPolicy"] | null;
+            /**
+             * Charts
+             * @default []
+             */
+            charts: components["schemas"]["Chart"][];
+            /**
+             * Needs
+             * @default []
+             */
+            needs: string[];
+            /**
+             * Join
+             * @default all
+             * @enum {string}
+             */
+            join: "all" | "any";
+            /** When */
+            when?: string | null;
+            /**
+             * Gather
+             * @default false
+             */
+            gather: boolean;
+            /**
+             * Workspace
+             * @default previous
+             */
+            workspace: string;
+            /**
+             * @default {
+             *       "ask": "never",
+             *       "show": []
+             *     }
+             */
+            confirm: components["schemas"]["Confirm"];
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /**
+             * Run As
+             * @default winslow
+             * @enum {string}
+             */
+            run_as: "winslow" | "image";
+        };
+        /**
+         * StageView
+         * @description `look`, `word` and `detail` are the state as people read it. `counts`: it is the execution of this step that the
+         *     project's results come from; `stale`: it descends from one that no longer counts.
+         * @example {
+         *       "attempt": 1,
+         *       "id": "track",
+         *       "inputs": {
+         *         "detect": 2
+         *       },
+         *       "look": "running",
+         *       "name": "0004-track",
+         *       "node": "alder",
+         *       "number": 4,
+         *       "queued": "2026-11-24T10:02:11Z",
+         *       "seconds": 11640,
+         *       "started": "2026-11-24T10:18:00Z",
+         *       "state": "running",
+         *       "turn": 3,
+         *       "waited": 949,
+         *       "word": "running"
+         *     }
+         */
+        StageView: {
+            /** Number */
+            number: number;
+            /** Id */
+            id: string;
+            /**
+             * Name
+             * @description its directory: 0001-detect
+             */
+            name: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /** State */
+            state: string;
+            /** Look */
+            look: string;
+            /** Word */
+            word: string;
+            /**
+             * Detail
+             * @default
+             */
+            detail: string;
+            reason?: components["schemas"]["Reason"] | null;
+            /**
+             * Attempt
+             * @description number of its newest attempt; 0: there is none
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * Attempts
+             * @description of an open stage; an ended one has them in its record
+             * @default []
+             */
+            attempts: components["schemas"]["AttemptView"][];
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /** Queued */
+            queued?: string | null;
+            /** Started */
+            started?: string | null;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Seconds
+             * @description that it ran, or runs by now
+             */
+            seconds?: number | null;
+            /**
+             * Waited
+             * @description seconds between queued and started
+             */
+            waited?: number | null;
+            /**
+             * Expected
+             * @description likely end, by its progress or by history
+             */
+            expected?: string | null;
+            progress?: components["schemas"]["Percent"] | null;
+            preparing?: components["schemas"]["Preparing"] | null;
+            /**
+             * Results
+             * @default {}
+             */
+            results: {
+                [key: string]: number | boolean | string;
+            };
+            /**
+             * Inputs
+             * @description the lineage: stage id -> number of the execution
+             * @default {}
+             */
+            inputs: {
+                [key: string]: number;
+            };
+            /**
+             * Gathered
+             * @default {}
+             */
+            gathered: {
+                [key: string]: number;
+            };
+            /** @description what its workspace began with */
+            source?: components["schemas"]["Source"] | null;
+            /** Sweep */
+            sweep?: number | null;
+            /**
+             * Point
+             * @default {}
+             */
+            point: {
+                [key: string]: string;
+            };
+            /**
+             * @description what a person changed for this run; secrets masked
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Automatic
+             * @default true
+             */
+            automatic: boolean;
+            /** Redo Of */
+            redo_of?: number | null;
+            /**
+             * Turn
+             * @default 1
+             */
+            turn: number;
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /**
+             * Held
+             * @default false
+             */
+            held: boolean;
+            /**
+             * Stop
+             * @default
+             * @enum {string}
+             */
+            stop: "" | "withdraw" | "terminate" | "kill";
+            /**
+             * Stop Actor
+             * @default
+             */
+            stop_actor: string;
+            /** Retry At */
+            retry_at?: string | null;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+            /**
+             * Cause
+             * @description why it did not succeed: exit, timeout, out_of_memory, node_lost ...
+             * @default
+             */
+            cause: string;
+            /**
+             * Counts
+             * @default false
+             */
+            counts: boolean;
+            /**
+             * Stale
+             * @default false
+             */
+            stale: boolean;
+        };
+        /**
+         * StartProjectBody
+         * @description Make the first stages, or whatever the graph lacks now; also ends a pause.
+         */
+        StartProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "start_project";
+        };
+        /**
+         * StepView
+         * @description One stage of the pipeline with where the project stands in it. `typical`: seconds that it takes, as history
+         *     says.
+         */
+        StepView: {
+            definition: components["schemas"]["StageDefinition"];
+            /** State */
+            state: string;
+            /**
+             * Newest
+             * @description number of its newest execution; 0: none yet
+             * @default 0
+             */
+            newest: number;
+            /**
+             * Executions
+             * @default []
+             */
+            executions: number[];
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /** Typical */
+            typical?: number | null;
+            /** Expected Start */
+            expected_start?: string | null;
+            /** Expected End */
+            expected_end?: string | null;
+        };
+        /**
+         * StopProjectBody
+         * @description Stop everything and pause.
+         */
+        StopProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "stop_project";
+            /**
+             * Kill
+             * @default false
+             */
+            kill: boolean;
+        };
+        /** StopStageBody */
+        StopStageBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "stop_stage";
+            /** Stage */
+            stage: number;
+            /**
+             * Kill
+             * @default false
+             */
+            kill: boolean;
+        };
+        /**
+         * StopSweepBody
+         * @description Make no more of its stages; running ones are stopped as well when `running`.
+         */
+        StopSweepBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "stop_sweep";
+            /** Sweep */
+            sweep: number;
+            /**
+             * Running
+             * @default false
+             */
+            running: boolean;
+        };
+        /**
+         * Sweep
+         * @description Several stages over a grid of values, made lazily: point number `next` comes next.
+         */
+        Sweep: {
+            /** Number */
+            number: number;
+            /** Id */
+            id: string;
+            /** Grid */
+            grid: {
+                [key: string]: string[];
+            };
+            /**
+             * Next
+             * @default 0
+             */
+            next: number;
+            /** Total */
+            total: number;
+            /**
+             * Open
+             * @default 0
+             */
+            open: number;
+            /**
+             * Succeeded
+             * @default 0
+             */
+            succeeded: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Stopped
+             * @default 0
+             */
+            stopped: number;
+            /** Max Running */
+            max_running: number;
+            /**
+             * On Failure
+             * @enum {string}
+             */
+            on_failure: "stop" | "continue";
+            /**
+             * Workspace
+             * @default separate
+             * @enum {string}
+             */
+            workspace: "separate" | "shared" | "nested";
+            /**
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Inputs
+             * @default {}
+             */
+            inputs: {
+                [key: string]: number;
+            };
+            /**
+             * Gathered
+             * @default {}
+             */
+            gathered: {
+                [key: string]: number;
+            };
+            /**
+             * Turn
+             * @default 1
+             */
+            turn: number;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Automatic
+             * @default false
+             */
+            automatic: boolean;
+            /**
+             * Halted
+             * @default false
+             */
+            halted: boolean;
+            /**
+             * Closed
+             * @default false
+             */
+            closed: boolean;
+            /**
+             * Confirmed
+             * @default false
+             */
+            confirmed: boolean;
+            /** Redo Of */
+            redo_of?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** SweepPolicy */
+        SweepPolicy: {
+            /**
+             * Max Running
+             * @default 4
+             */
+            max_running: number;
+            /**
+             * On Failure
+             * @default stop
+             * @enum {string}
+             */
+            on_failure: "stop" | "continue";
+            /**
+             * Workspace
+             * @default separate
+             * @enum {string}
+             */
+            workspace: "separate" | "shared" | "nested";
+        };
+        /**
+         * Text
+         * @description Lines of a file. `first`: the number of the byte they begin with; `complete`: they are all of it.
+         */
+        Text: {
+            /** Text */
+            text: string;
+            /** Lines */
+            lines: number;
+            /** Bytes */
+            bytes: number;
+            /** First */
+            first: number;
+            /** Size */
+            size: number;
+            /** Encoding */
+            encoding: string;
+            /** Complete */
+            complete: boolean;
+        };
         /** TokenView */
         TokenView: {
             /**
@@ -968,6 +4023,17 @@ export interface components {
             used: string | null;
         };
         /**
+         * TrashProjectBody
+         * @description Stops what runs; the files go to the trash when nothing runs any more.
+         */
+        TrashProjectBody: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "trash_project";
+        };
+        /**
          * Trigger
          * @description `stage`: of the pipeline; empty: its first ones. `single`: pause again after one stage.
          */
@@ -995,6 +4061,22 @@ export interface components {
             version: number;
             /** Started */
             started: boolean;
+        };
+        /**
+         * Unpacking
+         * @description `into`: a folder that is not there yet.
+         */
+        Unpacking: {
+            /**
+             * Path
+             * @example frames.zip
+             */
+            path: string;
+            /**
+             * Into
+             * @example frames
+             */
+            into: string;
         };
         /** UserChange */
         UserChange: {
@@ -1110,6 +4192,2062 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    command_project_api_v1_projects__project__commands_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartProjectBody"] | components["schemas"]["PauseProjectBody"] | components["schemas"]["ResumeProjectBody"] | components["schemas"]["EnqueueStageBody"] | components["schemas"]["RedoStageBody"] | components["schemas"]["ChangeQueuedBody"] | components["schemas"]["RemoveQueuedBody"] | components["schemas"]["ReorderBody"] | components["schemas"]["SkipStageBody"] | components["schemas"]["StopStageBody"] | components["schemas"]["StopProjectBody"] | components["schemas"]["StopSweepBody"] | components["schemas"]["AnswerGateBody"] | components["schemas"]["ChooseOfSweepBody"] | components["schemas"]["PauseAfterBody"] | components["schemas"]["SetValuesBody"] | components["schemas"]["AddCommentBody"] | components["schemas"]["DescribeBody"] | components["schemas"]["TrashProjectBody"] | components["schemas"]["RestoreProjectBody"] | components["schemas"]["SetSecretsBody"] | components["schemas"]["EditPipelineBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    command_many_api_v1_bulk_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_files: {
+        parameters: {
+            query?: {
+                /** @description relative to the space; empty: where it begins */
+                path?: string;
+                /** @description folders come first; `-`: backwards */
+                sort?: "name" | "-name" | "size" | "-size" | "modified" | "-modified";
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "north.mp4",
+                     *           "path": "junction/north.mp4",
+                     *           "kind": "file",
+                     *           "bytes": 1843200511,
+                     *           "modified": "2026-03-04T05:06:07Z",
+                     *           "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *           "link": "",
+                     *           "writable": true,
+                     *           "mapped": false,
+                     *           "groups": []
+                     *         }
+                     *       ],
+                     *       "next": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FilePage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_info: {
+        parameters: {
+            query?: {
+                /** @description relative to the space; empty: where it begins */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "north.mp4",
+                     *       "path": "junction/north.mp4",
+                     *       "kind": "file",
+                     *       "bytes": 1843200511,
+                     *       "modified": "2026-03-04T05:06:07Z",
+                     *       "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *       "link": "",
+                     *       "writable": true,
+                     *       "mapped": false,
+                     *       "groups": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_file: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description the range that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description nothing has changed since */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Requested Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_file: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description it was replaced */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "north.mp4",
+                     *       "path": "junction/north.mp4",
+                     *       "kind": "file",
+                     *       "bytes": 1843200511,
+                     *       "modified": "2026-03-04T05:06:07Z",
+                     *       "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *       "link": "",
+                     *       "writable": true,
+                     *       "mapped": false,
+                     *       "groups": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Length Required */
+            411: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_file: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "trash": "f3k9x2m4q7ab"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    head_file: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description the range that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description nothing has changed since */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Requested Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_file: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": unknown;
+                    "video/*": unknown;
+                    "text/html": unknown;
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description the range that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description nothing has changed since */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Requested Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFolder"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "north.mp4",
+                     *       "path": "junction/north.mp4",
+                     *       "kind": "folder",
+                     *       "bytes": 0,
+                     *       "modified": "2026-03-04T05:06:07Z",
+                     *       "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *       "link": "",
+                     *       "writable": true,
+                     *       "mapped": false,
+                     *       "groups": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Renaming"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "north.mp4",
+                     *       "path": "junction/north.mp4",
+                     *       "kind": "file",
+                     *       "bytes": 1843200511,
+                     *       "modified": "2026-03-04T05:06:07Z",
+                     *       "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *       "link": "",
+                     *       "writable": true,
+                     *       "mapped": false,
+                     *       "groups": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unpack_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Unpacking"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_folder: {
+        parameters: {
+            query?: {
+                /** @description relative to the space; empty: where it begins */
+                path?: string;
+                /** @description zip: without compression */
+                format?: "zip" | "tar.gz";
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description made while it is sent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                    "application/gzip": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_text: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+                /** @description lines from the beginning */
+                head?: number;
+                /** @description lines from the end instead */
+                tail?: number;
+                /** @description empty: found out */
+                encoding?: "" | "utf-8" | "utf-16" | "utf-16-le" | "utf-16-be" | "utf-32" | "windows-1250" | "windows-1251" | "windows-1252" | "iso-8859-1" | "iso-8859-15" | "koi8-r" | "shift_jis" | "euc-jp" | "euc-kr" | "gb18030" | "big5";
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "frame,vehicles\n0,3\n",
+                     *       "lines": 2,
+                     *       "bytes": 19,
+                     *       "first": 0,
+                     *       "size": 48110,
+                     *       "encoding": "utf-8",
+                     *       "complete": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Text"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_series: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+                /** @description a column; empty: found out */
+                x?: string;
+                /** @description columns; none: all numbers */
+                y?: string[] | null;
+                points?: number;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "columns": [
+                     *         {
+                     *           "name": "second",
+                     *           "type": "number",
+                     *           "missing": 0,
+                     *           "unreadable": 0
+                     *         },
+                     *         {
+                     *           "name": "vehicles",
+                     *           "type": "number",
+                     *           "missing": 2,
+                     *           "unreadable": 0
+                     *         }
+                     *       ],
+                     *       "x_name": "second",
+                     *       "x_type": "number",
+                     *       "x": [
+                     *         0,
+                     *         0.04,
+                     *         0.08
+                     *       ],
+                     *       "y": {
+                     *         "vehicles": [
+                     *           3,
+                     *           null,
+                     *           5
+                     *         ]
+                     *       },
+                     *       "rows": 3,
+                     *       "thinned": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Series"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "bytes": 88046829568,
+                     *       "files": 4211,
+                     *       "complete": true,
+                     *       "counted": "2026-03-04T05:00:00Z",
+                     *       "folders": {
+                     *         "stages/0001-detect": 81604378624
+                     *       },
+                     *       "free": 1099511627776,
+                     *       "total": 4398046511104
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SpaceUsage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    folder_access: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "groups": [
+                     *         "traffic"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FolderAccess"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_folder_access: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FolderAccess"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "north.mp4",
+                     *       "path": "junction/north.mp4",
+                     *       "kind": "folder",
+                     *       "bytes": 1843200511,
+                     *       "modified": "2026-03-04T05:06:07Z",
+                     *       "tag": "5a1f-6dd8f0ff-18991c2b7a3d6400",
+                     *       "link": "",
+                     *       "writable": true,
+                     *       "mapped": false,
+                     *       "groups": [
+                     *         "traffic"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1558,6 +6696,1054 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_log_api_v1_projects__project__stages__stage__log_get: {
+        parameters: {
+            query?: {
+                /** @description 0: the newest */
+                attempt?: number;
+                /** @description from 0; negative: from the end */
+                start?: number;
+                count?: number;
+                /** @description one stream, counted by itself; left out: both */
+                stream?: ("out" | "err") | null;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "attempt": 1,
+                     *       "start": 41872,
+                     *       "total": 52110,
+                     *       "complete": true,
+                     *       "ended": false,
+                     *       "lines": [
+                     *         {
+                     *           "n": 41872,
+                     *           "stream": "out",
+                     *           "at": "2026-11-24T14:31:52.104Z",
+                     *           "text": "frame 41872: 7 vehicles"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_log_tail_api_v1_projects__project__stages__stage__log_tail_get: {
+        parameters: {
+            query?: {
+                /** @description 0: the newest */
+                attempt?: number;
+                count?: number;
+                /** @description one stream, counted by itself; left out: both */
+                stream?: ("out" | "err") | null;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "attempt": 1,
+                     *       "start": 41872,
+                     *       "total": 52110,
+                     *       "complete": true,
+                     *       "ended": false,
+                     *       "lines": [
+                     *         {
+                     *           "n": 41872,
+                     *           "stream": "out",
+                     *           "at": "2026-11-24T14:31:52.104Z",
+                     *           "text": "frame 41872: 7 vehicles"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_log_api_v1_projects__project__stages__stage__log_search_get: {
+        parameters: {
+            query: {
+                /** @description a text, or with `regex` an expression */
+                pattern: string;
+                /** @description RE2: without look-around; `^` and `$` are line ends */
+                regex?: boolean;
+                /** @description whether small and capital letters differ */
+                case?: boolean;
+                backwards?: boolean;
+                /** @description a line; backwards: those before it */
+                start?: number | null;
+                limit?: number;
+                /** @description 0: the newest */
+                attempt?: number;
+                /** @description only lines of this one */
+                stream?: ("out" | "err") | null;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "attempt": 1,
+                     *       "total": 52110,
+                     *       "hits": [
+                     *         {
+                     *           "n": 41872,
+                     *           "stream": "out",
+                     *           "at": "2026-11-24T14:31:52.104Z",
+                     *           "text": "frame 41872: 7 vehicles"
+                     *         }
+                     *       ],
+                     *       "ended": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LogHits"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_log_api_v1_projects__project__stages__stage__log_raw_get: {
+        parameters: {
+            query?: {
+                /** @description 0: the newest */
+                attempt?: number;
+                /** @description the exact bytes of one; left out: both as they came */
+                stream?: ("out" | "err") | null;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example frame 41872: 7 vehicles */
+                    "text/plain": unknown;
+                };
+            };
+            /** @description A part */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
+                };
+            };
+            /** @description Not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Requested Range Not Satisfiable */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_log_api_v1_projects__project__stages__stage__log_follow_get: {
+        parameters: {
+            query?: {
+                /** @description 0: the newest */
+                attempt?: number;
+                /** @description a line; -100: the last hundred first */
+                start?: number;
+                /** @description one stream, counted by itself; left out: both */
+                stream?: ("out" | "err") | null;
+                /** @description text: bytes as they come; lines: each as JSON once it is complete; chunks: bytes as JSON, with stream, time and base64 */
+                format?: "text" | "lines" | "chunks";
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example frame 41872: 7 vehicles */
+                    "text/plain": unknown;
+                    /** @example {"n": 41872, "stream": "out", "at": "2026-11-24T14:31:52.104Z", "text": "frame 41872: 7 vehicles"} */
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_projects_api_v1_projects_get: {
+        parameters: {
+            query?: {
+                /** @description states, `trashed` for what is in the trash; `-failed` for none of it */
+                state?: string[];
+                /** @description all of these; `-archive` for none of those */
+                tag?: string[];
+                author?: string[];
+                /** @description names, `traffic*` for all that begin so */
+                pipeline?: string[];
+                /** @description a user or an @group that sees it */
+                participant?: string[];
+                /** @description part of name or id, whatever its case */
+                text?: string;
+                sort?: "updated" | "created" | "name" | "priority";
+                /** @description empty: names from a on, all else newest first */
+                order?: "" | "asc" | "desc";
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_project_api_v1_projects_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProject"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_projects_api_v1_projects_counts_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_facets_api_v1_projects_facets_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_project_api_v1_projects__project__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_project_api_v1_projects__project__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describe_project_api_v1_projects__project__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Describing"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_project_api_v1_projects__project__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2272,6 +8458,612 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                "Tus-Resumable": "1.0.0";
+                "Upload-Length": number;
+                /**
+                 * @description `space` (inputs, or project:<id>), `path` (a folder, empty: where the space begins), `filename`, `conflict` (refuse, keep_both, replace), `sha256` of the whole file in hex; each followed by its value in base64
+                 * @example space aW5wdXRz,path anVuY3Rpb24=,filename bm9ydGgubXA0
+                 */
+                "Upload-Metadata": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Location` is where it goes on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Locked */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cancel_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Locked */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_offset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Upload-Offset` is what is on the disk */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Locked */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    continue_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                "Tus-Resumable": "1.0.0";
+                "Upload-Offset": number;
+                /** @description `sha256` and the sum of this body in base64; where it is wrong (460) nothing is kept */
+                "Upload-Checksum"?: string;
+            };
+            path: {
+                /** @description 32 hexadecimal digits */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description `Upload-Offset` is what is on the disk; `Winslow-Path` where the file is, at its end */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Locked */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Additional Response */
+            460: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

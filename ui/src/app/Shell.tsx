@@ -1,12 +1,15 @@
 /** The frame around every page: where one is, where one can go, and whether what one sees is current. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useMatches } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { duration } from "@/design/format.ts";
+import { duration, plural } from "@/design/format.ts";
 import { Icon, type IconName } from "@/design/Icon.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
 import { LogInAgain } from "@/features/session";
-import { beLive, live, useConnection } from "@/shared/live.ts";
+import { countsQuery } from "@/shared/counts.ts";
+import { beLive, live, useConnection, useTopic } from "@/shared/live.ts";
+import { useWaiting } from "@/shared/title.ts";
 
 const PLACES: { to: string; icon: IconName; word: string }[] = [
   { to: "/projects", icon: "projects", word: "Projects" },
@@ -37,9 +40,19 @@ export function Shell() {
 
 function Rail() {
   const path = useLocation().pathname;
+  const counts = useQuery(countsQuery).data;
+  const waiting = counts?.waiting_for_me ?? 0;
+  const client = useQueryClient();
+  useWaiting(waiting);
+  useTopic("inbox", "", () => void client.invalidateQueries({ queryKey: countsQuery.queryKey }));
   return (
     <nav className="rail" aria-label="Main">
-      <Link className="brand" to="/projects" aria-label="Winslow, home">
+      <Link
+        className="brand"
+        to="/projects"
+        aria-label="Winslow, home"
+        activeProps={{ "aria-current": undefined }}
+      >
         <Logo />
         <span>Winslow</span>
       </Link>
@@ -52,6 +65,11 @@ function Rail() {
         >
           <Icon name={place.icon} />
           <span>{place.word}</span>
+          {place.to === "/projects" && waiting ? (
+            <span className="n ask" title={`${plural(waiting, "question")} for you`}>
+              {waiting}
+            </span>
+          ) : null}
         </Link>
       ))}
     </nav>

@@ -10,6 +10,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ProblemPage } from "@/design/Problem.tsx";
+import type { ProjectsSearch } from "@/features/projects";
 import { queries } from "@/shared/queries.ts";
 import { sessionQuery } from "@/shared/session.ts";
 import { Shell } from "./Shell.tsx";
@@ -57,7 +58,18 @@ const home = createRoute({
   },
 });
 
-const tree = root.addChildren([login, inside.addChildren([home])]);
+const projects = createRoute({
+  getParentRoute: () => inside,
+  path: "/projects",
+  validateSearch: (search: Record<string, unknown>): ProjectsSearch => ({
+    ...(search.q ? { q: String(search.q) } : {}),
+    ...(search.group ? { group: String(search.group) as ProjectsSearch["group"] } : {}),
+    ...(search.sort ? { sort: String(search.sort) as ProjectsSearch["sort"] } : {}),
+  }),
+  component: lazyRouteComponent(() => import("@/features/projects"), "ProjectsPage"),
+});
+
+const tree = root.addChildren([login, inside.addChildren([home, projects])]);
 
 export const router = createRouter({
   routeTree: tree,

@@ -1,0 +1,155 @@
+/** The rows in a window: however many there are, only those on screen are drawn. */
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useRef } from "react";
+import { count } from "@/design/format.ts";
+import { Icon } from "@/design/Icon.tsx";
+import { colour, type State, WORDS } from "@/design/state.tsx";
+import type { Group, Item, Sort } from "./order.ts";
+import { ProjectRow } from "./ProjectRow.tsx";
+import { rows } from "./rows.ts";
+
+const HEADS: { name: string; sort?: Sort; word: string }[] = [
+  { name: "c-picture", word: "" },
+  { name: "c-name", word: "Project", sort: "name" },
+  { name: "c-strip", word: "Stages" },
+  { name: "c-now", word: "Now", sort: "state" },
+  { name: "c-node", word: "Node" },
+  { name: "c-time", word: "Time, end", sort: "updated" },
+  { name: "c-by", word: "By" },
+];
+
+export interface ListProps {
+  items: Item[];
+  total: number;
+  me: string;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  selected: ReadonlySet<string>;
+  onSelect: (id: string, on: boolean, range: boolean) => void;
+  onSelectAll: (on: boolean) => void;
+  onTag: (tag: string, not: boolean) => void;
+  onToggle: (group: string) => void;
+  current: number;
+}
+
+export function ProjectList(props: ListProps) {
+  const { items, total, me, sort, onSort, selected, onSelect, onSelectAll, onTag, onToggle, current } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => box.current,
+    estimateSize: useCallback((at: number) => (items[at]?.kind === "group" ? 34 : 52), [items]),
+    getItemKey: useCallback((at: number) => keyOf(items[at], at), [items]),
+    overscan: 8,
+  });
+  useEffect(() => {
+    if (current >= 0) virtual.scrollToIndex(current, { align: "auto" });
+  }, [current, virtual]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: heights depend on what the items are
+  useEffect(() => virtual.measure(), [items]);
+  return (
+    <div
+      className="p-list"
+      role="table"
+      aria-label="Projects"
+      aria-rowcount={items.length + 1}
+      onPointerEnter={() => rows.hold(true)}
+      onPointerLeave={() => rows.hold(false)}
+    >
+      <div role="row" className="p-head" aria-rowindex={1}>
+        <span role="columnheader" className="c-check">
+          <input
+            type="checkbox"
+            aria-label={`Select all ${count(total)}`}
+            checked={total > 0 && selected.size >= total}
+            onChange={(event) => onSelectAll(event.target.checked)}
+          />
+        </span>
+        {HEADS.map((head) => (
+          <span
+            key={head.name}
+            role="columnheader"
+            className={head.name}
+            aria-sort={head.sort === sort ? "descending" : undefined}
+          >
+            {head.sort ? (
+              <button type="button" onClick={() => onSort(head.sort as Sort)}>
+                {head.word}
+                {head.sort === sort ? <Icon name="cd" /> : null}
+              </button>
+            ) : (
+              head.word || <span className="vh">Picture</span>
+            )}
+          </span>
+        ))}
+      </div>
+      <div ref={box} className="p-body" role="rowgroup">
+        <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
+          {virtual.getVirtualItems().map((shown) => {
+            const item = items[shown.index];
+            if (!item) return null;
+            if (item.kind === "group") {
+              return (
+                <GroupRow
+                  key={shown.key}
+                  group={item.group}
+                  open={item.open}
+                  top={shown.start}
+                  onToggle={onToggle}
+                />
+              );
+            }
+            return (
+              <ProjectRow
+                key={shown.key}
+                id={item.id}
+                index={shown.index}
+                top={shown.start}
+                me={me}
+                selected={selected.has(item.id)}
+                current={shown.index === current}
+                onSelect={onSelect}
+                onTag={onTag}
+              />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function keyOf(item: Item | undefined, at: number): string {
+  return item === undefined ? `${at}` : item.kind === "group" ? `g:${item.group.name}` : `${at}:${item.id}`;
+}
+
+function GroupRow({
+  group,
+  open,
+  top,
+  onToggle,
+}: {
+  group: Group;
+  open: boolean;
+  top: number;
+  onToggle: (name: string) => void;
+}) {
+  const words = group.states.map(([state, n]) => `${count(n)} ${WORDS[state as State] ?? state}`).join(", ");
+  return (
+    <div role="row" className="p-group" style={{ transform: `translateY(${top}px)` }}>
+      <span role="cell">
+        <button type="button" aria-expanded={open} onClick={() => onToggle(group.name)}>
+          <Icon name={open ? "cd" : "cr"} />
+          <b>{group.name}</b>
+        </button>
+        <span className="m3">{count(group.rows.length)}</span>
+        <span className="mix" aria-hidden="true">
+          {group.states.map(([state, n]) => (
+            <i key={state} data-s={colour(state as State)} style={{ flex: n }} />
+          ))}
+        </span>
+        <span className="m2 small">{words}</span>
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,1 @@
+export { ProjectsPage, type ProjectsSearch } from "./ProjectsPage.tsx";

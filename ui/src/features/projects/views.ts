@@ -1,0 +1,36 @@
+/** Views that a person has saved, in this browser. */
+import { create } from "zustand";
+import { persist } from "zustand/middleware";
+
+export interface View {
+  name: string;
+  q: string;
+  group: string;
+  sort: string;
+}
+
+interface Views {
+  own: View[];
+  save: (view: View) => void;
+  remove: (name: string) => void;
+}
+
+export const useViews = create<Views>()(
+  persist(
+    (set) => ({
+      own: [],
+      save: (view) => set((s) => ({ own: [...s.own.filter((v) => v.name !== view.name), view] })),
+      remove: (name) => set((s) => ({ own: s.own.filter((v) => v.name !== name) })),
+    }),
+    { name: "winslow.views" },
+  ),
+);
+
+export function given(me: string): View[] {
+  return [
+    { name: "Mine", q: `author:${me}`, group: "", sort: "updated" },
+    { name: "Waiting", q: "state:waiting state:paused", group: "", sort: "updated" },
+    { name: "Failed today", q: "state:failed updated:<24h", group: "", sort: "updated" },
+    { name: "Running", q: "state:running", group: "", sort: "updated" },
+  ];
+}
