@@ -382,6 +382,8 @@ def test_statistics_count_a_start_and_an_end_once(kind: Kind) -> None:
     totals: dict[tuple[str, str], int] = {}
     for cell, amount in counted.items():
         assert cell.pipeline == "traffic" and cell.quarter % 900 == 0
+        if cell.what[0] in "tw" and cell.what[1:].isdecimal():
+            continue  # how many took so long
         totals[cell.what, cell.stage] = totals.get((cell.what, cell.stage), 0) + amount
     assert totals == {
         ("started", "detect"): 1,
