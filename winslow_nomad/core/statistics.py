@@ -43,12 +43,12 @@ def counted(before: Project | None, after: Project) -> Counter[Cell]:
         old = old_open.get(number)
         if old is not stage:
             _count_start(cells, pipeline, old, stage)
-            _count_causes(cells, pipeline, old, stage)
+            _count_causes(cells, after, old, stage)
     for number, stage in after.sealing.items():
         if number in old_sealing or number in old_ended:
             continue
         _count_start(cells, pipeline, old_open.get(number), stage)
-        _count_causes(cells, pipeline, old_open.get(number), stage)
+        _count_causes(cells, after, old_open.get(number), stage)
         _count_end(cells, pipeline, stage)
     if before is not None and before.gates is not after.gates:
         _count_answers(cells, before, after)
@@ -69,12 +69,13 @@ def _count_answers(cells: Counter[Cell], before: Project, after: Project) -> Non
         cells[Cell(_quarter(after.updated), f"a{step(seconds)}", name, after.pipeline.name)] += 1
 
 
-def _count_causes(cells: Counter[Cell], pipeline: str, before: Stage | None, stage: Stage) -> None:
+def _count_causes(cells: Counter[Cell], after: Project, before: Stage | None, stage: Stage) -> None:
     known = {a.number for a in before.attempts if a.outcome is not None} if before is not None else set()
     for attempt in stage.attempts:
         outcome = attempt.outcome
-        if outcome is not None and attempt.number not in known and not outcome.succeeded and outcome.ended is not None:
-            cells[Cell(_quarter(outcome.ended), f"cause_{outcome.cause}", stage.definition.id, pipeline)] += 1
+        if outcome is not None and attempt.number not in known and not outcome.succeeded:
+            quarter = _quarter(outcome.ended or after.updated)
+            cells[Cell(quarter, f"cause_{outcome.cause}", stage.definition.id, after.pipeline.name)] += 1
 
 
 def durations(before: Project | None, after: Project) -> Counter[tuple[str, str]]:

@@ -165,6 +165,11 @@ class Keys:
         """Hash of counters of one month (`2025-03`)."""
         return f"{self.prefix}:stat:{month}"
 
+    @property
+    def sampled(self) -> str:
+        """When figures of nodes were added to the counters last, in seconds."""
+        return f"{self.prefix}:stat:sampled"
+
     def history(self, pipeline: str) -> str:
         """Hash of counters of all runs of a pipeline: `<stage>|<what>`, see core.durations."""
         return f"{self.prefix}:stat:of:{pipeline}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from redis import Redis
+from redis.exceptions import WatchError
 
 from winslow_nomad.core.durations import Typical, typical
 from winslow_nomad.core.statistics import Cell
-from winslow_nomad.store.commit import read_cell
+from winslow_nomad.store.commit import Command, read_cell, write_cell
+from winslow_nomad.store.faults import translated
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.transaction import as_dict, ask
+from winslow_nomad.store.transaction import Transaction, as_dict, ask
 
 
 class Statistics:
@@ -32,6 +34,29 @@ class Statistics:
                     cells[cell] += int(amount)
         return cells
 
+
+    def sample(self, at: datetime, cells: Callable[[int], Mapping[Cell, int]], *, longest: int = 300) -> int:
+        """Add what holds for the seconds since the last sample; `cells` gets their number. Nothing where that was less
+        than one ago, or more than `longest`: nobody knows what was in between. Several processes doing it count no
+        second twice. Answers the seconds."""
+        key, now = self._keys.sampled, int(at.timestamp())
+        with translated():
+            while True:
+                try:
+                    with Transaction.on(self._client) as transaction:
+                        last = transaction.read([("GET", key)], watch=[key])[0]
+                        seconds = now - int(last) if last is not None else 0
+                        if 0 <= seconds < 1 and last is not None:
+                            return 0
+                        seconds = seconds if 0 < seconds <= longest else 0
+                        commands: list[Command] = [("SET", key, now)]
+                        for cell, amount in cells(seconds).items() if seconds else ():
+                            month = datetime.fromtimestamp(cell.quarter, UTC).strftime("%Y-%m")
+                            commands.append(("HINCRBY", self._keys.statistics(month), write_cell(cell), amount))
+                        transaction.commit(commands)
+                        return seconds
+                except WatchError:
+                    continue
 
     def typical(self, pipeline: str) -> Mapping[str, Typical]:
         """core.durations.Durations."""
