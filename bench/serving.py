@@ -1,4 +1,4 @@
-"""A served installation for measurements, and the plainest HTTP client there is: what is measured shall be the server."""
+"""A served installation for measurements, and the plainest HTTP client: what is measured shall be the server."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class HandingProtocol(HttpToolsProtocol):
     read_within = 300.0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, app if self.scheme == "https" else _Handing(app, cycle, self.read_within))
+        handing: Any = _Handing(app, cycle, self.read_within)
+        super()._start_asgi_task(cycle, app if self.scheme == "https" else handing)
 
 
 class _Handing:
@@ -88,11 +89,11 @@ class _Handing:
     async def _writable(self, connection: int) -> bool:
         """False: the reader takes nothing."""
         loop = asyncio.get_running_loop()
-        ready = loop.create_future()
-        loop.add_writer(connection, lambda: ready.done() or ready.set_result(None))
+        ready = asyncio.Event()
+        loop.add_writer(connection, ready.set)
         try:
             async with asyncio.timeout(self._patience):
-                await ready
+                await ready.wait()
             return True
         except TimeoutError:
             return False

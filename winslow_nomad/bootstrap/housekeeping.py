@@ -13,8 +13,11 @@ from winslow_nomad.core.errors import Refused
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.retention import Retention, obsolete
+from winslow_nomad.resources import changes, unpacking, uploads
+from winslow_nomad.resources.layout import MARK
 from winslow_nomad.resources.trash import Trash, TrashEntry
 from winslow_nomad.resources.usage import Usage
+from winslow_nomad.resources.work import share_conditions
 
 if TYPE_CHECKING:
     from winslow_nomad.bootstrap.installation import Installation
@@ -42,6 +45,7 @@ class Housekeeping:
                 log.warning("%s was not tidied: %s", project.id, error)
         self.empty_trash(now)
         self.installation.pool.sweep([o.id for o in self.installation.operations.list()], older=DAY)
+        self.expire_uploads(now)
         self.usage.survey(self.projects, self.trash.entries(), now)
         remember(largest_file(self.installation), self.usage.largest())
 
@@ -65,6 +69,14 @@ class Housekeeping:
             self.usage.forget(path)
         if entry is not None:
             log.info("%s: %d directories moved to the trash", entry.project, len(entry.paths))
+
+    def expire_uploads(self, now: datetime) -> None:
+        share = self.installation.settings.share
+        with share_conditions(), changes.share_at(str(share), MARK) as root:
+            expired = uploads.expire(root, now.timestamp())
+        if expired:
+            log.info("%d uploads were given up: nobody has gone on with them", expired)
+        unpacking.sweep(share, [o.id for o in self.installation.operations.list()], now.timestamp() - DAY)
 
     def empty_trash(self, now: datetime) -> None:
         if self.policy.trash is None:

@@ -14,9 +14,7 @@ from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.porter import FINISH, WRITE, Porter
 from winslow_nomad.resources.share_files import ShareFiles, Target, taken
 from winslow_nomad.resources.space import KEPT_FREE
-from winslow_nomad.resources.uploads import changed, checked_id, not_there
-
-KEPT = timedelta(days=7)  # an upload that nobody goes on with
+from winslow_nomad.resources.uploads import KEPT, changed, checked_id, not_there
 
 
 class ShareUploads:
@@ -184,6 +182,6 @@ def upload(record: dict[str, Any]) -> Upload:
         metadata=record.get("metadata", ""),
         made=datetime.fromisoformat(record["made"]),
         offset=record.get("offset", record["length"]),
-        expires=modified + KEPT,
+        expires=modified + timedelta(seconds=KEPT),
         done=bool(done),
     )

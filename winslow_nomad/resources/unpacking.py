@@ -18,7 +18,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,19 @@ def unpack(share: Path, mapped: Mapping[str, Path], operation: Operation, progre
     finally:
         with suppress(FileNotFoundError):
             remove_tree(partial)
+
+
+def sweep(share: Path, open_operations: Iterable[str], before: float) -> int:
+    """Remove what killed ones left and no open operation owns, untouched since `before` (seconds since 1970);
+    answers how many there were."""
+    owned = {f"{PARTIAL}{operation}" for operation in open_operations}
+    found = 0
+    with share_conditions(), suppress(FileNotFoundError):
+        for entry in list((share / FOLDER).iterdir()):
+            if entry.name.startswith(PARTIAL) and entry.name not in owned and entry.lstat().st_mtime < before:
+                remove_tree(entry)
+                found += 1
+    return found
 
 
 @contextmanager

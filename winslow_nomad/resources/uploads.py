@@ -35,6 +35,8 @@ BLOCK = 4 * 1024 * 1024
 BEHIND = 16 * 1024 * 1024  # bytes after which the disk is asked to begin with them
 MAKE_WAY = 3.0  # seconds that another writer gets for leaving
 LOCK = ".lock"
+KEPT = 7 * 86400.0  # seconds that an upload stays with which nobody goes on
+DONE_KEPT = 86400.0  # seconds that is known of a finished one where its file is
 START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
 
 Record = dict[str, Any]
@@ -427,10 +429,11 @@ def drop(root: int, identifier: str) -> None:
             part._forget_part()
 
 
-def expire(root: int, *, before: float, now: float, done_kept: float = 86400.0) -> int:
-    """Remove what nobody has gone on with since `before` (seconds since 1970), and what was left by processes that
-    were killed; answers how many uploads. What somebody holds stays."""
+def expire(root: int, now: float) -> int:
+    """Remove what nobody has gone on with for too long (`now`: seconds since 1970), and what was left by processes
+    that were killed; answers how many uploads. What somebody holds stays."""
     removed = 0
+    before = now - KEPT
     with opened(root) as folder:
         names = set(os.listdir(folder))  # noqa: PTH208
         for name in sorted(names):
@@ -446,7 +449,7 @@ def expire(root: int, *, before: float, now: float, done_kept: float = 86400.0) 
                         part._forget_part()
                         removed += 1
                 elif ending in ("json", "check", "next"):
-                    limit = now - done_kept if ending == "json" else before
+                    limit = now - DONE_KEPT if ending == "json" else before
                     if found.st_mtime < limit and f"{identifier}.part" not in names:
                         os.unlink(name, dir_fd=folder)
     return removed

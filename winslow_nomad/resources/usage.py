@@ -29,6 +29,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.retention import AT_ONCE, obsolete
 from winslow_nomad.resources import space
 from winslow_nomad.resources.child import ending_with_us, others_first
+from winslow_nomad.resources.layout import INPUTS
 from winslow_nomad.resources.trash import TrashEntry
 
 LOOK_EVERY = 0.2  # seconds
@@ -115,6 +116,7 @@ class Usage:
     ) -> bool:
         """A pass over everything; see `count`. Afterwards `may_go` and `largest` know the new figures."""
         paths = [(f"trash/{entry.id}", True) for entry in trash]
+        paths.append((INPUTS, False))
         paths += [part for project in projects() for part in parts(project)]
         ended = self.count(paths, stopping=stopping, longest=longest)
         found = may_go(projects(), trash, self.size_of, now)
