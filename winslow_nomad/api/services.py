@@ -12,6 +12,7 @@ from winslow_nomad.core.audit import Audit
 from winslow_nomad.core.client import Client
 from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
+from winslow_nomad.core.figures import Counters
 from winslow_nomad.core.filing import Files, Uploads
 from winslow_nomad.core.history import History, Sizes
 from winslow_nomad.core.library import Library, PipelineTexts
@@ -44,6 +45,7 @@ class Services:
     history: History
     sizes: Sizes
     nodes: Nodes
+    counters: Counters
     files: Files
     uploads: Uploads
     logs: Logs

@@ -42,6 +42,10 @@ class Choices:
         return self._settings.driver
 
     @property
+    def zone(self) -> str:
+        return self.now().zone
+
+    @property
     def environment(self) -> Mapping[str, str]:
         return self.now().environment
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.library import restore_library
 from winslow_nomad.config import Settings
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.resources import definitions, schema
@@ -45,7 +46,7 @@ def rebuild(settings: Settings) -> Sequence[str]:
         report = rebuilding.rebuild(settings.share, restorer(state, installation.keys, seen))
         sentences = [f"{report.restored} projects were restored from {settings.share}."]
         sentences += [f"{p.project}: {text}" for p in report.projects for text in (*p.lost, *p.notes)]
-        return sentences
+        return [*sentences, *restore_library(installation)]
     finally:
         installation.close()
 

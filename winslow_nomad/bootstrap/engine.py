@@ -20,6 +20,7 @@ from winslow_nomad.bootstrap import files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.owners import owner
+from winslow_nomad.bootstrap.watching import Watching
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable, WinslowError
@@ -48,6 +49,7 @@ class Engine:
         self._threads = [
             threading.Thread(target=controller(installation).run, args=(self._stopping,), name="controller"),
             threading.Thread(target=for_files.watch, args=(self._stopping,), name="files"),
+            threading.Thread(target=Watching(installation, owner()).run, args=(self._stopping,), name="watch"),
         ]
 
     def start(self) -> None:
@@ -212,7 +214,11 @@ def run_controller(settings: Settings) -> None:
     installation = Installation(settings)
     try:
         installation.state  # noqa: B018 - as above
+        watching = Watching(installation, owner())
+        beside = threading.Thread(target=watching.run, args=(stopping,), name="watch", daemon=True)
+        beside.start()
         controller(installation).run(stopping)
+        beside.join(timeout=5)
     finally:
         installation.close()
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from winslow_nomad.api.services import Services
 from winslow_nomad.bootstrap.client import LocalClient
+from winslow_nomad.bootstrap.counters import CachedCounters
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
@@ -43,6 +44,7 @@ def services(installation: Installation) -> Services:
         history=InstalledHistory(installation),
         sizes=InstalledSizes(installation),
         nodes=InstalledNodes(installation),
+        counters=CachedCounters(installation),
         files=files,
         uploads=uploads(installation, files),
         logs=logs(installation),

@@ -15,6 +15,11 @@ class Defaults(Protocol):
         ...
 
     @property
+    def zone(self) -> str:
+        """In which people read times."""
+        ...
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """Variables of every stage, unless something nearer sets them."""
         ...
