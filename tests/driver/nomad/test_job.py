@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.driver.nomad import jobs
-from tests.driver.nomad.documents import RTX_4070, RTX_A6000, node
+from tests.driver.nomad.documents import RTX_4070, RTX_A6000, gpu_device, node
 from tests.driver.nomad.jobs import SITE, spec
 from winslow_nomad.core.admit import fits
 from winslow_nomad.core.errors import DriverRejected
@@ -219,7 +219,8 @@ def test_the_smaller_a_card_the_more_preferences_it_meets_and_too_small_ones_are
 
 
 def test_cards_of_other_pools_and_groups_that_are_too_few_make_no_preference() -> None:
-    elsewhere = [node("birch", [RTX_4070, RTX_A6000]), node("cedar", [RTX_A6000], NodePool="other")]
+    other = gpu_device("NVIDIA GeForce RTX 3090", 24576, ("a", "b"))
+    elsewhere = [node("birch", [RTX_4070, RTX_A6000]), node("cedar", [other], NodePool="other")]
     details = read_nodes(elsewhere, [], SITE)
     two = spec(resources=Resources(gpu=Gpu(count=2)))
     affinities = task_of(build(two, SITE, details))["Resources"]["Devices"][0]["Affinities"]

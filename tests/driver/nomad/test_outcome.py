@@ -220,9 +220,19 @@ def test_a_start_that_only_the_claim_tells_of_is_a_start() -> None:
     assert (verdict.phase, verdict.started) == ("running", WHEN)
 
 
-def test_events_of_a_start_may_be_gone_from_the_last_ten() -> None:
+def test_a_start_is_known_by_its_time_or_by_its_event_of_which_only_the_last_ten_are_kept() -> None:
     long = allocation(task={"Events": [{"Type": "Signaling", "Time": i} for i in range(10)]})
+    early = allocation(task={"StartedAt": None, "Events": [{"Type": "Started", "Time": 1_795_361_346_000_000_000}]})
     assert judge(JOB, [long], None).phase == "running"
+    assert judge(JOB, [early], None).started == datetime(2026, 11, 22, 15, 29, 6, tzinfo=UTC)
+
+
+def test_a_later_phase_and_a_claim_that_was_seen_have_the_higher_index() -> None:
+    """Whatever list it was that came too late."""
+    waits = observation(REF, judge(JOB, [pending(ModifyIndex=10**9)], None), None)
+    runs = observation(REF, judge(JOB, [allocation()], None), None)
+    claimed = observation(REF, judge(JOB, [allocation()], claim(1)), None)
+    assert waits.index < runs.index < claimed.index
 
 
 def test_a_node_lost_before_the_start_is_waited_for_unless_a_runner_has_claimed() -> None:
