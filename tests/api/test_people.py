@@ -20,7 +20,7 @@ from winslow_nomad.core.project import Member, Project, Sweep
 from winslow_nomad.core.trigger import triggered
 
 API = "/api/v1"
-PASSWORD = "correct horse battery"
+PASSWORD = "nineteen purple lanterns"
 
 
 def a_project(world: World, name: str, author: str, **more: Any) -> str:
