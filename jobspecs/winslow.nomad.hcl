@@ -30,6 +30,18 @@ variable "tls" {
   default     = ""
 }
 
+variable "https" {
+  type        = string
+  description = "Directory of the node with cert.pem and key.pem, the certificate of API and user interface"
+  default     = "/etc/winslow/https"
+}
+
+variable "proxies" {
+  type        = string
+  description = "Instead: addresses or networks of reverse proxies that do TLS, with commas between them"
+  default     = ""
+}
+
 variable "port" {
   type        = number
   description = "Of API and user interface"
@@ -67,7 +79,13 @@ locals {
     # The agents' certificates name their roles; the agent on the node is a client.
     NOMAD_TLS_SERVER_NAME = "client.global.nomad"
   })
-  mounts = var.tls == "" ? [] : [{ type = "bind", source = var.tls, target = "/tls", readonly = true }]
+  # Passwords and cookies never go in the clear.
+  front = var.proxies != "" ? { WINSLOW_TRUSTED_PROXIES = var.proxies } : {
+    WINSLOW_TLS_CERTIFICATE = "/https/cert.pem"
+    WINSLOW_TLS_KEY         = "/https/key.pem"
+  }
+  front_mounts = var.proxies != "" ? [] : [{ type = "bind", source = var.https, target = "/https", readonly = true }]
+  mounts       = var.tls == "" ? [] : [{ type = "bind", source = var.tls, target = "/tls", readonly = true }]
 }
 
 job "winslow" {
@@ -78,8 +96,7 @@ job "winslow" {
   # A new version is running before the next group is touched.
   update {
     max_parallel     = 1
-    health_check     = "task_states"
-    min_healthy_time = "5s"
+    min_healthy_time = "15s"
     healthy_deadline = "5m"
     auto_revert      = true
   }
@@ -171,7 +188,7 @@ job "winslow" {
       mode     = "delay"
     }
 
-    # Found by `nomad service info winslow`; what people call it by is a reverse proxy's business, with its certificate.
+    # Found by `nomad service info -namespace winslow-system winslow`.
     service {
       name     = "winslow"
       provider = "nomad"
@@ -196,9 +213,9 @@ job "winslow" {
         image = var.image
         args  = ["serve", "--host", "0.0.0.0", "--port", "8800"]
         ports = ["api"]
-        mount = local.mounts
+        mount = concat(local.mounts, local.front_mounts)
       }
-      env = local.environment
+      env = merge(local.environment, local.front)
 
       volume_mount {
         volume      = "home"

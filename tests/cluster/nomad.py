@@ -114,6 +114,8 @@ class Cluster:
         """Ends everything and removes the directory, the share in it included."""
         self.http.close()
         self.rack.stop()
+        for process in (*self.agents.values(), *self.dockers.values()):
+            process.outside.wait(30)
 
     # -- asking --------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,32 +78,52 @@ def test_winslow_runs_on_nomad_and_its_stages_beside_it(system: Cluster) -> None
         settings = [part for each in images.winslow_context(Path(context)) for part in ("--build-arg", each)]
         system.docker("n1", "build", "--tag", "winslow:0.1", *settings, context)
     os.chown(system.share, OWNER, OWNER)
-    certificates = give_certificates(system)
+    tls = give_certificates(system, "cli", "cli")
+    https = give_certificates(system, "server", "")
 
     system.command("job", "run", "-detach", JOBSPECS / "store.nomad.hcl")
-    variables = ["-var", f"share={system.share}", "-var", f"tls={certificates}"]
+    variables = ["-var", f"share={system.share}", "-var", f"tls={tls}", "-var", f"https={https}"]
     system.command("job", "run", "-detach", *variables, JOBSPECS / "winslow.nomad.hcl")
     when(lambda: running(system) == {"controller": 1, "worker": 2, "files": 1, "api": 1}, 90)
-
-    address = f"http://{system.rack.machines['n1'].address}:8800"
-    when(lambda: httpx.get(f"{address}/api/v1/openapi.json", trust_env=False).is_success)
+    when(lambda: deployed(system) == "successful", 90)
+    with httpx.Client(verify=ssl.create_default_context(cafile=str(tls / "ca.pem")), trust_env=False) as people:
+        address = f"https://{system.rack.machines['n1'].address}:8800/api/v1"
+        assert people.get(f"{address}/projects").status_code == 401
 
     (system.share / "hello.yaml").write_text(PIPELINE)
-    container = next(name for name in system.containers("n1") if "winslow-" in name)
-    said = system.docker("n1", "exec", container, "winslow", "run", str(system.share / "hello.yaml"), "--name", "hello")
+    container = next(name for name in system.containers("n1") if name.startswith("winslow-"))
+    run = ["exec", container, "winslow", "run", str(system.share / "hello.yaml"), "--name", "hello"]
+    said = system.docker("n1", *run)
     assert "succeeded" in said
-    assert (system.share / "projects").is_dir()
+    (project,) = (system.share / "projects").iterdir()
+    assert (project / "stages" / "0002-look" / "log" / "out").read_text() == f"{OWNER}\n"
+    assert len(system.api("GET", "/v1/jobs")) == 2
+    assert {job["ID"] for job in system.api("GET", "/v1/jobs", namespace=SYSTEM)} == {"winslow", "winslow-store"}
+
+    # whoever is killed comes back by itself, and a stage that was begun meanwhile ends
+    for name in system.containers("n1"):
+        system.docker("n1", "kill", name)
+    when(lambda: running(system) == {"controller": 1, "worker": 2, "files": 1, "api": 1}, 90)
+    container = next(name for name in system.containers("n1") if name.startswith("winslow-"))
+    assert "succeeded" in system.docker("n1", "exec", container, "winslow", "show", "hello")
 
 
-def give_certificates(cluster: Cluster) -> Path:
+def give_certificates(cluster: Cluster, role: str, name: str) -> Path:
+    """A directory of n1 as the jobs want it: ca.pem, and certificate and key of a role, called after the name if there
+    is one."""
     assert cluster.certificates is not None
-    directory = cluster.directory / "n1" / "winslow-tls"
+    directory = cluster.directory / "n1" / f"tls-{role}"
     directory.mkdir()
-    certificate, key = cluster.certificates.of("cli")
-    for source, name in ((cluster.certificates.authority, "ca.pem"), (certificate, "cli.pem"), (key, "cli-key.pem")):
-        shutil.copy(source, directory / name)
-        os.chown(directory / name, OWNER, OWNER)
+    certificate, key = cluster.certificates.of(role)
+    names = {certificate: f"{name or 'cert'}.pem", key: f"{name}-key.pem" if name else "key.pem"}
+    for source, target in {cluster.certificates.authority: "ca.pem", **names}.items():
+        shutil.copy(source, directory / target)
+        os.chown(directory / target, OWNER, OWNER)
     return directory
+
+
+def deployed(cluster: Cluster) -> str:
+    return str(cluster.api("GET", "/v1/job/winslow/deployment", namespace=SYSTEM)["Status"])
 
 
 def running(cluster: Cluster) -> dict[str, int]:
