@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from winslow_nomad.core.pipeline import Placement, Resources
-from winslow_nomad.core.ports import AttemptRef, AttemptSpec
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Spool
 from winslow_nomad.core.stage import Cause, Outcome
 from winslow_nomad.resources.endings import parse_end, parse_results, render_end
 
@@ -119,6 +119,14 @@ class AttemptTree:
         counts = self.end(ref)
         assert counts is not None
         return counts
+
+    def complete_log(self, ref: AttemptRef, spool: Spool) -> bool:
+        sizes = spool.sizes()
+        for stream in ("out", "err", "index") if sizes is not None else ():
+            path = self.directory(ref) / "log" / stream
+            with path.open("ab") as file:
+                file.write(spool.read(stream, path.stat().st_size, sizes[stream]))
+        return sizes is not None
 
     def output(self, ref: AttemptRef, stream: str = "out") -> str:
         return (self.directory(ref) / "log" / stream).read_text()

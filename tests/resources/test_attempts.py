@@ -276,6 +276,52 @@ print("\\n".join(won))
 """
 
 
+def test_what_fails_before_any_runner_can_claim_it_ends_with_its_own_cause_and_never_runs(attempts, root):
+    attempts.prepare(some.project(some.stage(1)), 1, 1)
+    failed = Outcome(cause=Cause.EXEC_FAILED, message="there is no such image")
+    assert attempts.claim_of(REF) is None
+    assert attempts.cancel(REF, failed).cause is Cause.EXEC_FAILED
+    assert json.loads(attempts.claim_of(REF))["kind"] == "cancelled"
+    assert attempts.cancel(REF).message == "there is no such image"
+
+
+class Spool:
+    """core.ports.Spool over bytes."""
+
+    def __init__(self, **streams: bytes) -> None:
+        self.streams = streams
+        self.reads: list[tuple[str, int, int]] = []
+
+    def sizes(self) -> dict[str, int] | None:
+        return {name: len(data) for name, data in self.streams.items()} or None
+
+    def read(self, stream: str, offset: int, count: int) -> bytes:
+        self.reads.append((stream, offset, count))
+        return self.streams[stream][offset : offset + count]
+
+
+def test_the_end_of_a_log_that_a_killed_runner_left_behind_is_brought_to_the_share_byte_by_byte(attempts, root):
+    attempts.prepare(some.project(some.stage(1)), 1, 1)
+    spool = Spool(out=os.urandom(2_500_000), err=b"", index=os.urandom(160))
+    log = root / FOLDER / "log"
+    (log / "out").write_bytes(spool.streams["out"][:1_000_001])
+    (log / "index").write_bytes(spool.streams["index"][:37])
+    for _ in range(2):
+        assert attempts.complete_log(REF, spool)
+    assert (log / "out").read_bytes() == spool.streams["out"]
+    assert (log / "index").read_bytes() == spool.streams["index"]
+    assert not (log / "err").exists()
+    assert [read[:2] for read in spool.reads] == [("out", 1_000_001), ("out", 2_048_577), ("index", 37)]
+
+
+def test_without_a_spool_the_log_stays_as_it_is(attempts, root):
+    attempts.prepare(some.project(some.stage(1)), 1, 1)
+    (root / FOLDER / "log/out").write_bytes(b"begun")
+    assert not attempts.complete_log(REF, Spool())
+    assert not attempts.complete_log(AttemptRef(project="nobody", stage=1, attempt=1), Spool(out=b"x"))
+    assert (root / FOLDER / "log/out").read_bytes() == b"begun"
+
+
 def test_a_claim_raced_by_runners_and_a_cancel_has_one_owner(attempts, root):
     stages = [some.stage(n) for n in range(1, 61)]
     made = some.project(*stages)

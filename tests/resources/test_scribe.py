@@ -313,3 +313,11 @@ def test_a_forked_child_has_writing_processes_of_its_own(writer, root):
         writer.perform([scribe.write(f"parent{number}", "x")], "x")
     assert os.waitpid(pid, 0)[1] == 0
     assert len(list(root.glob("child*"))) == len(list(root.glob("parent*"))) == 20
+
+
+def test_bytes_put_at_their_place_twice_are_there_once(writer, root):
+    (root / "log").write_bytes(b"line 1\nli")
+    for _ in range(2):
+        writer.perform([scribe.put("log", 9, os.fsdecode(b"ne \xff\n")), scribe.put("other", 0, "x")], "x")
+    assert (root / "log").read_bytes() == b"line 1\nline \xff\n"
+    assert (root / "other").read_bytes() == b"x"

@@ -106,6 +106,22 @@ class Driver(Protocol):
         ...
 
 
+LogStream = Literal["out", "err", "index"]
+
+
+class Spool(Protocol):
+    """The log of one attempt as its runner keeps it on the node until the share has it (docs/runner.md): the same
+    bytes at the same places; beginnings that the share has long had may be gone."""
+
+    def sizes(self) -> dict[LogStream, int] | None:
+        """Bytes; None: there is no spool any more. Raises DriverUnavailable."""
+        ...
+
+    def read(self, stream: LogStream, offset: int, count: int) -> bytes:
+        """At most `count` bytes. Raises DriverUnavailable."""
+        ...
+
+
 class Heartbeat(Value):
     """`counter` grows while the runner lives; never judged by times of another machine."""
 
@@ -144,6 +160,11 @@ class Attempts(Protocol):
 
     def publish_end(self, ref: AttemptRef, outcome: Outcome) -> Outcome:
         """Publish an end on behalf of a runner that cannot; answers the one that counts (first wins)."""
+        ...
+
+    def complete_log(self, ref: AttemptRef, spool: Spool) -> bool:
+        """Bring to the share what a runner that was killed has left behind. False: there is nothing any more. May be
+        done twice; only before the end is published."""
         ...
 
     def heartbeat(self, ref: AttemptRef) -> Heartbeat | None:

@@ -11,13 +11,14 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from winslow_nomad.core import expand
 from winslow_nomad.core.errors import Invalid, NotFound, Refused, ShareUnavailable
 from winslow_nomad.core.operations import Operations
-from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Clock, Heartbeat
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Clock, Heartbeat, LogStream, Spool
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Cause, EndedStage, Outcome, Stage
 from winslow_nomad.resources import endings, farm, layout, places, scribe, space
@@ -29,6 +30,8 @@ from winslow_nomad.resources.workspaces import Workspaces
 
 CONTROL = ("run", "terminate", "kill", "superseded")
 NAMES_KEPT = 10_000
+LOG_STREAMS: tuple[LogStream, ...] = ("out", "err", "index")
+LOG_PIECE = 1024 * 1024  # bytes of a log fetched and written at once
 COMPLETE = frozenset({"command", "environment", "control", "output", "log", "stages"})
 
 
@@ -162,6 +165,24 @@ class ShareAttempts:
             return endings.parse_heartbeat(data) if data else None
         except ValueError:
             return None  # read while it was being written; the next one is whole
+
+    def complete_log(self, ref: AttemptRef, spool: Spool) -> bool:
+        """The index comes last: what it promises is there."""
+        directory = self._find(ref)
+        sizes = spool.sizes() if directory is not None else None
+        if sizes is None:
+            return False
+        for stream in LOG_STREAMS:
+            path = f"{directory}/log/{stream}"
+            at = self._read.call(partial(_size, self._read.root / path), path)
+            while at < sizes[stream]:
+                data = spool.read(stream, at, min(LOG_PIECE, sizes[stream] - at))
+                if not data:
+                    return False
+                step = scribe.put(path, at, data.decode("utf-8", "surrogateescape"))
+                self._write.perform([step], f"the end of the log of {ref} was not fetched")
+                at += len(data)
+        return True
 
     def seal(self, project: Project, stage: int) -> None:
         self._sealing.seal(project, project.sealing[stage])
@@ -398,6 +419,13 @@ def _is_cancelled(claim: str) -> bool:
         return bool(json.loads(claim).get("kind") == "cancelled")
     except (ValueError, AttributeError):
         return False  # a runner that has made it and not written it yet
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def install_runner(writer: Scribe, version: str, binary: Callable[[str], Path]) -> dict[str, str]:

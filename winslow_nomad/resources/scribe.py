@@ -65,6 +65,11 @@ def append(path: str, data: str) -> Step:
     return {"op": "append", "path": path, "data": data}
 
 
+def put(path: str, offset: int, data: str) -> Step:
+    """Bytes at their place in a file that grows, on disk when answered."""
+    return {"op": "put", "path": path, "offset": offset, "data": data}
+
+
 def symlink(path: str, target: str, *, replace: bool = False) -> Step:
     return {"op": "symlink", "path": path, "target": target, "replace": replace}
 

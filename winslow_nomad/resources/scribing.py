@@ -181,6 +181,16 @@ class Scribe:
             os.close(fd)
         return True
 
+    def do_put(self, step: Step) -> bool:
+        fd = os.open(self.at(step["path"]), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            os.lseek(fd, step["offset"], os.SEEK_SET)
+            write_all(fd, encoded(step["data"]))
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        return True
+
     def do_symlink(self, step: Step) -> bool:
         path = self.at(step["path"])
         try:

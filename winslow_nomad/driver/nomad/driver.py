@@ -21,6 +21,7 @@ from winslow_nomad.driver.nomad import faults, job, nodes, reasons
 from winslow_nomad.driver.nomad.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
+from winslow_nomad.driver.nomad.files import NodeSpool
 from winslow_nomad.driver.nomad.follow import Follower, Lag
 from winslow_nomad.driver.nomad.nodes import NodeDetail
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
@@ -31,6 +32,7 @@ from winslow_nomad.driver.nomad.view import Attempt
 log = logging.getLogger(__name__)
 
 END_GRACE = 10.0  # seconds that a runner's end record may need to show, after Nomad says that its container is gone
+LOG_PATIENCE = 60.0  # seconds more that the rest of its log may need to be fetched from the node
 LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
 TRIES = 3
 
@@ -207,6 +209,12 @@ class NomadDriver:
         outcome = verdict.end(now - since, self._end_grace)
         if outcome is None:
             return None
+        if verdict.started is not None and now - since < self._end_grace + LOG_PATIENCE:
+            try:
+                self._attempts.complete_log(ref, NodeSpool(self._client, verdict.allocation))
+            except DriverUnavailable as error:  # its node may answer in a moment
+                log.info("the end of the log of %s: %s", ref, error)
+                return None
         end = self._attempts.cancel(ref, outcome)
         if end is None:
             self._attempts.control(ref, "superseded")

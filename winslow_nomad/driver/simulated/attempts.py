@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Literal
 
-from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Heartbeat
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Heartbeat, Spool
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Cause, Outcome
 
@@ -92,6 +92,10 @@ class MemoryAttempts:
 
     def publish_end(self, ref: AttemptRef, outcome: Outcome) -> Outcome:
         return self.ends.setdefault(ref, outcome)
+
+    def complete_log(self, ref: AttemptRef, spool: Spool) -> bool:  # noqa: ARG002
+        """There are no logs here."""
+        return False
 
     def heartbeat(self, ref: AttemptRef) -> Heartbeat | None:
         if ref not in self._beating:
