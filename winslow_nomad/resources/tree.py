@@ -340,10 +340,10 @@ class _Look:
         """None: it is gone meanwhile."""
         path = prefix + to_text(name)
         link = ""
-        try:
-            found = os.lstat(name, dir_fd=fd) if fd >= 0 else None
-        except FileNotFoundError:
-            found = None
+        found = None
+        if fd >= 0 and not self._hidden_by_mapping(name):
+            with suppress(FileNotFoundError):
+                found = os.lstat(name, dir_fd=fd)
         if found is None:
             return self._without_disk(path, name)
         if stat.S_ISLNK(found.st_mode):
