@@ -9,6 +9,7 @@ import pytest
 from tests.core.world import World, chain, pipeline
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Conflict, NotFound, Refused
+from winslow_nomad.core.facts import describe
 from winslow_nomad.core.line import why
 from winslow_nomad.core.pipeline import Gpu, Resources
 from winslow_nomad.core.project import ProjectState
@@ -294,6 +295,15 @@ def test_a_lost_node_is_tried_again_as_often_as_the_policy_says(cause):
     world.settle(Outcome(cause=cause, started=world.now))
     assert ids(world) == ["a:failed"]
     assert len(world.project.sealing.get(1, world.sealed.get(1)).attempts) == 3
+
+
+def test_a_runner_that_never_started_is_not_said_to_have_been_killed():
+    world = started(chain("a"))
+    stage = world.project.stages[run_until(world, "a")]
+    lost = Outcome(cause=Cause.RUNNER_LOST, message="no image")
+    assert describe(stage, lost) == "a was killed together with its runner: no image"
+    waiting = stage.but(attempts=(stage.attempts[0].but(started=None),))
+    assert describe(waiting, lost) == "a could not be started on its node: no image"
 
 
 def test_a_retry_waits_for_its_delay():

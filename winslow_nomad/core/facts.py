@@ -298,6 +298,8 @@ def describe(stage: Stage, outcome: Outcome) -> str:
             text = f"{name} used all of its {gib:g} GiB of memory"
         case Cause.EXEC_FAILED:
             text = f"{name} could not be started"
+        case Cause.RUNNER_LOST if outcome.started is None and stage.attempts[-1].started is None:
+            text = f"{name} could not be started on its node"
         case Cause.RUNNER_LOST:
             text = f"{name} was killed together with its runner"
         case Cause.NODE_LOST | Cause.SUPERSEDED:
