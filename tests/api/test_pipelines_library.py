@@ -1,0 +1,210 @@
+"""The library of pipelines over REST, and on the share."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.api.conftest import World
+from tests.api.test_projects import TEXT, new
+from tests.api.test_projects_commands import Runs, asked
+from tests.waiting import until
+from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts, restore_library
+
+PATH = "/api/v1/pipelines"
+FOLDER = TEXT.replace("[python, detect.py]", '[python, "${WINSLOW_PIPELINE}/detect.py"]')
+
+
+def publish(client: TestClient, text: str = TEXT, **fields: Any) -> dict[str, Any]:
+    answer = client.post(PATH, json={"text": text, **fields})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def zipped(files: dict[str, str], modes: dict[str, int] | None = None) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (modes or {}).get(name, 0o100644) << 16
+            archive.writestr(info, text)
+    return out.getvalue()
+
+
+def upload(client: TestClient, archive: bytes, **params: Any) -> Any:
+    return client.post(f"{PATH}/folder", content=archive, params=params, headers={"Content-Type": "application/zip"})
+
+
+def test_a_pipeline_is_published_with_versions_that_never_change(member: TestClient) -> None:
+    first = publish(member, comment="a first one")
+    assert (first["number"], first["author"], first["text"], first["stages"]) == (1, "mem", TEXT, ["detect", "track"])
+    second = member.put(f"{PATH}/traffic", json={"text": TEXT.replace("300", "350"), "expected": 1, "comment": "more"})
+    assert (second.status_code, second.json()["number"]) == (200, 2)
+    same = member.put(f"{PATH}/traffic", json={"text": TEXT.replace("300", "350")})
+    assert same.json()["number"] == 2
+    rows = member.get(f"{PATH}/traffic/versions").json()["items"]
+    assert [(r["number"], r["comment"]) for r in rows] == [(2, "more"), (1, "a first one")]
+    assert member.get(f"{PATH}/traffic/versions/1").json()["text"] == TEXT
+    assert member.get(f"{PATH}/traffic").json()["version"]["pipeline"]["parameters"]["MIN_AREA"]["default"] == "350"
+    assert member.get(f"{PATH}/traffic/versions/3").json()["code"] == "pipeline.not_found"
+    assert member.get(f"{PATH}/nothing").status_code == 404
+
+
+def test_two_who_publish_at_once_do_not_overwrite_one_another(member: TestClient) -> None:
+    publish(member)
+    body = {"text": TEXT.replace("300", "350"), "expected": 1}
+    assert member.put(f"{PATH}/traffic", json=body).status_code == 200
+    late = member.put(f"{PATH}/traffic", json={"text": TEXT.replace("300", "360"), "expected": 1})
+    assert (late.status_code, late.json()["code"]) == (409, "pipeline.changed")
+    taken = member.post(PATH, json={"text": TEXT})
+    assert (taken.status_code, taken.json()["code"]) == (409, "pipeline.exists")
+    other = member.put(f"{PATH}/traffic", json={"text": TEXT.replace("name: traffic", "name: other")})
+    assert (other.status_code, other.json()["errors"][0]["code"]) == (422, "pipeline.other_name")
+
+
+def test_only_its_people_publish_versions_of_a_pipeline(
+    member: TestClient, maintainer: TestClient, viewer: TestClient, admin: TestClient, world: World
+) -> None:
+    publish(admin)
+    body = {"text": TEXT.replace("300", "350")}
+    assert viewer.put(f"{PATH}/traffic", json=body).status_code == 403
+    assert member.put(f"{PATH}/traffic", json=body).status_code == 403
+    assert member.delete(f"{PATH}/traffic").status_code == 403
+    assert maintainer.put(f"{PATH}/traffic", json=body).status_code == 200
+    shared = admin.patch(f"{PATH}/traffic", json={"participants": [{"user": "mem", "role": "member"}]})
+    assert shared.json()["participants"] == [{"user": "mem", "role": "member"}]
+    assert member.get(PATH).json()["items"][0]["may_edit"]
+    assert member.put(f"{PATH}/traffic", json={"text": TEXT}).json()["number"] == 3
+    assert world.with_token("mem", "read", "run").put(f"{PATH}/traffic", json=body).status_code == 403
+
+
+def test_a_folder_is_uploaded_as_a_zip_file_and_its_code_is_kept_by_content(member: TestClient, world: World) -> None:
+    files = {"traffic/pipeline.yaml": FOLDER, "traffic/detect.py": "print(1)\n"}
+    made = upload(member, zipped(files, {"traffic/detect.py": 0o100755}), comment="with code")
+    assert made.status_code == 201, made.text
+    digest = made.json()["folder"]
+    kept = world.installation.settings.share / "pipelines" / digest / "detect.py"
+    assert kept.read_text() == "print(1)\n" and kept.stat().st_mode & 0o111
+    assert member.post(PATH, json={"text": FOLDER}).json()["errors"][0]["code"] == "pipeline.no_folder"
+    edited = member.put(f"{PATH}/traffic", json={"text": FOLDER.replace("300", "350")})
+    assert (edited.json()["number"], edited.json()["folder"]) == (2, digest)
+    again = upload(member, zipped({**files, "traffic/detect.py": "print(2)\n"}), expected=2)
+    assert again.json()["number"] == 3 and again.json()["folder"] != digest
+    assert upload(member, zipped(files), expected=2).json()["code"] == "pipeline.changed"
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "./x", "a//b", "x/" * 40 + "y", "n" * 300]
+)
+def test_a_zip_file_with_a_name_that_leads_elsewhere_is_refused(member: TestClient, name: str) -> None:
+    answer = upload(member, zipped({"pipeline.yaml": FOLDER, name: "x"}))
+    assert (answer.status_code, answer.json()["code"]) == (422, "pipeline.archive")
+    assert member.get(PATH).json()["items"] == []
+
+
+def test_links_bombs_and_rubbish_in_a_zip_file_are_refused(member: TestClient) -> None:
+    link = zipped({"pipeline.yaml": FOLDER, "link": "/etc/passwd"}, {"link": 0o120777})
+    assert upload(member, link).json()["code"] == "pipeline.archive"
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pipeline.yaml", FOLDER)
+        archive.writestr("zeros", b"\0" * 51_000_000)
+    assert len(bomb.getvalue()) < 100_000
+    assert "larger than 50 MB" in upload(member, bomb.getvalue()).json()["title"]
+    for rubbish in (b"", b"PK\x03\x04 not really", zipped({"readme": "x"}), zipped({"pipeline.yaml/x": "y"})):
+        assert upload(member, rubbish).json()["code"] == "pipeline.archive", rubbish[:20]
+
+
+def test_a_pipeline_is_checked_with_places_and_with_what_no_node_has(member: TestClient) -> None:
+    wrong = member.post(f"{PATH}/validate", json={"text": TEXT.replace("command: [python, t", "comand: [python, t")})
+    assert wrong.status_code == 200
+    assert not wrong.json()["valid"]
+    error = wrong.json()["errors"][0]
+    assert (error["line"], error["column"], error["code"]) == (18, 5, "pipeline.unknown_key")
+    assert "command" in error["hint"]
+    huge = TEXT.replace("defaults: {image", "defaults: {resources: {memory: 60000 GiB}, image")
+    warned = member.post(f"{PATH}/validate", json={"text": huge}).json()
+    assert warned["valid"] and {w["stage"] for w in warned["warnings"]} == {"detect", "track"}
+    assert "60000 GiB" in warned["warnings"][0]["text"] and "memory" in warned["warnings"][0]["text"]
+    assert member.get(f"{PATH}/schema").json()["json_schema"]["title"] == "Winslow pipeline"
+    assert member.get(PATH).json()["items"] == []
+
+
+def test_the_examples_can_be_published_as_they_are(member: TestClient) -> None:
+    found = member.get(f"{PATH}/examples").json()["items"]
+    assert {"first-steps", "parameter-sweep"} <= {e["name"] for e in found}
+    for example in found:
+        publish(member, example["text"])
+    assert len(member.get(PATH, params={"text": "SWEEP"}).json()["items"]) == 1
+
+
+def test_the_library_tells_how_often_a_pipeline_is_used_and_how_its_stages_go(
+    member: TestClient, world: World
+) -> None:
+    publish(member)
+    project = member.post(
+        "/api/v1/projects", json={"name": "x", "pipeline": {"library": "traffic"}, "start": True}
+    ).json()
+    assert (project["pipeline"]["version"], project["pipeline"]["edited"]) == (1, False)
+    runs = Runs(world, project["id"])
+    runs.run(1, vehicles="5")
+    asked(member, project["id"], kind="redo_stage", stage=1)
+    runs.start(3)
+    runs.end(3, code=1)
+    new(member, "of the same name")
+    row = member.get(PATH).json()["items"][0]
+    assert (row["projects"], row["succeeded"], row["stages"], row["newest"]) == (2, 0.5, 2, 1)
+    typical = member.get(f"{PATH}/traffic").json()["typical"]["detect"]
+    assert typical["ended"] == {"failed": 1, "succeeded": 1} and typical["median"] is not None
+
+
+def test_a_deleted_pipeline_goes_to_the_trash_and_its_projects_keep_their_copies(member: TestClient) -> None:
+    publish(member)
+    project = member.post("/api/v1/projects", json={"name": "x", "pipeline": {"library": "traffic"}}).json()["id"]
+    assert member.delete(f"{PATH}/traffic").json()["trashed"] is not None
+    assert member.get(PATH).json()["items"] == []
+    assert [s["name"] for s in member.get(PATH, params={"trashed": True}).json()["items"]] == ["traffic"]
+    assert member.get(f"/api/v1/projects/{project}").json()["pipeline"]["name"] == "traffic"
+    assert member.post(f"{PATH}/traffic/restore").json()["trashed"] is None
+    assert member.get(PATH).json()["items"][0]["name"] == "traffic"
+
+
+def test_the_library_is_readable_on_the_share_and_comes_back_from_there(member: TestClient, world: World) -> None:
+    publish(member)
+    member.put(f"{PATH}/traffic", json={"text": "# mine\n" + TEXT})
+    at = world.installation.settings.share / "pipelines" / "library" / "traffic"
+    assert (at / "versions" / "1" / "pipeline.yaml").read_text() == TEXT
+    keys = world.installation.keys
+    world.installation.state.delete(keys.library, keys.versions("traffic"))
+    assert member.get(PATH).json()["items"] == []
+    assert restore_library(world.installation) == ["1 pipelines were restored into the library."]
+    assert restore_library(world.installation) == []
+    assert [r["number"] for r in member.get(f"{PATH}/traffic/versions").json()["items"]] == [2, 1]
+    assert member.get(f"{PATH}/traffic/versions/2").json()["text"] == "# mine\n" + TEXT
+
+
+def test_publishing_goes_on_while_the_share_is_away_and_the_copy_follows(member: TestClient, world: World) -> None:
+    share = world.installation.settings.share
+    publish(member, TEXT.replace("name: traffic", "name: first"))
+    away = share.with_name("away")
+    share.rename(away)
+    try:
+        publish(member)
+        assert not (away / "pipelines" / "library" / "traffic").exists()
+    finally:
+        if share.exists():
+            shutil.rmtree(share)
+        away.rename(share)
+    library = InstalledLibrary(world.installation, InstalledTexts(world.installation))
+
+    def copied() -> bool:
+        library.mirror()
+        return (share / "pipelines" / "library" / "traffic" / "shelf.json").exists()
+
+    assert until(copied, every=0.1)
