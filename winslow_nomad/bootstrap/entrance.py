@@ -66,6 +66,7 @@ def invite(people: People, clock: Clock, user: str, address: str, home: Path) ->
 
 def keep(file: Path, text: str) -> None:
     """For this user alone, from its first moment on."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # with a store elsewhere nothing has made it yet
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
