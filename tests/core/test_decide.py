@@ -299,7 +299,8 @@ def test_a_lost_node_is_tried_again_as_often_as_the_policy_says(cause):
 
 def test_a_runner_that_never_started_is_not_said_to_have_been_killed():
     world = started(chain("a"))
-    stage = world.project.stages[run_until(world, "a")]
+    number = run_until(world, "a")
+    stage = world.project.stages[number]
     lost = Outcome(cause=Cause.RUNNER_LOST, message="no image")
     assert describe(stage, lost) == "a was killed together with its runner: no image"
     waiting = stage.but(attempts=(stage.attempts[0].but(started=None),))
