@@ -20,8 +20,8 @@ from tests.driver.nomad import jobs
 from winslow_nomad.core.pipeline import MIB, Gpu, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 from winslow_nomad.core.stage import Cause
+from winslow_nomad.driver.claim import parse_claim
 from winslow_nomad.driver.nomad import job as building
-from winslow_nomad.driver.nomad.claim import parse_claim
 from winslow_nomad.driver.nomad.nodes import NodeDetail, read_nodes
 from winslow_nomad.driver.nomad.outcome import Verdict, judge
 from winslow_nomad.driver.nomad.site import Site

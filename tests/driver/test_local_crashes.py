@@ -18,8 +18,9 @@ from tests.waiting import until
 from winslow_nomad.core.pipeline import Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 from winslow_nomad.core.stage import Cause, Outcome
-from winslow_nomad.driver.local.claim import parse_claim
+from winslow_nomad.driver.claim import parse_claim
 from winslow_nomad.driver.local.files import PlainFiles
+from winslow_nomad.driver.local.judge import process_of
 from winslow_nomad.driver.local.machine import Process, alive, carrying, process, this_machine
 
 SUBMITTER = """
@@ -78,7 +79,7 @@ def outcome(case: LocalCase, spec: AttemptSpec) -> Outcome:
 
 def runner_of(case: LocalCase, spec: AttemptSpec) -> Process:
     claim = until(lambda: parse_claim(PlainFiles().read(case.attempts.directory(spec.ref) / "claim")))
-    return until(lambda: claim.runner if claim.pid else None)
+    return until(lambda: process_of(claim) if claim.pid else None)
 
 
 def of_attempt(spec: AttemptSpec) -> list[Process]:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from winslow_nomad.driver.nomad.claim import Claim
+from winslow_nomad.driver.claim import Claim
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, task_of
 
 FOLDER = Path(__file__).parent / "recordings"

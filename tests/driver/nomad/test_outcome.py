@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.driver.nomad import replay
 from winslow_nomad.core.ports import AttemptRef, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
-from winslow_nomad.driver.nomad.claim import Claim, parse_claim
+from winslow_nomad.driver.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad.outcome import ENDING, Verdict, judge, observation
 
 REF = AttemptRef(project="p", stage=1, attempt=1)

@@ -11,8 +11,8 @@ from typing import Literal
 
 from winslow_nomad.core.ports import AttemptRef, Attempts, Clock, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
+from winslow_nomad.driver.claim import Claim, parse_claim
 from winslow_nomad.driver.local.booking import Booking
-from winslow_nomad.driver.local.claim import Claim, parse_claim
 from winslow_nomad.driver.local.files import Files
 from winslow_nomad.driver.local.machine import Machine, Marks, Process, alive, carrying, end_all
 
@@ -48,8 +48,8 @@ class Judge:
         if booking.pid and booking.boot_id == self._machine.boot_id:
             return known if alive(known) else None
         claim = self.claim(booking)
-        here = claim is not None and claim.kind == "runner" and self._is_here(claim) and alive(claim.runner)
-        return claim.runner if claim is not None and here else None
+        here = claim is not None and claim.kind == "runner" and self._is_here(claim) and alive(process_of(claim))
+        return process_of(claim) if claim is not None and here else None
 
     def noted(self, booking: Booking) -> Booking:
         """The booking with its runner's process, where that was not known yet."""
@@ -85,7 +85,7 @@ class Judge:
         if claim.boot_id != self._machine.boot_id:
             text = f"{claim.host} was started anew while it ran"
             return self._lost(booking, Cause.NODE_LOST, text)
-        if alive(claim.runner):
+        if alive(process_of(claim)):
             return self._observe(booking, "running", node=claim.host, started=claim.time)
         return self._without_runner(booking, claim)
 
@@ -142,3 +142,8 @@ class Judge:
     def _observe(self, booking: Booking, phase: Phase, **more: object) -> Observation:
         values = {"ref": booking.spec.ref, "phase": phase, **more}
         return Observation.model_validate(values | {"index": _LATER[phase] * _STEP + booking.revision})
+
+
+def process_of(claim: Claim) -> Process:
+    """The runner that made it."""
+    return Process(claim.pid, claim.pid_start)

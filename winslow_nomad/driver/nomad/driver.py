@@ -17,8 +17,8 @@ from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, ShareUn
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
 from winslow_nomad.core.stage import Outcome, Reason
+from winslow_nomad.driver.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad import faults, job, nodes, reasons
-from winslow_nomad.driver.nomad.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool

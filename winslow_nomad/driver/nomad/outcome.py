@@ -14,7 +14,7 @@ from typing import Any, Literal
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.ports import AttemptRef, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
-from winslow_nomad.driver.nomad.claim import Claim
+from winslow_nomad.driver.claim import Claim
 from winslow_nomad.driver.nomad.job import TASK
 
 Document = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The claim file of an attempt, as this driver reads it: who owns the right to run it, for ever.
+"""The claim file of an attempt: who has the right to run it, for ever; the same for every driver.
 
 It is made by O_CREAT|O_EXCL and filled after that, so that a claim can be seen half written."""
 
@@ -10,11 +10,12 @@ from typing import Literal
 from pydantic import ValidationError
 
 from winslow_nomad.core.model import Record
-from winslow_nomad.driver.local.machine import Process
 
 
 class Claim(Record):
-    """unreadable: it is being written, or its writer died while doing so."""
+    """unreadable: it is being written, or its writer died while doing so. host, boot_id, pid, pid_start: of the
+    runner, as it sees itself (in a container: the container's). `owner`: what its driver calls it, such as an
+    allocation's id. `time`: by the node's clock."""
 
     kind: Literal["runner", "cancelled", "unreadable"] = "unreadable"
     host: str = ""
@@ -24,10 +25,6 @@ class Claim(Record):
     owner: str = ""
     token: str = ""
     time: datetime | None = None
-
-    @property
-    def runner(self) -> Process:
-        return Process(self.pid, self.pid_start)
 
 
 def parse_claim(text: bytes | None) -> Claim | None:
