@@ -186,14 +186,24 @@ def follow_parent(parent: int) -> None:
 
 
 def until_told() -> threading.Event:
-    """Set by SIGTERM or SIGINT; the second one ends at once."""
+    """Set by SIGTERM or SIGINT; the second one ends at once. A signal may find the main thread anywhere, also with
+    the event's own lock in its hands: so the handler only writes to a pipe, and a thread sets the event."""
     stopping = threading.Event()
+    reading, writing = os.pipe()
+    owner = os.getpid()
+    before: list[int] = []
 
     def told(signum: int, frame: object) -> None:  # noqa: ARG001
-        if stopping.is_set():
+        if before or os.getpid() != owner:  # in a fork, which has no such thread
             os._exit(128 + signum)
+        before.append(signum)
+        os.write(writing, b".")
+
+    def pass_on() -> None:
+        os.read(reading, 1)
         stopping.set()
 
+    threading.Thread(target=pass_on, name="told", daemon=True).start()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, told)
     return stopping
