@@ -79,7 +79,7 @@ class Keys:
 
     @property
     def used(self) -> str:
-        """Hash: `pipeline:<name>` or `tag:<tag>` -> number of projects that have it."""
+        """Hash: `<audience>|pipeline:<name>` or `<audience>|tag:<tag>` -> number of projects that have it."""
         return f"{self.prefix}:idx:used"
 
     @property
