@@ -325,7 +325,8 @@ def test_the_smallest_card_that_will_do_is_taken_and_the_big_one_is_left(share: 
 
 
 def test_two_cards_of_a_model_by_a_pattern(share: Share, nomad_plugin: None) -> None:
-    spec = share.attempt("echo $NVIDIA_VISIBLE_DEVICES", **with_gpu(count=2, model="rtx 40[6-8]0", memory=8 * 1024 * MIB))
+    wanted = with_gpu(count=2, model="rtx 40[6-8]0", memory=8 * 1024 * MIB)
+    spec = share.attempt("echo $NVIDIA_VISIBLE_DEVICES", **wanted)
     share.run(spec)
     assert sorted(share.log(spec).strip().split(",")) == ["GPU-4070-a", "GPU-4070-b"]
 
