@@ -192,8 +192,9 @@ TABLE: dict[str, list[Row]] = {
     "serve": [
         Row("serve --port http", "cli.usage", "--port"),
         Row("serve --port 70000", "cli.usage", "--port"),
-        Row("serve --host nowhere.invalid", "serve.address", "Name another with --host and --port"),
-        Row("serve --host 192.0.2.1", "serve.address", "Name another with --host and --port"),
+        Row("serve --host 192.0.2.1", "serve.exposed", "Set tls_certificate and tls_key"),
+        Row("serve --insecure --host nowhere.invalid", "serve.address", "Name another with --host and --port"),
+        Row("serve --insecure --host 192.0.2.1", "serve.address", "Name another with --host and --port"),
     ],
     "projects": [
         Row("projects --state x", "cli.unknown_state", "There is: failed, idle"),
