@@ -129,7 +129,7 @@ def client_address(servers: Sequence[str]) -> dict[str, Any]:
     return {
         "servers": [f"{address}:4647" for address in servers],
         "network_interface": "eth0",
-        "options": {"fingerprint.denylist": NOT_HERE, "driver.allowlist": "docker"},
+        "options": {"fingerprint.denylist": NOT_HERE},
     }
 
 
@@ -137,6 +137,7 @@ def client(node: Node, servers: Sequence[str], share: Path, group: str, own: Map
     return {
         "enabled": True,
         **client_address(servers),
+        "options": {"fingerprint.denylist": NOT_HERE, "driver.allowlist": "docker"},
         "node_pool": node.pool,
         "node_class": node.node_class,
         "meta": dict(node.meta),

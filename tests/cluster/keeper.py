@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -83,12 +84,20 @@ def clear(slot: int, directory: Path) -> None:
     for line in names.splitlines():
         if line.startswith(f"{prefix}-"):
             subprocess.run(["ip", "netns", "delete", line.split()[0]], check=False)
-    subprocess.run(["ip", "link", "delete", prefix], stderr=subprocess.DEVNULL, check=False)
+    # By name, too: sockets that nobody owns any more may keep a deleted namespace, and its cable, for minutes.
+    for link in links(slot):
+        subprocess.run(["ip", "link", "delete", link], stderr=subprocess.DEVNULL, check=False)
     for point in reversed(mounted_under(directory)):
         subprocess.run(["umount", "--lazy", point], check=False)
     for group in Path("/sys/fs/cgroup").glob(f"*/{prefix}-*"):
         remove_group(group)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def links(slot: int) -> list[str]:
+    """Bridge and cables of a slot: `wc1`, `wc1n2`, but not `wc12`."""
+    ours = re.compile(rf"{interface(slot)}(\D.*)?")
+    return [link for link in os.listdir("/sys/class/net") if ours.fullmatch(link)]
 
 
 def mounted_under(directory: Path) -> list[str]:

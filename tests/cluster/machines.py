@@ -124,8 +124,8 @@ class Rack:
         """A machine with the last part of its address. The name is short, since an interface carries it."""
         bridge = interface(self.slot)
         namespace, cable, address = f"{bridge}-{name}", f"{bridge}{name}", self.address(host)
-        if len(cable) > 15:
-            raise ValueError(f"{name}: too long for a machine")
+        if len(cable) > 15 or not name[:1].isalpha():
+            raise ValueError(f"{name!r} cannot be a machine: it begins with a letter, and has few of them")
         ip("netns", "add", namespace)
         ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace)
         ip("link", "set", cable, "master", bridge, "up")

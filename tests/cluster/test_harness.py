@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import CARDS
-from tests.cluster.keeper import interface
+from tests.cluster.keeper import interface, links
 from tests.cluster.nomad import SHARE_VOLUME, Cluster, Node, box, when
 
 ROOT = Path(__file__).parents[2]
@@ -262,11 +262,10 @@ input()
 
     def left() -> list[str]:
         processes = [str(pid) for pid in Path("/proc").glob("[0-9]*") if namespace_of(pid) == inside]
-        links = [link.name for link in Path("/sys/class/net").glob(f"{interface(slot)}*")]
         spaces = [space.name for space in Path("/run/netns").glob(f"{interface(slot)}-*")]
         groups = [str(group) for group in Path("/sys/fs/cgroup").glob(f"*/{interface(slot)}-*")]
         directory = Path(f"/tmp/winslow-cluster-{slot}")
-        return processes + links + spaces + groups + [str(directory)] * directory.exists()
+        return processes + links(slot) + spaces + groups + [str(directory)] * directory.exists()
 
     when(lambda: not left(), 20)
 
