@@ -11,6 +11,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
 from winslow_nomad.bootstrap.nodes import InstalledNodes
+from winslow_nomad.bootstrap.usual import CachedDurations
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.receiving import ShareUploads
@@ -19,7 +20,6 @@ from winslow_nomad.resources.share_logs import ShareLogs
 from winslow_nomad.store.audit import RedisAudit
 from winslow_nomad.store.people import RedisPeople
 from winslow_nomad.store.progress import RedisProgresses
-from winslow_nomad.store.statistics import Statistics
 
 
 def services(installation: Installation) -> Services:
@@ -36,7 +36,7 @@ def services(installation: Installation) -> Services:
         library=InstalledLibrary(installation, texts),
         texts=texts,
         vault=installation.secrets,
-        durations=Statistics(installation.state, installation.keys),
+        durations=CachedDurations(installation),
         progress=RedisProgresses(installation.state, installation.keys),
         operations=installation.operations,
         defaults=installation.choices,
