@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -117,16 +118,36 @@ def example(value: Any) -> Mapping[int | str, dict[str, Any]]:
     return {200: {"content": {"application/json": {"example": value}}}}
 
 
+TAKE = "winslow.http.request.take"
+AS_LONG_AS_IT_TAKES = 30 * 86400.0  # seconds; whoever writes looks after its own patience
+DIRECT = 1024 * 1024  # bytes from which it is worth it
+
+
+class Taken(NamedTuple):
+    """What has come of a body, and the descriptor of the connection on which `left` bytes are still to come; -1: none.
+    Whoever has it closes it."""
+
+    come: bytes
+    connection: int
+    left: int
+
+
 class Gone(Exception):
     """Whoever sent the body has gone, or is not waited for any more; what came is written."""
 
 
 async def pour(request: Request, target: Writing, lane: Lane) -> int:
-    """The body of a request into what is being written: two buffers in turn, one being filled while the other is on
-    its way to the disk. Answers how many bytes came. Raises Gone, Conflict (upload.too_long), and what writing
-    raises. Whatever happens, bytes that have come are written before it ends."""
+    """The body of a request into what is being written. Answers how many bytes came. Raises Gone, Conflict
+    (upload.too_long), and what writing raises. Whatever happens, bytes that have come are written before it ends.
+
+    Where the server can hand over the connection, the process that writes reads from it by itself. Otherwise the bytes
+    pass through two buffers, one being filled while the other is on its way to the disk."""
     pouring = _Pouring(target, lane)
+    length = request.headers.get("content-length", "")
+    handing = request.scope.get("extensions", {}).get(TAKE)
     try:
+        if handing is not None and length.isdigit() and int(length) >= DIRECT:
+            return await pouring.direct(handing["take"](int(length)))
         while True:
             message = await request.receive()
             if message["type"] != "http.request":
@@ -184,6 +205,27 @@ class _Pouring:
             # a newer connection may cancel us; what is being written is written all the same
             await asyncio.shield(self._under_way)
             self._under_way = None
+
+    async def direct(self, taken: Taken) -> int:
+        try:
+            await self.add(taken.come)
+            await self.settle()
+            if taken.connection < 0:
+                return self.came
+            read = partial(self._target.read, taken.connection, taken.left)
+            reading = asyncio.ensure_future(self._lane(read, deadline=AS_LONG_AS_IT_TAKES))
+            try:
+                whole = await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                self._target.stop()
+                await reading
+                raise
+            if not whole:
+                raise Gone
+            return self.came + taken.left
+        finally:
+            if taken.connection >= 0:
+                os.close(taken.connection)
 
     async def settle(self) -> None:
         await self._wait()

@@ -1,5 +1,8 @@
-"""Hands files to the kernel instead of reading them (sendfile(2)), for answers that ask for it by the ASGI extension
-`http.response.zerocopysend`. Only on connections without TLS: with it, the bytes have to pass through this process.
+"""Keeps what is long out of this process, on connections without TLS (with it, the bytes have to pass through here).
+
+Down: files are handed to the kernel instead of being read (sendfile(2)), for answers that ask for it by the ASGI
+extension `http.response.zerocopysend`. Up: who takes the body of a request may take the connection itself, by an
+extension of our own (areas.TAKE), and have another process read the rest from it; the connection ends with the answer.
 
 A thread sends while the reader keeps up, since a file that is not in memory holds whoever reads it; while a reader is
 slow, no thread waits for it, only the descriptor of its connection.
@@ -17,6 +20,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from winslow_nomad.api.areas import TAKE, Taken
 from winslow_nomad.api.delivery import ZERO_COPY
 from winslow_nomad.api.lanes import Lane
 
@@ -46,7 +50,9 @@ class _Handing:
         self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("extensions", {})[ZERO_COPY] = {}
+        extensions = scope.setdefault("extensions", {})
+        extensions[ZERO_COPY] = {}
+        extensions[TAKE] = {"take": self._take}
 
         async def sending(message: Message) -> None:
             if message["type"] != ZERO_COPY:
@@ -58,6 +64,21 @@ class _Handing:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._app(scope, receive, sending)
+
+    def _take(self, length: int) -> Taken:
+        """Of a body of `length` bytes: what has come of it, and the connection with the rest. Before anybody has
+        received anything of it."""
+        cycle = self._cycle
+        cycle.flow.pause_reading()
+        if cycle.waiting_for_100_continue:
+            cycle.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            cycle.waiting_for_100_continue = False
+        come = bytes(cycle.body)
+        cycle.body = bytearray()
+        cycle.more_body = False
+        cycle.keep_alive = False  # the parser still waits for the rest of this body
+        connection = -1 if len(come) >= length else os.dup(cycle.transport.get_extra_info("socket").fileno())
+        return Taken(come, connection, length - len(come))
 
     async def _hand_over(self, file: int, offset: int, count: int) -> None:
         """Raises RuntimeError where the file has become shorter than what was announced."""

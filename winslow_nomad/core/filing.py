@@ -243,6 +243,16 @@ class Writing(Protocol):
         (upload.taken_over)."""
         ...
 
+    def read(self, connection: int, count: int) -> bool:
+        """The next `count` bytes that come on a connection (a descriptor, which stays the caller's). False: not all
+        came, because the other side left, was too slow, or `stop` was called; `offset` tells what is written. Raises
+        Conflict (upload.taken_over)."""
+        ...
+
+    def stop(self) -> None:
+        """Ends a `read` that another thread waits for."""
+        ...
+
     def verify(self, sha256: str) -> bool:
         """Whether what this writer has written has this sum (hex); if not, it is taken back."""
         ...

@@ -29,6 +29,7 @@ from winslow_nomad.resources.work import condition
 PROGRAM = Path(__file__).with_name("portering.py")
 BUFFER = 4 * 1024 * 1024  # as portering has it
 LARGEST_ANSWER = 256 * 1024
+ALIVE = b"{}"  # as portering says it
 SOON = 10.0  # seconds for what touches only names
 WRITE = 60.0  # for four megabytes: a disk that has fallen behind makes its writers wait
 FINISH = 1800.0  # for bringing to the disk what is still in memory, and for reading all of it for its sum
@@ -60,15 +61,24 @@ class Porter:
                 setsid=True,
             )
 
-    def ask(self, what: str, deadline: float = SOON, **request: Any) -> Any:
-        """Raises what the process says, and ShareUnavailable where it says nothing: then it is not fit any more."""
+    def tell(self, what: str) -> None:
+        """Without an answer; also while another thread waits for one."""
+        with suppress(OSError):
+            self._socket.send(json.dumps({"do": what}).encode())
+
+    def ask(self, what: str, deadline: float = SOON, *, connection: int = -1, **request: Any) -> Any:
+        """`connection`: a descriptor that goes along. `deadline`: seconds between two signs of life, which whatever
+        takes long gives. Raises what the process says, and ShareUnavailable where it says nothing: then it is not fit
+        any more."""
         fit, self.fit = self.fit, False
         if not fit:
             raise died()
         try:
             self._socket.settimeout(deadline)
-            self._socket.send(json.dumps({"do": what, **request}).encode())
-            text = self._socket.recv(LARGEST_ANSWER)
+            data = json.dumps({"do": what, **request}).encode()
+            socket.send_fds(self._socket, [data], [connection] if connection >= 0 else [])
+            while (text := self._socket.recv(LARGEST_ANSWER)) == ALIVE:
+                pass
         except TimeoutError as late:
             raise stalled(self.share) from late
         except OSError as broken:

@@ -146,6 +146,14 @@ class ShareWriting:
         self.offset = self._porter.ask("write", WRITE, buffer=buffer, count=count)
         return self.offset
 
+    def read(self, connection: int, count: int) -> bool:
+        answer = self._porter.ask("take", WRITE, connection=connection, count=count)
+        self.offset = answer["offset"]
+        return bool(answer["whole"])
+
+    def stop(self) -> None:
+        self._porter.tell("stop")
+
     def verify(self, sha256: str) -> bool:
         good: bool = self._porter.ask("verify", sha256=sha256)
         return good
