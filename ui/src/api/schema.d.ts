@@ -384,6 +384,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What waits for you
+         * @description Of at most `limit` projects, those asked last first. A page may be short and have a `next` all the same.
+         */
+        get: operations["list_inbox_api_v1_inbox_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has happened
+         * @description Since `cursor`, in projects that the caller may see. Waits up to `timeout` seconds for something to happen.
+         */
+        get: operations["list_events_api_v1_events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens
+         * @description One JSON object a line (`curl -N`), until the caller goes.
+         */
+        get: operations["follow_events_api_v1_events_follow_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/stages/{stage}/log": {
         parameters: {
             query?: never;
@@ -479,6 +539,347 @@ export interface paths {
          * @description What is there and what is written from now on (`curl -N`). Ends when the attempt has ended.
          */
         get: operations["follow_log_api_v1_projects__project__stages__stage__log_follow_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List nodes
+         * @description By name.
+         */
+        get: operations["list_nodes_api_v1_nodes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{node}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One node
+         * @description With what works on it.
+         */
+        get: operations["read_node_api_v1_nodes__node__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{node}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How busy a node was
+         * @description By the minute for a day at most, else by the quarter of an hour; a month is kept.
+         */
+        get: operations["list_samples_api_v1_nodes__node__samples_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{node}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drain a node
+         * @description Nothing new starts there; what runs goes on to its end.
+         */
+        post: operations["drain_node_api_v1_nodes__node__drain_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{node}/undrain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a drain
+         * @description It takes work again.
+         */
+        post: operations["undrain_node_api_v1_nodes__node__undrain_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List operations
+         * @description Those of projects that the caller may see; those of no project for maintainers.
+         */
+        get: operations["list_operations_api_v1_operations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/{operation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One operation
+         * @description With how far it is.
+         */
+        get: operations["read_operation_api_v1_operations__operation__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel an operation
+         * @description It ends within a second or so; what it has made so far is removed. One that has ended stays as it is.
+         */
+        delete: operations["cancel_operation_api_v1_operations__operation__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List pipelines
+         * @description By name, with how often each is used and how often its stages succeed.
+         */
+        get: operations["list_pipelines_api_v1_pipelines_get"];
+        put?: never;
+        /**
+         * Publish a new pipeline
+         * @description From the text of a file. The name in the file must be free; for another version of a pipeline use PUT.
+         */
+        post: operations["create_pipeline_api_v1_pipelines_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Schema of pipeline files
+         * @description For editors: keys, kinds and descriptions.
+         */
+        get: operations["read_pipeline_schema_api_v1_pipelines_schema_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pipelines to begin with
+         * @description None of them needs a folder of code.
+         */
+        get: operations["list_pipeline_examples_api_v1_pipelines_examples_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a pipeline file
+         * @description Every mistake with its place; nothing is stored. What no node could hold is a warning.
+         */
+        post: operations["validate_pipeline_api_v1_pipelines_validate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish a folder as a pipeline
+         * @description The body is a zip file of the folder with pipeline.yaml and the code it runs. A pipeline of that name gets a
+         *     further version, where the caller may publish one.
+         */
+        post: operations["upload_pipeline_api_v1_pipelines_folder_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One pipeline
+         * @description With its newest version.
+         */
+        get: operations["read_pipeline_api_v1_pipelines__name__get"];
+        /**
+         * Publish a version
+         * @description Of a pipeline that is there. The same text again makes no new version.
+         */
+        put: operations["publish_pipeline_api_v1_pipelines__name__put"];
+        post?: never;
+        /**
+         * Put a pipeline into the trash
+         * @description Projects keep their copies; versions stay.
+         */
+        delete: operations["delete_pipeline_api_v1_pipelines__name__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Share a pipeline
+         * @description Who else may publish versions of it.
+         */
+        patch: operations["share_pipeline_api_v1_pipelines__name__patch"];
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a pipeline out of the trash
+         * @description As it was.
+         */
+        post: operations["restore_pipeline_api_v1_pipelines__name__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions of a pipeline
+         * @description The newest first.
+         */
+        get: operations["list_pipeline_versions_api_v1_pipelines__name__versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version of a pipeline
+         * @description With the text as it was written.
+         */
+        get: operations["read_pipeline_version_api_v1_pipelines__name__versions__number__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -636,6 +1037,355 @@ export interface paths {
          * @description Ends all sessions of the person, and begins a new one for who asks.
          */
         put: operations["set_own_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Settings
+         * @description With where each comes from, and which can be changed while everything runs.
+         */
+        get: operations["list_settings_api_v1_settings_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change settings
+         * @description All or none. They hold for what starts from now on.
+         */
+        patch: operations["change_settings_api_v1_settings_patch"];
+        trace?: never;
+    };
+    "/api/v1/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Examine the installation
+         * @description Store, share, runner, drivers, and what waits too long.
+         */
+        get: operations["examine_installation_api_v1_doctor_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stages of a project
+         * @description The newest first.
+         */
+        get: operations["list_stages_api_v1_projects__project__stages_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/stages/{stage}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One stage
+         * @description Its whole record, with the layers that its variables come from.
+         */
+        get: operations["read_stage_api_v1_projects__project__stages__stage__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Progress of what runs
+         * @description As the running attempts say at this moment.
+         */
+        get: operations["read_progress_api_v1_projects__project__progress_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened in a project
+         * @description The newest first: every change with its time and who asked for it.
+         */
+        get: operations["list_history_api_v1_projects__project__history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/disk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a project uses of the share
+         * @description Counted in the background, the largest first.
+         */
+        get: operations["read_disk_api_v1_projects__project__disk_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/pipeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A project's own pipeline
+         * @description As text, to be edited.
+         */
+        get: operations["read_own_pipeline_api_v1_projects__project__pipeline_get"];
+        /**
+         * Edit a project's own pipeline
+         * @description Queued stages take their new definition; what ran keeps the one it ran with.
+         */
+        put: operations["edit_own_pipeline_api_v1_projects__project__pipeline_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/pipeline/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take another pipeline, or another version
+         * @description From the library. Edits of the project's own copy are lost.
+         */
+        post: operations["switch_pipeline_api_v1_projects__project__pipeline_switch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stages beside one another
+         * @description Values, environment, results, how they ran, and what they ran; what differs is marked.
+         */
+        get: operations["compare_stages_api_v1_projects__project__compare_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/form/{stage_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The form of a stage
+         * @description Every value that a new execution would get, with its origin; filled in from an earlier one as a blueprint.
+         */
+        get: operations["read_form_api_v1_projects__project__form__stage_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/sweep-size": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How many stages a sweep makes
+         * @description Ranges and lists become the values that a command takes; nothing is started.
+         */
+        post: operations["size_sweep_api_v1_projects__project__sweep_size_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Totals
+         * @description Starts, ends, times of waiting, GPU seconds used and idle, which part of the time nodes were idle.
+         */
+        get: operations["read_statistics_api_v1_statistics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * By weekday and hour
+         * @description Starts by hand and by themselves apart, and how many stages and GPUs worked at once.
+         */
+        get: operations["read_activity_api_v1_statistics_activity_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics/durations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long stages take
+         * @description By pipeline and stage: percentiles of running, of waiting for a machine and for a person; within 5 %.
+         */
+        get: operations["read_durations_api_v1_statistics_durations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why attempts failed
+         * @description By cause, those that were tried again included.
+         */
+        get: operations["read_failures_api_v1_statistics_failures_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics/idle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Idle GPUs by day
+         * @description GPU seconds used, and idle by reason: nothing to do, a project waited for a person, what waited did not fit, the
+         *     node was down or draining.
+         */
+        get: operations["read_idle_api_v1_statistics_idle_get"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -955,6 +1705,33 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Activity
+         * @description By weekday and hour: starts by hand, starts by themselves, stages running at once (mean), GPUs used at once.
+         * @example {
+         *       "since": "2026-10-26T00:00:00Z",
+         *       "until": "2026-11-23T00:00:00Z",
+         *       "zone": "Europe/Berlin"
+         *     }
+         */
+        Activity: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Zone */
+            zone: string;
+            by_hand: components["schemas"]["Week"];
+            automatic: components["schemas"]["Week"];
+            running: components["schemas"]["Week"];
+            gpus: components["schemas"]["Week"];
+        };
         /** AddCommentBody */
         AddCommentBody: {
             /**
@@ -1100,6 +1877,23 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * Base
+         * @description A stage whose workspace this one could begin with.
+         */
+        Base: {
+            /** Number */
+            number: number;
+            /** Id */
+            id: string;
+            /** State */
+            state: string;
+            /**
+             * Suggested
+             * @description the one it begins with if nobody chooses
+             */
+            suggested: boolean;
+        };
+        /**
          * BulkAnswer
          * @description One for each project, in the order asked.
          * @example {
@@ -1143,11 +1937,92 @@ export interface components {
             command: components["schemas"]["StartProjectBody"] | components["schemas"]["PauseProjectBody"] | components["schemas"]["ResumeProjectBody"] | components["schemas"]["EnqueueStageBody"] | components["schemas"]["RedoStageBody"] | components["schemas"]["ChangeQueuedBody"] | components["schemas"]["RemoveQueuedBody"] | components["schemas"]["ReorderBody"] | components["schemas"]["SkipStageBody"] | components["schemas"]["StopStageBody"] | components["schemas"]["StopProjectBody"] | components["schemas"]["StopSweepBody"] | components["schemas"]["AnswerGateBody"] | components["schemas"]["ChooseOfSweepBody"] | components["schemas"]["PauseAfterBody"] | components["schemas"]["SetValuesBody"] | components["schemas"]["AddCommentBody"] | components["schemas"]["DescribeBody"] | components["schemas"]["TrashProjectBody"] | components["schemas"]["RestoreProjectBody"] | components["schemas"]["SetSecretsBody"] | components["schemas"]["EditPipelineBody"];
         };
         /**
+         * Busy
+         * @description An attempt that works on a node, or has been given to it. Memory in bytes.
+         */
+        Busy: {
+            /** Project */
+            project: string;
+            /** Name */
+            name: string;
+            /** Stage */
+            stage: number;
+            /** Id */
+            id: string;
+            /** Attempt */
+            attempt: number;
+            /** Cpu */
+            cpu: number;
+            /** Memory */
+            memory: number;
+            /**
+             * Gpus
+             * @default 0
+             */
+            gpus: number;
+            /** Since */
+            since?: string | null;
+            /** Percent */
+            percent?: number | null;
+            /** Expected */
+            expected?: string | null;
+            /**
+             * Cut Off
+             * @description since when its node cannot be asked
+             */
+            cut_off?: string | null;
+        };
+        /**
+         * CardLoad
+         * @description One GPU now. percent: of its time that it works; temperature in degrees Celsius; memory in bytes.
+         */
+        CardLoad: {
+            /** Index */
+            index: number;
+            /**
+             * Uuid
+             * @default
+             */
+            uuid: string;
+            /** Model */
+            model: string;
+            /** Memory */
+            memory: number;
+            /** Memory Used */
+            memory_used?: number | null;
+            /** Percent */
+            percent?: number | null;
+            /** Temperature */
+            temperature?: number | null;
+            /** Watts */
+            watts?: number | null;
+            /**
+             * Attempts
+             * @description <project>/<stage>/<attempt> that it is booked for
+             * @default []
+             */
+            attempts: string[];
+        };
+        /**
          * Cause
          * @description Why an attempt ended. Those of the runner come first, word for word as in end.json.
          * @enum {string}
          */
         Cause: "exit" | "timeout" | "out_of_memory" | "stopped" | "killed" | "superseded" | "exec_failed" | "runner_lost" | "node_lost" | "cancelled" | "rejected" | "workspace";
+        /**
+         * Causes
+         * @description Attempts that did not succeed, by why.
+         */
+        Causes: {
+            /** Cause */
+            cause: string;
+            /** Count */
+            count: number;
+            /** Stages */
+            stages: {
+                [key: string]: number;
+            };
+        };
         /**
          * Cell
          * @description One stage of the pipeline in the strip. state: of its newest execution, `waiting` or `later`; of a sweep
@@ -1189,6 +2064,22 @@ export interface components {
             /** Pause After */
             pause_after?: boolean | null;
         };
+        /**
+         * Changes
+         * @description By name; null takes a change back, so that the file or the default counts again.
+         * @example {
+         *       "values": {
+         *         "keep_trash_days": 14,
+         *         "zone": "Europe/Berlin"
+         *       }
+         *     }
+         */
+        Changes: {
+            /** Values */
+            values: {
+                [key: string]: unknown;
+            };
+        };
         /** Chart */
         Chart: {
             /** File */
@@ -1204,6 +2095,54 @@ export interface components {
             title: string;
         };
         /**
+         * Checked
+         * @description `errors` with line and column where it is wrong; else `pipeline`, with what no node has as `warnings`.
+         * @example {
+         *       "errors": [
+         *         {
+         *           "code": "pipeline.unknown_key",
+         *           "column": 5,
+         *           "file": "pipeline.yaml",
+         *           "hint": "did you mean command?",
+         *           "line": 21,
+         *           "message": "unknown key comand"
+         *         }
+         *       ],
+         *       "valid": false
+         *     }
+         */
+        Checked: {
+            /** Valid */
+            valid: boolean;
+            /**
+             * Errors
+             * @default []
+             */
+            errors: components["schemas"]["Place"][];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: components["schemas"]["Warned"][];
+            pipeline?: components["schemas"]["Pipeline"] | null;
+        };
+        /**
+         * Checking
+         * @description `project`: whose folder of code is meant.
+         * @example {
+         *       "text": "winslow: 1\nname: hello\nstages: []\n"
+         *     }
+         */
+        Checking: {
+            /** Text */
+            text: string;
+            /**
+             * Project
+             * @default
+             */
+            project: string;
+        };
+        /**
          * ChooseOfSweepBody
          * @description The stage of a sweep with which the project goes on; may be given again for another.
          */
@@ -1217,6 +2156,21 @@ export interface components {
             sweep: number;
             /** Stage */
             stage: number;
+        };
+        /**
+         * Chosen
+         * @description One of the fixed parts of a definition: what this run gets, and what it gets without a blueprint.
+         */
+        Chosen: {
+            /** Value */
+            value?: unknown;
+            /** Inherited */
+            inherited?: unknown;
+            /**
+             * Origin
+             * @default stage
+             */
+            origin: string;
         };
         /** Column */
         Column: {
@@ -1250,6 +2204,50 @@ export interface components {
             stage: number;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Compared
+         * @description One line of a comparison: a value for each stage, null where it has none. `best`: places of the best values,
+         *     where the pipeline says which those are.
+         */
+        Compared: {
+            /**
+             * Group
+             * @description values, environment, results, run or definition
+             */
+            group: string;
+            /** Name */
+            name: string;
+            /** Values */
+            values: unknown[];
+            /** Differs */
+            differs: boolean;
+        };
+        /**
+         * Comparison
+         * @example {
+         *       "differing": 1,
+         *       "lines": [
+         *         {
+         *           "differs": true,
+         *           "group": "values",
+         *           "name": "MIN_AREA",
+         *           "values": [
+         *             "200",
+         *             "300"
+         *           ]
+         *         }
+         *       ],
+         *       "stages": []
+         *     }
+         */
+        Comparison: {
+            /** Stages */
+            stages: components["schemas"]["StageView"][];
+            /** Lines */
+            lines: components["schemas"]["Compared"][];
+            /** Differing */
+            differing: number;
         };
         /** Confirm */
         Confirm: {
@@ -1293,6 +2291,25 @@ export interface components {
              * @description gates and failures in the inbox, up to a thousand
              */
             waiting_for_me: number;
+        };
+        /**
+         * Day
+         * @description GPU seconds of one day: used, and idle by reason (nothing, person, unfit, down).
+         */
+        Day: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /** Gpu Used */
+            gpu_used: number;
+            /** Gpu Total */
+            gpu_total: number;
+            /** Idle */
+            idle: {
+                [key: string]: number;
+            };
         };
         /**
          * Deleted
@@ -1347,6 +2364,26 @@ export interface components {
             participants?: components["schemas"]["Member"][] | null;
         };
         /**
+         * Disk
+         * @description What lies on the share for a project, counted now and then. `complete` False: something is not counted yet.
+         * @example {
+         *       "bytes": 45742931968,
+         *       "complete": true,
+         *       "files": 1204,
+         *       "parts": []
+         *     }
+         */
+        Disk: {
+            /** Bytes */
+            bytes: number;
+            /** Files */
+            files: number;
+            /** Complete */
+            complete: boolean;
+            /** Parts */
+            parts: components["schemas"]["Part"][];
+        };
+        /**
          * Done
          * @description `status` as if the project had been asked alone; `code`, `title` and `hint` where it refused.
          */
@@ -1380,6 +2417,45 @@ export interface components {
              * @default
              */
             hint: string;
+        };
+        /**
+         * Draining
+         * @description Why, for everybody to read.
+         * @example {
+         *       "text": "new fan"
+         *     }
+         */
+        Draining: {
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
+         * DurationsView
+         * @example {
+         *       "items": [],
+         *       "since": "2026-10-26T00:00:00Z",
+         *       "until": "2026-11-23T00:00:00Z",
+         *       "zone": "UTC"
+         *     }
+         */
+        DurationsView: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Zone */
+            zone: string;
+            /** Items */
+            items: components["schemas"]["Length"][];
         };
         /**
          * EditPipelineBody
@@ -1458,55 +2534,97 @@ export interface components {
             resume: boolean;
         };
         /**
-         * Entry
-         * @description A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
-         *     target `kind` is about where it can be followed. `writable`: whether a person may change it.
+         * EventLine
+         * @description A line of the stream. event: something has happened (then all fields are there). gap: something before `cursor`
+         *     is missing. beat: nothing has happened for a while.
          */
-        Entry: {
-            /** Name */
-            name: string;
-            /** Path */
-            path: string;
+        EventLine: {
             /**
-             * Kind
+             * Type
              * @enum {string}
              */
-            kind: "file" | "folder" | "link" | "other";
+            type: "event" | "gap" | "beat";
+            /** Cursor */
+            cursor: string;
             /**
-             * Bytes
+             * Project
+             * @default
+             */
+            project: string;
+            /**
+             * Version
              * @default 0
              */
-            bytes: number;
+            version: number;
             /**
-             * Modified
-             * Format: date-time
-             */
-            modified: string;
-            /**
-             * Tag
+             * At
+             * @description UTC
              * @default
              */
-            tag: string;
+            at: string;
+            entry?: components["schemas"]["winslow_nomad__core__messages__Entry"] | null;
+        };
+        /**
+         * EventsView
+         * @description `cursor`: give it to go on. `gap`: something before `items` is missing; read the state anew.
+         * @example {
+         *       "cursor": "1795530720000-0",
+         *       "gap": false,
+         *       "items": [
+         *         {
+         *           "at": "2026-11-24T14:32:00Z",
+         *           "cursor": "1795530720000-0",
+         *           "entry": {
+         *             "attempt": 1,
+         *             "data": {},
+         *             "id": "track",
+         *             "stage": 4,
+         *             "text": "",
+         *             "what": "stage_started"
+         *           },
+         *           "project": "pk3m8x2w9qf4t",
+         *           "version": 31
+         *         }
+         *       ]
+         *     }
+         */
+        EventsView: {
+            /** Items */
+            items: components["schemas"]["Happened"][];
+            /** Cursor */
+            cursor: string;
             /**
-             * Link
+             * Gap
+             * @default false
+             */
+            gap: boolean;
+        };
+        /**
+         * Example
+         * @description A pipeline to begin with. `text` reads without any folder.
+         */
+        Example: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /**
+             * Description
              * @default
              */
-            link: string;
-            /**
-             * Writable
-             * @default false
-             */
-            writable: boolean;
-            /**
-             * Mapped
-             * @default false
-             */
-            mapped: boolean;
-            /**
-             * Groups
-             * @default []
-             */
-            groups: string[];
+            description: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Examples
+         * @example {
+         *       "items": []
+         *     }
+         */
+        Examples: {
+            /** Items */
+            items: components["schemas"]["Example"][];
         };
         /**
          * Facets
@@ -1554,17 +2672,84 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * Failures
+         * @description `ended`: of so many stages that ended.
+         * @example {
+         *       "ended": 1476,
+         *       "items": [],
+         *       "since": "2026-10-26T00:00:00Z",
+         *       "until": "2026-11-23T00:00:00Z",
+         *       "zone": "UTC"
+         *     }
+         */
+        Failures: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Zone */
+            zone: string;
+            /** Items */
+            items: components["schemas"]["Causes"][];
+            /** Ended */
+            ended: number;
+        };
+        /**
          * FilePage
          * @description `next`: give it as `after`; empty: this was the last page.
          */
         FilePage: {
             /** Items */
-            items: components["schemas"]["Entry"][];
+            items: components["schemas"]["winslow_nomad__core__filing__Entry"][];
             /**
              * Next
              * @default
              */
             next: string;
+        };
+        /**
+         * Finding
+         * @description One line of `winslow doctor`.
+         */
+        Finding: {
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "ok" | "note" | "warning" | "problem";
+            /** Subject */
+            subject: string;
+            /** Text */
+            text: string;
+            /**
+             * Fix
+             * @default
+             */
+            fix: string;
+        };
+        /**
+         * Findings
+         * @description The worst first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "fix": "",
+         *           "severity": "ok",
+         *           "subject": "store",
+         *           "text": "answers"
+         *         }
+         *       ]
+         *     }
+         */
+        Findings: {
+            /** Items */
+            items: components["schemas"]["Finding"][];
         };
         /**
          * FolderAccess
@@ -1579,6 +2764,156 @@ export interface components {
              *     ]
              */
             groups: string[];
+        };
+        /**
+         * FormField
+         * @description `value` from `origin` is what the stage gets if nobody changes it: `blueprint` where an earlier stage had it;
+         *     without that it is `inherited`. kind: of the parameter, or `variable`.
+         */
+        FormField: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /**
+             * Required
+             * @default false
+             */
+            required: boolean;
+            /** Value */
+            value?: string | null;
+            /**
+             * Origin
+             * @default
+             */
+            origin: string;
+            /** Inherited */
+            inherited?: string | null;
+            /**
+             * Inherited Origin
+             * @default
+             */
+            inherited_origin: string;
+            /**
+             * Layers
+             * @default []
+             */
+            layers: components["schemas"]["Layer"][];
+            parameter?: components["schemas"]["Parameter"] | null;
+        };
+        /** FormSecret */
+        FormSecret: {
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Given */
+            given: boolean;
+        };
+        /**
+         * FormView
+         * @description `inputs`: the stages it will descend from. `blueprint`: the stage it is filled in from; 0: none. `missing`: names
+         *     without a value. `stale`: stages that descend from the one that is redone. `sweep`: the policy, and the grid of the
+         *     sweep that the blueprint belonged to.
+         * @example {
+         *       "bases": [],
+         *       "blueprint": 2,
+         *       "command": {
+         *         "value": [
+         *           "python",
+         *           "detect.py"
+         *         ]
+         *       },
+         *       "entrypoint": {},
+         *       "fields": [
+         *         {
+         *           "inherited": "300",
+         *           "inherited_origin": "parameter",
+         *           "kind": "integer",
+         *           "name": "MIN_AREA",
+         *           "origin": "blueprint",
+         *           "value": "340"
+         *         }
+         *       ],
+         *       "id": "detect",
+         *       "image": {
+         *         "value": "traffic:1.2"
+         *       },
+         *       "inputs": {},
+         *       "missing": [],
+         *       "placement": {
+         *         "pool": "default"
+         *       },
+         *       "resources": {},
+         *       "secrets": [],
+         *       "stale": [
+         *         4
+         *       ],
+         *       "sweep": {
+         *         "max_running": 4
+         *       },
+         *       "timeout": {},
+         *       "title": "",
+         *       "workspace": {
+         *         "value": "previous"
+         *       }
+         *     }
+         */
+        FormView: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Blueprint */
+            blueprint: number;
+            /** Fields */
+            fields: components["schemas"]["FormField"][];
+            /** Secrets */
+            secrets: components["schemas"]["FormSecret"][];
+            /** Missing */
+            missing: string[];
+            image: components["schemas"]["Chosen"];
+            entrypoint: components["schemas"]["Chosen"];
+            command: components["schemas"]["Chosen"];
+            resources: components["schemas"]["Chosen"];
+            timeout: components["schemas"]["Chosen"];
+            workspace: components["schemas"]["Chosen"];
+            /** Placement */
+            placement: {
+                [key: string]: unknown;
+            };
+            /** Inputs */
+            inputs: {
+                [key: string]: number;
+            };
+            /** Bases */
+            bases: components["schemas"]["Base"][];
+            sweep: components["schemas"]["SweepPolicy"];
+            /**
+             * Grid
+             * @default {}
+             */
+            grid: {
+                [key: string]: string[];
+            };
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /** Stale */
+            stale: number[];
+            typical?: components["schemas"]["Typical"] | null;
         };
         /**
          * FreshToken
@@ -1696,6 +3031,23 @@ export interface components {
              */
             model: string;
         };
+        /**
+         * GpuGroup
+         * @description GPUs of one model on one node; a request is served from one group.
+         */
+        GpuGroup: {
+            /** Model */
+            model: string;
+            /** Memory */
+            memory: number;
+            /** Count */
+            count: number;
+            /**
+             * Used
+             * @default 0
+             */
+            used: number;
+        };
         /** GroupChange */
         GroupChange: {
             /** Title */
@@ -1731,6 +3083,190 @@ export interface components {
             detail?: components["schemas"]["ValidationError"][];
         };
         /**
+         * Happened
+         * @description One entry of the live stream. `cursor` continues after it.
+         */
+        Happened: {
+            /** Cursor */
+            cursor: string;
+            /** Project */
+            project: string;
+            /** Version */
+            version: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            entry: components["schemas"]["winslow_nomad__core__messages__Entry"];
+        };
+        /**
+         * HistoryPage
+         * @description The newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "actor": "mara",
+         *           "at": "2026-11-24T14:32:00Z",
+         *           "entries": [
+         *             {
+         *               "attempt": 1,
+         *               "id": "track",
+         *               "stage": 4,
+         *               "text": "terminate",
+         *               "what": "stop_asked"
+         *             }
+         *           ],
+         *           "version": 31
+         *         }
+         *       ],
+         *       "next": 31
+         *     }
+         */
+        HistoryPage: {
+            /** Items */
+            items: components["schemas"]["Told"][];
+            /**
+             * Next
+             * @description give it as `before` for what was earlier; 0: there is no more
+             */
+            next: number;
+        };
+        /**
+         * Idle
+         * @example {
+         *       "items": [],
+         *       "since": "2026-10-26T00:00:00Z",
+         *       "until": "2026-11-23T00:00:00Z",
+         *       "zone": "UTC"
+         *     }
+         */
+        Idle: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Zone */
+            zone: string;
+            /** Items */
+            items: components["schemas"]["Day"][];
+        };
+        /**
+         * Inbox
+         * @description The newest first. `next`: give it as `after`; empty: there is no more.
+         * @example {
+         *       "items": [
+         *         {
+         *           "author": "mara",
+         *           "gate": "g1",
+         *           "id": "track",
+         *           "kind": "confirm",
+         *           "name": "Neckartor, 17 Nov 07:30",
+         *           "pipeline": "traffic",
+         *           "project": "pk3m8x2w9qf4t",
+         *           "show": [
+         *             "0002-detect/output/preview.jpg"
+         *           ],
+         *           "since": "2026-11-24T09:12:00Z",
+         *           "stage": 3,
+         *           "tags": [],
+         *           "text": "Start track?",
+         *           "version": 12
+         *         }
+         *       ],
+         *       "next": ""
+         *     }
+         */
+        Inbox: {
+            /** Items */
+            items: components["schemas"]["InboxItem"][];
+            /** Next */
+            next: string;
+        };
+        /**
+         * InboxItem
+         * @description kind: a gate (confirm, values, condition, choice), a failure, or a stage that no node could hold. `show`: files
+         *     below the project's stages that help to decide. `version`: of the project; send it as If-Match.
+         */
+        InboxItem: {
+            /** Project */
+            project: string;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+            /** Author */
+            author: string;
+            /** Pipeline */
+            pipeline: string;
+            /** Tags */
+            tags: string[];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "confirm" | "values" | "condition" | "choice" | "failure" | "impossible";
+            /**
+             * Gate
+             * @description id of the gate, for answering
+             * @default
+             */
+            gate: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /**
+             * Sweep
+             * @default 0
+             */
+            sweep: number;
+            /** Text */
+            text: string;
+            /**
+             * Cause
+             * @default
+             */
+            cause: string;
+            /**
+             * Missing
+             * @default []
+             */
+            missing: string[];
+            /**
+             * Show
+             * @default []
+             */
+            show: string[];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        };
+        /**
+         * Layer
+         * @description `value` None: a secret that has a value, which is never shown.
+         */
+        Layer: {
+            /** Origin */
+            origin: string;
+            /** Value */
+            value: string | null;
+        };
+        /**
          * Leaving
          * @description `heir`: who gets the projects of the one who leaves, and so the questions that wait in them.
          */
@@ -1754,6 +3290,43 @@ export interface components {
             kept: number;
         };
         /**
+         * Length
+         * @description How long one stage of a pipeline takes, in seconds; None: it did not happen in this time. `asked`: that a person
+         *     was waited for before it.
+         */
+        Length: {
+            /** Pipeline */
+            pipeline: string;
+            /** Stage */
+            stage: string;
+            /** Ended */
+            ended: number;
+            /** Succeeded */
+            succeeded: number;
+            /** Failed */
+            failed: number;
+            /** Median */
+            median: number | null;
+            /** P5 */
+            p5: number | null;
+            /** P25 */
+            p25: number | null;
+            /** P75 */
+            p75: number | null;
+            /** P90 */
+            p90: number | null;
+            /** P95 */
+            p95: number | null;
+            /** Waited Median */
+            waited_median: number | null;
+            /** Waited P90 */
+            waited_p90: number | null;
+            /** Asked Median */
+            asked_median: number | null;
+            /** Asked P90 */
+            asked_p90: number | null;
+        };
+        /**
          * LinkView
          * @description Lets the person in once; told this once. The page is `/login#<secret>`, below the address of Winslow.
          */
@@ -1770,6 +3343,39 @@ export interface components {
              * Format: date-time
              */
             expires: string;
+        };
+        /**
+         * Load
+         * @description A node now. cpu: cores that are busy; memory and disk in bytes; up: seconds since it started. None: not known.
+         */
+        Load: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Cpu */
+            cpu?: number | null;
+            /** Memory */
+            memory?: number | null;
+            /** Disk Free */
+            disk_free?: number | null;
+            /** Disk Total */
+            disk_total?: number | null;
+            /** Up */
+            up?: number | null;
+            /**
+             * Cards
+             * @default []
+             */
+            cards: components["schemas"]["CardLoad"][];
+            /**
+             * Facts
+             * @default {}
+             */
+            facts: {
+                [key: string]: string;
+            };
         };
         /**
          * LogHits
@@ -2020,6 +3626,16 @@ export interface components {
             start: boolean;
         };
         /**
+         * NewText
+         * @example {
+         *       "text": "winslow: 1\nname: traffic\n..."
+         *     }
+         */
+        NewText: {
+            /** Text */
+            text: string;
+        };
+        /**
          * NewToken
          * @description It can do what its scopes name, and never more than the person's role allows.
          */
@@ -2087,6 +3703,113 @@ export interface components {
             password?: string | null;
         };
         /**
+         * NodeView
+         * @description state: ready, idle, draining, down (not ready, with the reason in `note`), cut_off (it cannot be asked, and works
+         *     on all the same). `booked` is what stages asked for, `load` what is used at this moment.
+         * @example {
+         *       "busy": [],
+         *       "cpu": 16,
+         *       "cpu_booked": 10,
+         *       "driver": "nomad",
+         *       "gpus": [
+         *         {
+         *           "count": 2,
+         *           "memory": 17171480576,
+         *           "model": "NVIDIA GeForce RTX 4080",
+         *           "used": 2
+         *         }
+         *       ],
+         *       "gpus_booked": 2,
+         *       "gpus_total": 2,
+         *       "memory": 68719476736,
+         *       "memory_booked": 42949672960,
+         *       "name": "alder",
+         *       "pool": "default",
+         *       "ready": true,
+         *       "state": "ready",
+         *       "tags": [
+         *         "fast-disk"
+         *       ]
+         *     }
+         */
+        NodeView: {
+            /** Name */
+            name: string;
+            /** Driver */
+            driver: string;
+            /** Pool */
+            pool: string;
+            /** Tags */
+            tags: string[];
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ready" | "idle" | "draining" | "down" | "cut_off";
+            /** Ready */
+            ready: boolean;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Draining */
+            draining?: string | null;
+            /**
+             * Cpu
+             * @description cores
+             */
+            cpu: number;
+            /** Memory */
+            memory: number;
+            /** Cpu Booked */
+            cpu_booked: number;
+            /** Memory Booked */
+            memory_booked: number;
+            /** Gpus */
+            gpus: components["schemas"]["GpuGroup"][];
+            /** Gpus Total */
+            gpus_total: number;
+            /** Gpus Booked */
+            gpus_booked: number;
+            /**
+             * Busy
+             * @description what works on it; names of projects that the caller may not see are left out
+             */
+            busy: components["schemas"]["Busy"][];
+            /** Idle Since */
+            idle_since?: string | null;
+            /**
+             * Free At
+             * @description likely, when what works on it has ended
+             */
+            free_at?: string | null;
+            load?: components["schemas"]["Load"] | null;
+        };
+        /**
+         * NodesView
+         * @description `waiting`: stages of all projects that wait for a machine.
+         * @example {
+         *       "gpus": 8,
+         *       "gpus_booked": 6,
+         *       "items": [],
+         *       "running": 8,
+         *       "waiting": 3
+         *     }
+         */
+        NodesView: {
+            /** Items */
+            items: components["schemas"]["NodeView"][];
+            /** Gpus */
+            gpus: number;
+            /** Gpus Booked */
+            gpus_booked: number;
+            /** Running */
+            running: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * Now
          * @description The execution that a row is about: what runs, or stands first in line. `since`: when it started, or was
          *     queued. `gpus` of `gpu_model` are what it asks for.
@@ -2137,6 +3860,59 @@ export interface components {
             reason: string;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * OneShelf
+         * @description With its newest version, and how its stages usually go.
+         * @example {
+         *       "name": "traffic",
+         *       "newest": 7,
+         *       "typical": {
+         *         "detect": {
+         *           "median": 24120,
+         *           "p90": 39900
+         *         }
+         *       }
+         *     }
+         */
+        OneShelf: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Author */
+            author: string;
+            /** Participants */
+            participants: components["schemas"]["Member"][];
+            /** Newest */
+            newest: number;
+            /** Stages */
+            stages: number;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+            /** Trashed */
+            trashed: string | null;
+            /** Projects */
+            projects: number;
+            /** Succeeded */
+            succeeded: number | null;
+            /** May Edit */
+            may_edit: boolean;
+            version: components["schemas"]["VersionView"];
+            /** Typical */
+            typical: {
+                [key: string]: components["schemas"]["Typical"];
+            };
         };
         /**
          * Operation
@@ -2237,6 +4013,75 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * OperationView
+         * @description `project` empty: it is about the input pool, or the installation as a whole.
+         * @example {
+         *       "bytes_done": 15247130624,
+         *       "bytes_total": 25877626060,
+         *       "cancelling": false,
+         *       "code": "",
+         *       "files_done": 120,
+         *       "files_total": 244,
+         *       "id": "o7d2nq8r5vbxc",
+         *       "kind": "workspace",
+         *       "made": "2026-11-24T14:31:50Z",
+         *       "project": "pk3m8x2w9qf4t",
+         *       "stage": 4,
+         *       "state": "running",
+         *       "text": ""
+         *     }
+         */
+        OperationView: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe";
+            /** Project */
+            project: string;
+            /** Stage */
+            stage: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+            /** Cancelling */
+            cancelling: boolean;
+            /** Bytes Done */
+            bytes_done: number;
+            /** Bytes Total */
+            bytes_total: number;
+            /** Files Done */
+            files_done: number;
+            /** Files Total */
+            files_total: number;
+            /** Text */
+            text: string;
+            /** Code */
+            code: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Ended */
+            ended: string | null;
+        };
+        /**
+         * OperationsView
+         * @description The oldest first.
+         * @example {
+         *       "items": []
+         *     }
+         */
+        OperationsView: {
+            /** Items */
+            items: components["schemas"]["OperationView"][];
+        };
+        /**
          * Outcome
          * @description How an attempt ended. Times are UTC; sizes in bytes.
          */
@@ -2305,6 +4150,31 @@ export interface components {
             workspace?: string | null;
             /** Timeout */
             timeout?: number | null;
+        };
+        /**
+         * OwnPipeline
+         * @description `text`: as it was written, as far as that is known. `version`: of the project; send it as If-Match.
+         * @example {
+         *       "edited": false,
+         *       "library_version": 7,
+         *       "name": "traffic",
+         *       "text": "winslow: 1\nname: traffic\n...",
+         *       "version": 31
+         *     }
+         */
+        OwnPipeline: {
+            /** Text */
+            text: string;
+            /** Name */
+            name: string;
+            /** Library Version */
+            library_version: number;
+            /** Edited */
+            edited: boolean;
+            /** Folder */
+            folder: string | null;
+            /** Version */
+            version: number;
         };
         /** Page[AuditEntry] */
         Page_AuditEntry_: {
@@ -2384,6 +4254,40 @@ export interface components {
          * @enum {string}
          */
         ParameterKind: "file" | "files" | "folder" | "string" | "integer" | "number" | "boolean" | "choice";
+        /**
+         * Part
+         * @description path: relative to the share. `final`: it does not change any more. at: when it was counted.
+         */
+        Part: {
+            /** Path */
+            path: string;
+            /** Bytes */
+            bytes: number;
+            /** Files */
+            files: number;
+            /**
+             * Inside
+             * @default {}
+             */
+            inside: {
+                [key: string]: number;
+            };
+            /**
+             * Complete
+             * @default true
+             */
+            complete: boolean;
+            /**
+             * Final
+             * @default false
+             */
+            final: boolean;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
         /**
          * PasswordChange
          * @description `present` is not needed within an hour after a log-in by link.
@@ -2480,6 +4384,60 @@ export interface components {
             memory_bytes: number;
             /** At */
             at?: string | null;
+        };
+        /**
+         * Pipeline
+         * @description A whole pipeline. `stages` has its `needs` resolved: a file without any `needs` is a chain. `version`: of
+         *     the library, that it is or was made from (0: it comes from a file); `edited`: it was changed since.
+         */
+        Pipeline: {
+            /** Name */
+            name: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Parameters
+             * @default {}
+             */
+            parameters: {
+                [key: string]: components["schemas"]["Parameter"];
+            };
+            /**
+             * Secrets
+             * @default {}
+             */
+            secrets: {
+                [key: string]: components["schemas"]["Secret"];
+            };
+            /**
+             * Environment
+             * @default {}
+             */
+            environment: {
+                [key: string]: string;
+            };
+            /** Stages */
+            stages: components["schemas"]["StageDefinition"][];
+            /** Folder */
+            folder?: string | null;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /**
+             * Edited
+             * @default false
+             */
+            edited: boolean;
         };
         /**
          * PipelineChoice
@@ -2668,6 +4626,25 @@ export interface components {
             email?: string | null;
         };
         /**
+         * ProgressView
+         * @description By stage number.
+         * @example {
+         *       "stages": {
+         *         "4": {
+         *           "cpu_seconds": 58000,
+         *           "memory_bytes": 18400000000,
+         *           "percent": 62
+         *         }
+         *       }
+         *     }
+         */
+        ProgressView: {
+            /** Stages */
+            stages: {
+                [key: string]: components["schemas"]["Percent"];
+            };
+        };
+        /**
          * ProjectView
          * @description Everything that the page of a project shows but logs, files and charts. Its `version` is the ETag.
          * @example {
@@ -2836,6 +4813,32 @@ export interface components {
              * @default
              */
             thumbnail: string;
+        };
+        /**
+         * Published
+         * @description `expected`: the newest version that its writer has seen, 0 for a new pipeline; 409 where there is another by now.
+         *     `keep_folder`: the code beside the file stays that of the newest version.
+         * @example {
+         *       "comment": "a first version",
+         *       "expected": 0,
+         *       "text": "winslow: 1\nname: hello\nstages:\n  - {id: hello, image: busybox, command: [echo, hello]}\n"
+         *     }
+         */
+        Published: {
+            /** Text */
+            text: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /** Expected */
+            expected?: number | null;
+            /**
+             * Keep Folder
+             * @default true
+             */
+            keep_folder: boolean;
         };
         /**
          * Reason
@@ -3217,6 +5220,78 @@ export interface components {
             next: string;
         };
         /**
+         * Sample
+         * @description Of one node at one time; percent of all that it has.
+         */
+        Sample: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Cpu */
+            cpu?: number | null;
+            /** Memory */
+            memory?: number | null;
+            /** Gpu */
+            gpu?: number | null;
+            /** Gpu Memory */
+            gpu_memory?: number | null;
+            /**
+             * Gpus Used
+             * @default 0
+             */
+            gpus_used: number;
+            /**
+             * Gpus
+             * @default 0
+             */
+            gpus: number;
+        };
+        /**
+         * Samples
+         * @description The oldest first; percent of all that the node has.
+         * @example {
+         *       "items": [
+         *         {
+         *           "at": "2026-11-24T14:30:00Z",
+         *           "cpu": 61,
+         *           "gpu": 93
+         *         }
+         *       ],
+         *       "node": "alder"
+         *     }
+         */
+        Samples: {
+            /** Node */
+            node: string;
+            /** Items */
+            items: components["schemas"]["Sample"][];
+        };
+        /**
+         * SchemaView
+         * @description JSON Schema of pipeline files, for editors.
+         * @example {
+         *       "json_schema": {
+         *         "title": "Winslow pipeline"
+         *       }
+         *     }
+         */
+        SchemaView: {
+            /** Json Schema */
+            json_schema: {
+                [key: string]: unknown;
+            };
+        };
+        /** Secret */
+        Secret: {
+            /**
+             * Required
+             * @default true
+             */
+            required: boolean;
+        };
+        /**
          * SecretView
          * @description A secret is never shown; `given`: it has a value.
          */
@@ -3336,6 +5411,134 @@ export interface components {
             values: {
                 [key: string]: string | null;
             };
+        };
+        /**
+         * Setting
+         * @description origin: `store` (changed here), the variable or file that gives it, or `default`. `changeable`: here, at once.
+         */
+        Setting: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: unknown;
+            /** Origin */
+            origin: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "boolean" | "number" | "text" | "zone" | "variables" | "folders";
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+            /**
+             * Changeable
+             * @default false
+             */
+            changeable: boolean;
+        };
+        /**
+         * SettingsView
+         * @description Those about machines and variables are shown to administrators alone.
+         * @example {
+         *       "items": [
+         *         {
+         *           "changeable": true,
+         *           "help": "days that deleted things can be taken out of the trash",
+         *           "kind": "number",
+         *           "name": "keep_trash_days",
+         *           "origin": "default",
+         *           "value": 7
+         *         }
+         *       ]
+         *     }
+         */
+        SettingsView: {
+            /** Items */
+            items: components["schemas"]["Setting"][];
+        };
+        /**
+         * Sharing
+         * @description Who may publish versions of it beside maintainers: its author, and participants with the role member or more.
+         * @example {
+         *       "participants": [
+         *         {
+         *           "role": "member",
+         *           "user": "@vision"
+         *         }
+         *       ]
+         *     }
+         */
+        Sharing: {
+            /** Author */
+            author?: string | null;
+            /** Participants */
+            participants?: components["schemas"]["Member"][] | null;
+        };
+        /**
+         * ShelfView
+         * @description `projects`: of those that the caller may see, how many have a copy. `succeeded`: which part of all its stages
+         *     that ended by themselves.
+         * @example {
+         *       "author": "mara",
+         *       "description": "",
+         *       "made": "2026-03-01T09:00:00Z",
+         *       "may_edit": true,
+         *       "name": "traffic",
+         *       "newest": 7,
+         *       "participants": [],
+         *       "projects": 19,
+         *       "stages": 6,
+         *       "succeeded": 0.96,
+         *       "title": "Vehicles in a street video",
+         *       "updated": "2026-11-20T16:12:00Z"
+         *     }
+         */
+        ShelfView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Author */
+            author: string;
+            /** Participants */
+            participants: components["schemas"]["Member"][];
+            /** Newest */
+            newest: number;
+            /** Stages */
+            stages: number;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+            /** Trashed */
+            trashed: string | null;
+            /** Projects */
+            projects: number;
+            /** Succeeded */
+            succeeded: number | null;
+            /** May Edit */
+            may_edit: boolean;
+        };
+        /**
+         * Shelves
+         * @example {
+         *       "items": []
+         *     }
+         */
+        Shelves: {
+            /** Items */
+            items: components["schemas"]["ShelfView"][];
         };
         /**
          * SkipStageBody
@@ -3537,6 +5740,66 @@ export interface components {
              * @enum {string}
              */
             run_as: "winslow" | "image";
+        };
+        /**
+         * StagePage
+         * @example {
+         *       "items": [],
+         *       "next": 0
+         *     }
+         */
+        StagePage: {
+            /** Items */
+            items: components["schemas"]["StageView"][];
+            /**
+             * Next
+             * @description give it as `before` for older ones; 0: there are no more
+             */
+            next: number;
+        };
+        /**
+         * StageRecord
+         * @description `record`: of an ended stage what its stage.json says, the same shape made up for an open one; secrets masked.
+         * @example {
+         *       "environment": [
+         *         {
+         *           "layers": [
+         *             {
+         *               "origin": "parameter",
+         *               "value": "300"
+         *             },
+         *             {
+         *               "origin": "run",
+         *               "value": "340"
+         *             }
+         *           ],
+         *           "name": "MIN_AREA",
+         *           "origin": "run",
+         *           "value": "340"
+         *         }
+         *       ],
+         *       "record": {
+         *         "node": "birch",
+         *         "number": 2
+         *       },
+         *       "stage": {
+         *         "id": "detect",
+         *         "look": "succeeded",
+         *         "name": "0002-detect",
+         *         "number": 2,
+         *         "state": "succeeded",
+         *         "word": "succeeded"
+         *       }
+         *     }
+         */
+        StageRecord: {
+            stage: components["schemas"]["StageView"];
+            /** Environment */
+            environment: components["schemas"]["Variable"][];
+            /** Record */
+            record: {
+                [key: string]: unknown;
+            };
         };
         /**
          * StageView
@@ -3829,6 +6092,29 @@ export interface components {
             running: boolean;
         };
         /**
+         * Summary
+         * @example {
+         *       "since": "2026-10-26T00:00:00Z",
+         *       "until": "2026-11-23T00:00:00Z",
+         *       "zone": "Europe/Berlin"
+         *     }
+         */
+        Summary: {
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Zone */
+            zone: string;
+            totals: components["schemas"]["Totals"];
+        };
+        /**
          * Sweep
          * @description Several stages over a grid of values, made lazily: point number `next` comes next.
          */
@@ -3942,6 +6228,22 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * SweepAsked
+         * @description Values by name, as a list or as people write them: `100..500:100`, `fast|exact`.
+         * @example {
+         *       "axes": {
+         *         "MIN_AREA": "100..500:100",
+         *         "MODEL": "fast|exact"
+         *       }
+         *     }
+         */
+        SweepAsked: {
+            /** Axes */
+            axes: {
+                [key: string]: string[] | string;
+            };
+        };
         /** SweepPolicy */
         SweepPolicy: {
             /**
@@ -3961,6 +6263,51 @@ export interface components {
              * @enum {string}
              */
             workspace: "separate" | "shared" | "nested";
+        };
+        /**
+         * SweepSize
+         * @description How many stages the sweep makes, and its values as a command takes them. `seconds`: that all of them usually
+         *     take together; null where that is not known.
+         * @example {
+         *       "grid": {
+         *         "MIN_AREA": [
+         *           "100",
+         *           "200",
+         *           "300",
+         *           "400",
+         *           "500"
+         *         ]
+         *       },
+         *       "seconds": 120600,
+         *       "total": 5
+         *     }
+         */
+        SweepSize: {
+            /** Total */
+            total: number;
+            /** Grid */
+            grid: {
+                [key: string]: string[];
+            };
+            /** Seconds */
+            seconds?: number | null;
+        };
+        /**
+         * Switch
+         * @description `version` 0: the newest.
+         * @example {
+         *       "library": "traffic",
+         *       "version": 8
+         *     }
+         */
+        Switch: {
+            /** Library */
+            library: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
         };
         /**
          * Text
@@ -4023,6 +6370,65 @@ export interface components {
             used: string | null;
         };
         /**
+         * Told
+         * @description One change of a project: its version after it, when, by whom (empty: by itself), and what.
+         */
+        Told: {
+            /** Version */
+            version: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Entries
+             * @default []
+             */
+            entries: components["schemas"]["winslow_nomad__core__messages__Entry"][];
+        };
+        /**
+         * Totals
+         * @description `active` and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it.
+         */
+        Totals: {
+            /** Started By Hand */
+            started_by_hand: number;
+            /** Started Automatically */
+            started_automatically: number;
+            /** Ended */
+            ended: {
+                [key: string]: number;
+            };
+            /** Active */
+            active: number;
+            /** Gpu Used */
+            gpu_used: number;
+            /** Gpu Total */
+            gpu_total: number;
+            /** Gpu Idle */
+            gpu_idle: {
+                [key: string]: number;
+            };
+            /** Waited Median */
+            waited_median: number | null;
+            /** Waited P90 */
+            waited_p90: number | null;
+            /** Asked Median */
+            asked_median: number | null;
+            /** Asked P90 */
+            asked_p90: number | null;
+            /** Part Idle */
+            part_idle: {
+                [key: string]: number;
+            };
+        };
+        /**
          * TrashProjectBody
          * @description Stops what runs; the files go to the trash when nothing runs any more.
          */
@@ -4061,6 +6467,29 @@ export interface components {
             version: number;
             /** Started */
             started: boolean;
+        };
+        /**
+         * Typical
+         * @description Of one stage of a pipeline, over all its runs. Seconds; None: it never happened.
+         */
+        Typical: {
+            /**
+             * Ended
+             * @default {}
+             */
+            ended: {
+                [key: string]: number;
+            };
+            /** Median */
+            median?: number | null;
+            /** P90 */
+            p90?: number | null;
+            /** P10 */
+            p10?: number | null;
+            /** Waited Median */
+            waited_median?: number | null;
+            /** Waited P90 */
+            waited_p90?: number | null;
         };
         /**
          * Unpacking
@@ -4135,6 +6564,230 @@ export interface components {
             input?: unknown;
             /** Context */
             ctx?: Record<string, never>;
+        };
+        /**
+         * Variable
+         * @description What the process gets as `name`, and all layers that have it, the farthest first. `origin` empty: it is not set.
+         *     Of an ended stage `value` and `origin` are as it ran; layers of project and installation as they are now.
+         */
+        Variable: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string | null;
+            /** Origin */
+            origin: string;
+            /**
+             * Secret
+             * @default false
+             */
+            secret: boolean;
+            /**
+             * Layers
+             * @default []
+             */
+            layers: components["schemas"]["Layer"][];
+            /**
+             * Help
+             * @default
+             */
+            help: string;
+        };
+        /**
+         * VersionRow
+         * @example {
+         *       "author": "mara",
+         *       "comment": "fewer shadows",
+         *       "made": "2026-11-20T16:12:00Z",
+         *       "number": 7,
+         *       "stages": [
+         *         "detect"
+         *       ],
+         *       "title": ""
+         *     }
+         */
+        VersionRow: {
+            /** Number */
+            number: number;
+            /** Author */
+            author: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Comment */
+            comment: string;
+            /** Title */
+            title: string;
+            /** Stages */
+            stages: string[];
+            /** Folder */
+            folder: string | null;
+        };
+        /**
+         * VersionView
+         * @description `text`: as it was written; `pipeline`: what was read.
+         * @example {
+         *       "author": "mara",
+         *       "comment": "",
+         *       "made": "2026-11-20T16:12:00Z",
+         *       "name": "traffic",
+         *       "number": 7,
+         *       "pipeline": {
+         *         "name": "traffic",
+         *         "stages": []
+         *       },
+         *       "stages": [
+         *         "detect"
+         *       ],
+         *       "text": "winslow: 1\nname: traffic\n...",
+         *       "title": ""
+         *     }
+         */
+        VersionView: {
+            /** Number */
+            number: number;
+            /** Author */
+            author: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Comment */
+            comment: string;
+            /** Title */
+            title: string;
+            /** Stages */
+            stages: string[];
+            /** Folder */
+            folder: string | null;
+            /** Name */
+            name: string;
+            /** Text */
+            text: string;
+            pipeline: components["schemas"]["Pipeline"];
+        };
+        /**
+         * Versions
+         * @description The newest first.
+         * @example {
+         *       "items": []
+         *     }
+         */
+        Versions: {
+            /** Items */
+            items: components["schemas"]["VersionRow"][];
+        };
+        /**
+         * Warned
+         * @description Something that would run and yet may not be meant, such as what no node could ever hold.
+         */
+        Warned: {
+            /** Stage */
+            stage: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Week
+         * @description One value for each weekday (Monday first) and hour of a zone. `total`: of all.
+         */
+        Week: {
+            /** Hours */
+            hours: number[][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * Entry
+         * @description A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
+         *     target `kind` is about where it can be followed. `writable`: whether a person may change it.
+         */
+        winslow_nomad__core__filing__Entry: {
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "file" | "folder" | "link" | "other";
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Modified
+             * Format: date-time
+             */
+            modified: string;
+            /**
+             * Tag
+             * @default
+             */
+            tag: string;
+            /**
+             * Link
+             * @default
+             */
+            link: string;
+            /**
+             * Writable
+             * @default false
+             */
+            writable: boolean;
+            /**
+             * Mapped
+             * @default false
+             */
+            mapped: boolean;
+            /**
+             * Groups
+             * @default []
+             */
+            groups: string[];
+        };
+        /**
+         * Entry
+         * @description One line of a project's history: what a commit changed, for journal, live updates and statistics.
+         *
+         *     `what` is a stable word (stage_queued, stage_started, stage_ended, gate_opened, gate_answered, paused,
+         *     resumed, attempt_ended, ...); `stage` and `attempt` 0 where there is none; `data` small and JSON.
+         */
+        winslow_nomad__core__messages__Entry: {
+            /** What */
+            what: string;
+            /**
+             * Stage
+             * @default 0
+             */
+            stage: number;
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /**
+             * Attempt
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Data
+             * @default {}
+             */
+            data: {
+                [key: string]: string | number | boolean | null;
+            };
         };
     };
     responses: never;
@@ -4505,7 +7158,7 @@ export interface operations {
                      *       "groups": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Unauthorized */
@@ -4725,7 +7378,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Successful Response */
@@ -4748,7 +7401,7 @@ export interface operations {
                      *       "groups": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Unauthorized */
@@ -5263,7 +7916,7 @@ export interface operations {
                      *       "groups": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Unauthorized */
@@ -5384,7 +8037,7 @@ export interface operations {
                      *       "groups": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Unauthorized */
@@ -6173,7 +8826,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Entry"];
+                    "application/json": components["schemas"]["winslow_nomad__core__filing__Entry"];
                 };
             };
             /** @description Unauthorized */
@@ -6700,6 +9353,215 @@ export interface operations {
             };
         };
     };
+    list_inbox_api_v1_inbox_get: {
+        parameters: {
+            query?: {
+                tag?: string[];
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_events_api_v1_events_get: {
+        parameters: {
+            query?: {
+                /** @description only of this project */
+                project?: string;
+                /** @description a `cursor` that was answered; empty: from now on */
+                cursor?: string;
+                /** @description seconds to wait for something */
+                timeout?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_events_api_v1_events_follow_get: {
+        parameters: {
+            query?: {
+                /** @description only of this project */
+                project?: string;
+                /** @description a `cursor` that was answered; empty: from now on */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"type": "event", "cursor": "1795530720000-0", "project": "pk3m8x2w9qf4t", "version": 31, "at": "2026-11-24T14:32:00Z", "entry": {"what": "stage_started", "stage": 4, "id": "track", "attempt": 1, "text": "", "data": {}}} */
+                    "application/x-ndjson": unknown;
+                    "application/json": components["schemas"]["EventLine"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_log_api_v1_projects__project__stages__stage__log_get: {
         parameters: {
             query?: {
@@ -7187,6 +10049,1365 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_nodes_api_v1_nodes_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodesView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_node_api_v1_nodes__node__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_samples_api_v1_nodes__node__samples_get: {
+        parameters: {
+            query?: {
+                /** @description default: a day before `until` */
+                since?: string | null;
+                /** @description default: now */
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Samples"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drain_node_api_v1_nodes__node__drain_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Draining"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undrain_node_api_v1_nodes__node__undrain_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_operations_api_v1_operations_get: {
+        parameters: {
+            query?: {
+                /** @description with those that ended in the last seven days */
+                ended?: boolean;
+                /** @description only of this project */
+                project?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_operation_api_v1_operations__operation__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                operation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    cancel_operation_api_v1_operations__operation__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                operation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_pipelines_api_v1_pipelines_get: {
+        parameters: {
+            query?: {
+                /** @description part of name, title or description */
+                text?: string;
+                /** @description those in the trash instead */
+                trashed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shelves"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_pipeline_api_v1_pipelines_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Published"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_pipeline_schema_api_v1_pipelines_schema_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_pipeline_examples_api_v1_pipelines_examples_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examples"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_pipeline_api_v1_pipelines_validate_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Checking"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checked"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_pipeline_api_v1_pipelines_folder_post: {
+        parameters: {
+            query?: {
+                comment?: string;
+                /** @description the newest version that was seen */
+                expected?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_pipeline_api_v1_pipelines__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneShelf"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    publish_pipeline_api_v1_pipelines__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Published"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_pipeline_api_v1_pipelines__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShelfView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    share_pipeline_api_v1_pipelines__name__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Sharing"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShelfView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_pipeline_api_v1_pipelines__name__restore_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShelfView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_pipeline_versions_api_v1_pipelines__name__versions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Versions"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_pipeline_version_api_v1_pipelines__name__versions__number__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8020,6 +12241,1236 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_settings_api_v1_settings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_settings_api_v1_settings_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Changes"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    examine_installation_api_v1_doctor_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stages_api_v1_projects__project__stages_get: {
+        parameters: {
+            query?: {
+                /** @description only numbers below this; 0: all */
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StagePage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_stage_api_v1_projects__project__stages__stage__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StageRecord"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_progress_api_v1_projects__project__progress_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProgressView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_history_api_v1_projects__project__history_get: {
+        parameters: {
+            query?: {
+                /** @description only versions below this; 0: all */
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryPage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_disk_api_v1_projects__project__disk_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Disk"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_own_pipeline_api_v1_projects__project__pipeline_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnPipeline"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    edit_own_pipeline_api_v1_projects__project__pipeline_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewText"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    switch_pipeline_api_v1_projects__project__pipeline_switch_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+                /** @description The project's version as it was seen, `"31"`; 412 where it is another by now. */
+                "If-Match"?: string;
+            };
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Switch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_stages_api_v1_projects__project__compare_get: {
+        parameters: {
+            query: {
+                left: number;
+                right: number;
+                more?: number[];
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_form_api_v1_projects__project__form__stage_id__get: {
+        parameters: {
+            query?: {
+                /** @description number of an earlier stage, `newest`, or nothing */
+                from?: string;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FormView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    size_sweep_api_v1_projects__project__sweep_size_post: {
+        parameters: {
+            query?: {
+                /** @description of which stage, for how long it would take */
+                stage_id?: string;
+            };
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepSize"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_statistics_api_v1_statistics_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+                zone?: string;
+                pipeline?: string[];
+                format?: "" | "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Summary"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_activity_api_v1_statistics_activity_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+                zone?: string;
+                pipeline?: string[];
+                format?: "" | "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_durations_api_v1_statistics_durations_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+                zone?: string;
+                pipeline?: string[];
+                format?: "" | "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DurationsView"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_failures_api_v1_statistics_failures_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+                zone?: string;
+                pipeline?: string[];
+                format?: "" | "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failures"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_idle_api_v1_statistics_idle_get: {
+        parameters: {
+            query?: {
+                since?: string | null;
+                until?: string | null;
+                zone?: string;
+                pipeline?: string[];
+                format?: "" | "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Idle"];
+                    "text/csv": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

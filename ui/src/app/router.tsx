@@ -69,7 +69,19 @@ const projects = createRoute({
   component: lazyRouteComponent(() => import("@/features/projects"), "ProjectsPage"),
 });
 
-const tree = root.addChildren([login, inside.addChildren([home, projects])]);
+const project = createRoute({
+  getParentRoute: () => inside,
+  path: "/projects/$project",
+  component: lazyRouteComponent(() => import("@/features/project"), "ProjectPage"),
+});
+
+const overview = createRoute({
+  getParentRoute: () => project,
+  path: "/",
+  component: lazyRouteComponent(() => import("@/features/project"), "Overview"),
+});
+
+const tree = root.addChildren([login, inside.addChildren([home, projects, project.addChildren([overview])])]);
 
 export const router = createRouter({
   routeTree: tree,

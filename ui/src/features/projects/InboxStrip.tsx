@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { count } from "@/design/format.ts";
 import { StateMark } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
-import { Picture } from "./Picture.tsx";
+import { Picture } from "@/shared/Picture.tsx";
 import type { Row } from "./rows.ts";
 
 const SHOWN = 3;

@@ -5,9 +5,9 @@ import { clock, when } from "@/design/format.ts";
 import { Avatar, Tag } from "@/design/parts.tsx";
 import { StageStrip, StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
+import { Picture } from "@/shared/Picture.tsx";
 import { useRow } from "./hooks.ts";
 import { projectState, stateWord, stripOf, worked } from "./look.ts";
-import { Picture } from "./Picture.tsx";
 import type { Row } from "./rows.ts";
 
 interface Props {

@@ -1,0 +1,250 @@
+import { Menu, Modal } from "@mantine/core";
+import { useNavigate } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { duration } from "@/design/format.ts";
+import { ProblemNote } from "@/design/Problem.tsx";
+import { Button } from "@/design/parts.tsx";
+import { useNow } from "@/design/time.tsx";
+import { may, numbered, type Project, tellFailure, useCommand } from "@/shared/project.ts";
+import { type Action, actions } from "./actions.ts";
+
+export function Actions({ project, onAnswer }: { project: Project; onAnswer: () => void }) {
+  const command = useCommand(project.id);
+  const navigate = useNavigate();
+  const [asking, setAsking] = useState<"" | "stop" | "kill" | "describe" | "trash">("");
+  const send = (action: Extract<Action, { kind: "command" }>) =>
+    command.mutate(action.command, { onError: tellFailure(`${action.word}: nothing was done`) });
+  return (
+    <div className="acts">
+      {actions(project).map((action) => (
+        <Button
+          key={action.word}
+          icon={action.icon}
+          look={
+            "primary" in action && action.primary ? "primary" : action.kind === "stop" ? "danger" : "plain"
+          }
+          aria-pressed={
+            action.kind === "command" && action.pressed !== undefined ? action.pressed : undefined
+          }
+          busy={action.kind === "command" && command.isPending}
+          onClick={() => {
+            if (action.kind === "command") send(action);
+            else if (action.kind === "redo")
+              void navigate({
+                to: "/projects/$project/run",
+                params: { project: project.id },
+                search: { redo: action.stage },
+              });
+            else if (action.kind === "answer") onAnswer();
+            else setAsking(action.kill ? "kill" : "stop");
+          }}
+        >
+          {action.word}
+        </Button>
+      ))}
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <Button icon="more" aria-label="More" />
+        </Menu.Target>
+        <Menu.Dropdown>
+          {may(project, "run") ? (
+            <>
+              <Menu.Item
+                onClick={() =>
+                  void navigate({ to: "/projects/$project/run", params: { project: project.id }, search: {} })
+                }
+              >
+                Run a stage…
+              </Menu.Item>
+              <Menu.Item onClick={() => setAsking("describe")}>Name, tags, priority…</Menu.Item>
+            </>
+          ) : null}
+          {may(project, "manage") ? (
+            <Menu.Item color="var(--wn-bad)" onClick={() => setAsking("trash")}>
+              Delete…
+            </Menu.Item>
+          ) : null}
+        </Menu.Dropdown>
+      </Menu>
+      <StopDialog project={project} opened={asking === "stop"} onClose={() => setAsking("")} />
+      <KillDialog project={project} opened={asking === "kill"} onClose={() => setAsking("")} />
+      <DescribeDialog project={project} opened={asking === "describe"} onClose={() => setAsking("")} />
+      <TrashDialog project={project} opened={asking === "trash"} onClose={() => setAsking("")} />
+    </div>
+  );
+}
+
+interface DialogProps {
+  project: Project;
+  opened: boolean;
+  onClose: () => void;
+}
+
+function atWork(project: Project) {
+  return project.stages.filter((s) => ["preparing", "submitted", "running"].includes(s.state));
+}
+
+function StopDialog({ project, opened, onClose }: DialogProps) {
+  const command = useCommand(project.id);
+  const now = useNow();
+  const working = atWork(project);
+  const first = working[0];
+  if (!first) return null;
+  const name = working.length === 1 ? `${first.id} ${numbered(first.number)}` : `${working.length} stages`;
+  const ran = first.started ? duration(now - Date.parse(first.started)) : "";
+  const grace =
+    project.pipeline.stages.find((s) => s.definition.id === first.id)?.definition.stop_grace ?? 30;
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Stop ${name}?`} centered>
+      <div className="col gap">
+        <p>
+          {ran ? `${ran} of work end here. ` : ""}Log and workspace are kept, and the project pauses.{" "}
+          {first.id} gets {duration(grace * 1000)} to finish writing.
+        </p>
+        {command.error ? <ProblemNote error={command.error} /> : null}
+        <div className="row end">
+          <Button onClick={onClose} hotkey="Esc">
+            Let it run
+          </Button>
+          <Button
+            look="danger solid"
+            busy={command.isPending}
+            data-autofocus
+            onClick={() => command.mutate({ kind: "stop_project", kill: false }, { onSuccess: onClose })}
+          >
+            Stop {name}
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}
+
+function KillDialog({ project, opened, onClose }: DialogProps) {
+  const command = useCommand(project.id);
+  const working = atWork(project);
+  const name = working.map((s) => s.id).join(", ");
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Kill ${name}?`} centered>
+      <form
+        className="col gap"
+        onSubmit={(event: FormEvent<HTMLFormElement>) => {
+          event.preventDefault();
+          command.mutate({ kind: "stop_project", kill: true }, { onSuccess: onClose });
+        }}
+      >
+        <p>
+          It was asked to stop and has not ended yet. Killed at once it cannot write what it has in memory.
+        </p>
+        {command.error ? <ProblemNote error={command.error} /> : null}
+        <label className="field">
+          <span className="lbl">Type kill to confirm</span>
+          <input
+            className="in"
+            pattern="\s*kill\s*"
+            required
+            autoComplete="off"
+            data-autofocus
+            title="kill"
+          />
+        </label>
+        <div className="row end">
+          <Button onClick={onClose}>Wait</Button>
+          <Button look="danger solid" type="submit" busy={command.isPending}>
+            Kill {name}
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function DescribeDialog({ project, opened, onClose }: DialogProps) {
+  const command = useCommand(project.id);
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const tags = String(form.get("tags"))
+      .split(/[\s,]+/)
+      .filter(Boolean);
+    command.mutate(
+      {
+        kind: "describe",
+        name: String(form.get("name")).trim(),
+        tags,
+        priority: Number(form.get("priority")),
+      },
+      { onSuccess: onClose },
+    );
+  };
+  return (
+    <Modal opened={opened} onClose={onClose} title="Name, tags, priority" centered>
+      <form className="col gap" onSubmit={submit}>
+        <label className="field">
+          <span className="lbl">Name</span>
+          <input
+            className="in"
+            name="name"
+            defaultValue={project.name}
+            required
+            maxLength={200}
+            data-autofocus
+          />
+        </label>
+        <label className="field">
+          <span className="lbl">Tags</span>
+          <input className="in" name="tags" defaultValue={project.tags.join(" ")} />
+        </label>
+        <label className="field">
+          <span className="lbl">Priority, 0 to 100; higher goes first</span>
+          <input
+            className="in"
+            name="priority"
+            type="number"
+            min={0}
+            max={100}
+            defaultValue={project.priority}
+          />
+        </label>
+        {command.error ? <ProblemNote error={command.error} /> : null}
+        <div className="row end">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" busy={command.isPending}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function TrashDialog({ project, opened, onClose }: DialogProps) {
+  const command = useCommand(project.id);
+  const navigate = useNavigate();
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Delete ${project.name}?`} centered>
+      <div className="col gap">
+        <p>
+          What runs is stopped, and the project moves to the trash with all its files. It can be taken back
+          until the trash is emptied.
+        </p>
+        {command.error ? <ProblemNote error={command.error} /> : null}
+        <div className="row end">
+          <Button onClick={onClose}>Keep it</Button>
+          <Button
+            look="danger solid"
+            busy={command.isPending}
+            onClick={() =>
+              command.mutate(
+                { kind: "trash_project" },
+                { onSuccess: () => void navigate({ to: "/projects" }) },
+              )
+            }
+          >
+            Delete the project
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}

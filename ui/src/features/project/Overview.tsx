@@ -1,0 +1,75 @@
+/** What a project is about now: who has to act, where it stands, since when, and what it says. */
+import { useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { Panel } from "@/design/parts.tsx";
+import { type Project, useProject } from "@/shared/project.ts";
+import { FailureCard } from "./FailureCard.tsx";
+import { GateCard } from "./GateCard.tsx";
+import { Graph } from "./Graph.tsx";
+import { LogTail } from "./LogTail.tsx";
+import { StagePanel } from "./StagePanel.tsx";
+import { Timeline } from "./Timeline.tsx";
+
+export function Overview() {
+  const { project: id } = useParams({ from: "/inside/projects/$project" });
+  const { data: project } = useProject(id);
+  const [chosen, setChosen] = useState("");
+  if (!project) return null;
+  const about = chosen || subject(project);
+  const step = project.pipeline.stages.find((s) => s.definition.id === about);
+  const stage = project.stages.find((s) => s.number === step?.newest);
+  const logged = stage?.attempt ? stage : project.stages.find((s) => (s.attempt ?? 0) > 0);
+  const choose = (number: number) => setChosen(project.stages.find((s) => s.number === number)?.id ?? "");
+  const failures = project.failures.filter((f) => !f.acknowledged);
+  return (
+    <div className="grid2">
+      <div>
+        {project.gates.map((gate, at) => (
+          <GateCard key={gate.id} project={project} gate={gate} first={at === 0} />
+        ))}
+        <Panel title="Stages" about="click a stage to see or redo it">
+          <Graph project={project} chosen={about} onChoose={setChosen} />
+        </Panel>
+        <Panel title="Timeline" about={<Key />}>
+          <Timeline project={project} onChoose={choose} />
+        </Panel>
+        {logged ? <LogTail key={`${logged.number}/${logged.attempt}`} project={id} stage={logged} /> : null}
+      </div>
+      <div>
+        {failures.map((failure) => (
+          <FailureCard key={failure.stage} project={project} failure={failure} />
+        ))}
+        {step ? <StagePanel project={project} step={step} stage={stage} /> : null}
+      </div>
+    </div>
+  );
+}
+
+function Key() {
+  return (
+    <span className="row key">
+      <span className="hatch" />
+      waiting
+      <span className="dashed" />
+      expected
+    </span>
+  );
+}
+
+/** What the page is about when nobody has chosen: what asks, failed, runs, comes next, or was last. */
+function subject(project: Project): string {
+  const named = (number: number | undefined) => project.stages.find((s) => s.number === number)?.id;
+  const steps = project.pipeline.stages;
+  const with_ = (state: string) => steps.find((s) => s.state === state)?.definition.id;
+  return (
+    named(project.gates[0]?.stage || undefined) ??
+    named(project.failures.findLast((f) => !f.acknowledged)?.stage) ??
+    with_("running") ??
+    with_("submitted") ??
+    with_("preparing") ??
+    with_("queued") ??
+    steps.findLast((s) => s.newest > 0)?.definition.id ??
+    steps[0]?.definition.id ??
+    ""
+  );
+}

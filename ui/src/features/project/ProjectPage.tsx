@@ -1,0 +1,121 @@
+/** The frame of a project's pages: what it is, how it stands, what can be done, and the way to its parts. */
+import { Link, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
+import { clock } from "@/design/format.ts";
+import { Icon } from "@/design/Icon.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Avatar, Skeleton, Tag } from "@/design/parts.tsx";
+import { type State, StateTag } from "@/design/state.tsx";
+import { useNow } from "@/design/time.tsx";
+import { useKeys } from "@/shared/keys.ts";
+import { Picture } from "@/shared/Picture.tsx";
+import { useProject } from "@/shared/project.ts";
+import { useSession } from "@/shared/session.ts";
+import { TopBar } from "@/shared/TopBar.tsx";
+import { useTitle } from "@/shared/title.ts";
+import { Actions } from "./Actions.tsx";
+import "./project.css";
+
+const TABS = [
+  { to: "/projects/$project", word: "Overview" },
+  { to: "/projects/$project/history", word: "History" },
+  { to: "/projects/$project/logs", word: "Logs" },
+  { to: "/projects/$project/files", word: "Files" },
+  { to: "/projects/$project/charts", word: "Analysis" },
+  { to: "/projects/$project/environment", word: "Environment" },
+  { to: "/projects/$project/pipeline", word: "Pipeline" },
+  { to: "/projects/$project/events", word: "Events" },
+] as const;
+
+export function ProjectPage() {
+  const { project: id } = useParams({ from: "/inside/projects/$project" });
+  const { data: project, error, refetch } = useProject(id);
+  const me = useSession()?.user ?? "";
+  const now = useNow();
+  const navigate = useNavigate();
+  const path = useLocation().pathname.replace(/\/$/, "");
+  const base = `/projects/${id}`;
+  useTitle(project ? `${project.word === "running" ? "▶ " : ""}${project.name}` : "Project");
+  useKeys({
+    l: () => void navigate({ to: "/projects/$project/logs", params: { project: id } }),
+    "g o": () => void navigate({ to: "/projects/$project", params: { project: id } }),
+    "g h": () => void navigate({ to: "/projects/$project/history", params: { project: id } }),
+    "g f": () => void navigate({ to: "/projects/$project/files", params: { project: id } }),
+  });
+  const crumb = (
+    <TopBar>
+      <Link to="/projects">Projects</Link>
+      <Icon name="cr" />
+      <b className="trunc">{project?.name ?? id}</b>
+      <span className="m3 mono small">{id}</span>
+    </TopBar>
+  );
+  if (!project) {
+    return (
+      <>
+        {crumb}
+        <div className="page">
+          {error ? <ProblemPage error={error} again={() => void refetch()} /> : <Skeleton rows={6} />}
+        </div>
+      </>
+    );
+  }
+  const compact = path !== base;
+  return (
+    <>
+      {crumb}
+      {error ? <ProblemNote error={error} again={() => void refetch()} /> : null}
+      {compact ? null : (
+        <header className="head">
+          <Picture project={id} path={project.thumbnail ?? ""} name={project.name} width={96} height={54} />
+          <div className="row wrap head-name">
+            <h1>{project.name}</h1>
+            <StateTag soft state={project.look as State} word={project.word} />
+            {project.tags.map((tag) => (
+              <Tag key={tag}>{tag}</Tag>
+            ))}
+          </div>
+          <p className="m2">
+            {project.detail || sentence(project.state)}
+            {project.expected ? `; likely done about ${clock(Date.parse(project.expected), now)}` : ""}
+          </p>
+          <Actions
+            project={project}
+            onAnswer={() =>
+              document.querySelector(".gate")?.scrollIntoView({ behavior: "smooth", block: "center" })
+            }
+          />
+        </header>
+      )}
+      <nav className="tabs" aria-label="Project">
+        {TABS.map((tab) => {
+          const own = tab.to.replace("$project", id);
+          const current = own === base ? path === base : path.startsWith(own);
+          return (
+            <Link
+              key={tab.to}
+              to={tab.to}
+              params={{ project: id }}
+              aria-current={current ? "page" : undefined}
+              activeProps={{}}
+            >
+              {tab.word}
+            </Link>
+          );
+        })}
+        <span className="grow" />
+        {compact ? <StateTag state={project.look as State} word={project.word} /> : null}
+        <span className="row small m3 about">
+          {project.pipeline.name}
+          {project.pipeline.version ? `@${project.pipeline.version}` : ""}
+          {project.pipeline.edited ? ", edited" : ""} · by{" "}
+          <Avatar name={project.author || "?"} me={project.author === me} /> {project.author}
+        </span>
+      </nav>
+      <Outlet />
+    </>
+  );
+}
+
+function sentence(state: string): string {
+  return state === "idle" ? "Nothing has been started yet." : "";
+}

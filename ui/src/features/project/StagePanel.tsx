@@ -1,0 +1,246 @@
+/** One execution of a stage, beside the graph: state in words, times, values, results, and what one can do with it. */
+import { Link } from "@tanstack/react-router";
+import { bytes, clock, count, duration, percent } from "@/design/format.ts";
+import { Bar, Button, Panel } from "@/design/parts.tsx";
+import { type State, StateTag } from "@/design/state.tsx";
+import { Ago, useNow } from "@/design/time.tsx";
+import {
+  may,
+  numbered,
+  type Project,
+  type StageView,
+  type Step,
+  tellFailure,
+  useCommand,
+} from "@/shared/project.ts";
+
+export function StagePanel({
+  project,
+  step,
+  stage,
+}: {
+  project: Project;
+  step: Step;
+  stage: StageView | undefined;
+}) {
+  const now = useNow();
+  const name = step.definition.id;
+  const command = useCommand(project.id);
+  const run = may(project, "run");
+  const failed = tellFailure("Nothing was done");
+  const progress = stage?.progress;
+  const results = Object.entries(stage?.results ?? {});
+  const changed = [...Object.entries(stage?.overrides?.values ?? {}), ...Object.entries(stage?.point ?? {})];
+  const params = { project: project.id };
+  return (
+    <Panel
+      title={
+        <>
+          {name} <span className="m3">{stage ? numbered(stage.number) : ""}</span>
+        </>
+      }
+      about={step.definition.title}
+    >
+      <div className="col gap">
+        <p>
+          <StateTag state={(stage?.state ?? "none") as State} word={stage?.word} />{" "}
+          <span className="m2">{stage?.detail}</span>
+        </p>
+        {stage?.reason ? <p className="m2">{stage.reason.text}</p> : null}
+        {stage?.message && stage.state !== "succeeded" ? <pre className="said">{stage.message}</pre> : null}
+        {progress?.percent != null ? (
+          <div className="row">
+            <Bar used={progress.percent} of={100} />
+            <b>{percent(progress.percent)}</b>
+          </div>
+        ) : null}
+        {stage?.preparing?.bytes_total ? (
+          <div>
+            <Bar used={stage.preparing.bytes_done ?? 0} of={stage.preparing.bytes_total} kind="rest" />
+            <span className="small m2">
+              copying the workspace, {bytes(stage.preparing.bytes_done ?? 0)} of{" "}
+              {bytes(stage.preparing.bytes_total)}
+            </span>
+          </div>
+        ) : null}
+        <dl className="kv">
+          {stage?.node ? (
+            <>
+              <dt>Node</dt>
+              <dd>{stage.node}</dd>
+            </>
+          ) : null}
+          {stage?.started ? (
+            <>
+              <dt>{stage.ended ? "Ran" : "Runs"}</dt>
+              <dd>
+                {duration((stage.ended ? Date.parse(stage.ended) : now) - Date.parse(stage.started))}, since{" "}
+                {clock(Date.parse(stage.started), now)}
+              </dd>
+            </>
+          ) : null}
+          {stage?.waited ? (
+            <>
+              <dt>Waited</dt>
+              <dd>{duration(stage.waited * 1000)}</dd>
+            </>
+          ) : null}
+          {stage?.expected ? (
+            <>
+              <dt>Likely done</dt>
+              <dd>about {clock(Date.parse(stage.expected), now)}</dd>
+            </>
+          ) : null}
+          {!stage && step.typical ? (
+            <>
+              <dt>Takes</dt>
+              <dd>about {duration(step.typical * 1000)}</dd>
+            </>
+          ) : null}
+          {progress?.memory_bytes ? (
+            <>
+              <dt>Memory</dt>
+              <dd>
+                {bytes(progress.memory_bytes)} of{" "}
+                {bytes(step.definition.resources?.memory_max ?? step.definition.resources?.memory ?? 0)}
+              </dd>
+            </>
+          ) : null}
+          {progress?.cpu_seconds ? (
+            <>
+              <dt>CPU time</dt>
+              <dd>{duration(progress.cpu_seconds * 1000)}</dd>
+            </>
+          ) : null}
+          {(stage?.attempt ?? 0) > 1 ? (
+            <>
+              <dt>Attempt</dt>
+              <dd>{stage?.attempt}</dd>
+            </>
+          ) : null}
+          {stage?.redo_of ? (
+            <>
+              <dt>Redo of</dt>
+              <dd>
+                {numbered(stage.redo_of)}
+                {stage.actor ? ` by ${stage.actor}` : ""}
+              </dd>
+            </>
+          ) : null}
+          {changed.map(([key, value]) => (
+            <div key={key} className="contents">
+              <dt className="mono">{key}</dt>
+              <dd className="mono">{String(value)}</dd>
+            </div>
+          ))}
+          {stage?.ended ? (
+            <>
+              <dt>Ended</dt>
+              <dd>
+                <Ago at={stage.ended} />
+              </dd>
+            </>
+          ) : null}
+        </dl>
+        {results.length ? (
+          <table className="tbl res">
+            <tbody>
+              {results.map(([key, value]) => (
+                <tr key={key}>
+                  <td>{key}</td>
+                  <td className="num">{typeof value === "number" ? count(value) : String(value)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        ) : null}
+        <div className="row wrap">
+          {stage?.attempt ? (
+            <>
+              <Link
+                className="btn sm"
+                to="/projects/$project/logs"
+                params={params}
+                search={{ stage: stage.number }}
+              >
+                Log
+              </Link>
+              <Link
+                className="btn sm"
+                to="/projects/$project/files"
+                params={params}
+                search={{ path: `stages/${stage.name}/output` }}
+              >
+                Files
+              </Link>
+            </>
+          ) : null}
+          {run && stage && ["succeeded", "failed", "stopped", "skipped"].includes(stage.state) ? (
+            <Link
+              className="btn sm"
+              to="/projects/$project/run"
+              params={params}
+              search={{ redo: stage.number }}
+            >
+              Redo {name}…
+            </Link>
+          ) : null}
+          {run && !stage ? (
+            <Link className="btn sm" to="/projects/$project/run" params={params} search={{ stage: name }}>
+              Run {name}…
+            </Link>
+          ) : null}
+          {run && stage?.state === "queued" ? (
+            <>
+              <Button
+                small
+                busy={command.isPending}
+                onClick={() =>
+                  command.mutate({ kind: "skip_stage", stage: stage.number }, { onError: failed })
+                }
+              >
+                Skip it
+              </Button>
+              <Button
+                small
+                busy={command.isPending}
+                onClick={() =>
+                  command.mutate({ kind: "remove_queued", stage: stage.number }, { onError: failed })
+                }
+              >
+                Take it back
+              </Button>
+            </>
+          ) : null}
+          {run && stage && ["preparing", "submitted", "running"].includes(stage.state) ? (
+            <Button
+              small
+              look="danger"
+              busy={command.isPending}
+              onClick={() =>
+                command.mutate(
+                  { kind: "stop_stage", stage: stage.number, kill: stage.stop === "terminate" },
+                  { onError: failed },
+                )
+              }
+            >
+              {stage.stop === "terminate" ? `Kill ${name}` : `Stop ${name}`}
+            </Button>
+          ) : null}
+          {run && (!stage || !["succeeded", "failed", "stopped", "skipped"].includes(stage.state)) ? (
+            <Button
+              small
+              aria-pressed={step.pause_after}
+              busy={command.isPending}
+              onClick={() =>
+                command.mutate({ kind: "pause_after", id: name, on: !step.pause_after }, { onError: failed })
+              }
+            >
+              {step.pause_after ? `Will pause after ${name}` : `Pause after ${name}`}
+            </Button>
+          ) : null}
+        </div>
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,123 @@
+import { useMemo, useState } from "react";
+import { clock, duration } from "@/design/format.ts";
+import { colour, type State, StateMark } from "@/design/state.tsx";
+import { useNow } from "@/design/time.tsx";
+import { numbered, type Project } from "@/shared/project.ts";
+import { type Lane, lanes, part, type Range, range, type Span, ticks } from "./timeline.ts";
+
+const ROWS = 40;
+
+export function Timeline({ project, onChoose }: { project: Project; onChoose: (stage: number) => void }) {
+  const now = useNow();
+  const [whole, setWhole] = useState(true);
+  const all = useMemo(() => lanes(project, now), [project, now]);
+  const shown = (whole ? all : all.filter((l) => l.spans.some((s) => s.to > now - 86_400_000))).slice(-ROWS);
+  if (!all.length) return <p className="m2">Nothing has run yet.</p>;
+  const r = range(shown, now);
+  return (
+    <div>
+      {all.some((l) => l.spans.some((s) => s.from < now - 86_400_000)) ? (
+        <div className="seg gantt-seg" role="group" aria-label="Time shown">
+          <button type="button" aria-pressed={whole} onClick={() => setWhole(true)}>
+            All
+          </button>
+          <button type="button" aria-pressed={!whole} onClick={() => setWhole(false)}>
+            Last 24 h
+          </button>
+        </div>
+      ) : null}
+      <div className="gantt">
+        <div className="scale" aria-hidden="true">
+          <span />
+          <div>
+            {ticks(r, 7).map((at) => (
+              <span key={at} style={{ left: `${part(at, r)}%` }}>
+                {clock(at, now)}
+              </span>
+            ))}
+          </div>
+        </div>
+        <div className="gantt-grid" aria-hidden="true">
+          {ticks(r, 7).map((at) => (
+            <span key={at} style={{ left: `${part(at, r)}%` }} />
+          ))}
+          <i className="nowl" style={{ left: `${part(now, r)}%` }} />
+        </div>
+        {shown.map((lane) => (
+          <Row key={lane.key} lane={lane} r={r} now={now} onChoose={onChoose} />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Row({
+  lane,
+  r,
+  now,
+  onChoose,
+}: {
+  lane: Lane;
+  r: Range;
+  now: number;
+  onChoose: (stage: number) => void;
+}) {
+  const state = lane.state as State;
+  const last = lane.spans.at(-1);
+  const words = lane.spans.map((s) => label(s)).join(", ");
+  return (
+    <div className="r">
+      <button
+        type="button"
+        disabled={!lane.number}
+        onClick={() => onChoose(lane.number)}
+        aria-label={`${lane.name} ${lane.number || ""}: ${words}`}
+      >
+        <StateMark state={state} />
+        <span className="trunc">{lane.name}</span>
+        <i>{lane.number ? numbered(lane.number) : ""}</i>
+      </button>
+      <div className="lane" data-s={colour(state)}>
+        {lane.spans.map((span) => {
+          const width = part(span.to, r) - part(span.from, r);
+          return (
+            <u
+              key={`${span.kind}-${span.from}`}
+              className={span.kind === "ran" ? "" : span.kind === "expected" ? "plan" : "w"}
+              data-s={span.kind === "asked" ? "waiting" : undefined}
+              style={{ left: `${part(span.from, r)}%`, width: `max(${width}%, 4px)` }}
+              title={label(span)}
+            >
+              {span.kind === "ran" && width > 9 ? duration(span.to - span.from) : ""}
+            </u>
+          );
+        })}
+        {last ? (
+          <em
+            style={
+              part(last.to, r) > 72
+                ? { right: `${100 - part(lane.spans[0]?.from ?? 0, r)}%` }
+                : { left: `${part(last.to, r)}%` }
+            }
+          >
+            {last.kind === "expected" ? `about ${clock(last.to, now)}` : lane.text}
+          </em>
+        ) : null}
+      </div>
+    </div>
+  );
+}
+
+function label(span: Span): string {
+  const time = duration(span.to - span.from);
+  switch (span.kind) {
+    case "waited":
+      return `waited ${time}`;
+    case "asked":
+      return `waited ${time} for an answer`;
+    case "expected":
+      return `likely ${time}`;
+    default:
+      return `ran ${time}`;
+  }
+}

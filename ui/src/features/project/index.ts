@@ -1,0 +1,2 @@
+export { Overview } from "./Overview.tsx";
+export { ProjectPage } from "./ProjectPage.tsx";

@@ -1,0 +1,47 @@
+/** Where the stages of a pipeline stand in its graph. Pure. */
+import dagre from "@dagrejs/dagre";
+
+export const WIDTH = 168;
+export const HEIGHT = 70;
+
+export interface Placed {
+  id: string;
+  x: number;
+  y: number;
+}
+
+export interface Drawn {
+  nodes: Map<string, Placed>;
+  edges: { from: string; to: string; path: string }[];
+  width: number;
+  height: number;
+}
+
+/** `stages` in the order of the file; `needs` name others of them. Left to right. */
+export function layout(stages: readonly { id: string; needs: readonly string[] }[]): Drawn {
+  const graph = new dagre.graphlib.Graph();
+  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 34, marginx: 2, marginy: 4 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  const known = new Set(stages.map((s) => s.id));
+  for (const stage of stages) graph.setNode(stage.id, { width: WIDTH, height: HEIGHT });
+  for (const stage of stages) {
+    for (const need of stage.needs) if (known.has(need)) graph.setEdge(need, stage.id);
+  }
+  dagre.layout(graph);
+  const nodes = new Map<string, Placed>();
+  for (const stage of stages) {
+    const at = graph.node(stage.id);
+    nodes.set(stage.id, { id: stage.id, x: at.x - WIDTH / 2, y: at.y - HEIGHT / 2 });
+  }
+  const edges = graph.edges().map(({ v, w }) => {
+    const [a, b] = [nodes.get(v) as Placed, nodes.get(w) as Placed];
+    return { from: v, to: w, path: curve(a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2) };
+  });
+  const size = graph.graph();
+  return { nodes, edges, width: size.width ?? WIDTH, height: size.height ?? HEIGHT };
+}
+
+function curve(x1: number, y1: number, x2: number, y2: number): string {
+  const middle = (x1 + x2) / 2;
+  return `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
+}

@@ -1,0 +1,101 @@
+/** What has been when: one lane per execution, with waiting, running and what is expected. Pure; milliseconds since 1970. */
+import type { Project, StageView } from "@/shared/project.ts";
+
+export interface Span {
+  kind: "waited" | "asked" | "ran" | "expected";
+  from: number;
+  to: number;
+}
+
+export interface Lane {
+  key: string;
+  name: string;
+  number: number;
+  state: string;
+  spans: Span[];
+  /** what stands beside the last span */
+  text: string;
+}
+
+type Shown = Pick<Project, "stages" | "gates" | "pipeline">;
+
+export function lanes(project: Shown, now: number): Lane[] {
+  const asked = new Map(project.gates.map((g) => [g.stage, Date.parse(g.since)]));
+  const executed = [...project.stages]
+    .sort((a, b) => a.number - b.number)
+    .map((s) => lane(s, asked.get(s.number), now));
+  const coming = project.pipeline.stages
+    .filter((s) => s.state === "later" && s.expected_start && s.expected_end)
+    .map((s): Lane => {
+      const [from, to] = [Date.parse(s.expected_start ?? ""), Date.parse(s.expected_end ?? "")];
+      return {
+        key: s.definition.id,
+        name: s.definition.id,
+        number: 0,
+        state: "none",
+        spans: [{ kind: "expected", from, to }],
+        text: "",
+      };
+    });
+  return [...executed, ...coming];
+}
+
+function lane(stage: StageView, asked: number | undefined, now: number): Lane {
+  const spans: Span[] = [];
+  const queued = stage.queued ? Date.parse(stage.queued) : null;
+  const started = stage.started ? Date.parse(stage.started) : null;
+  const ended = stage.ended ? Date.parse(stage.ended) : null;
+  const end = ended ?? now;
+  if (queued !== null) {
+    const until = started ?? end;
+    if (asked !== undefined && started === null) {
+      if (asked > queued) spans.push({ kind: "waited", from: queued, to: asked });
+      spans.push({ kind: "asked", from: Math.max(queued, asked), to: until });
+    } else if (until > queued) spans.push({ kind: "waited", from: queued, to: until });
+  }
+  if (started !== null) spans.push({ kind: "ran", from: started, to: end });
+  if (ended === null && stage.expected) {
+    const expected = Date.parse(stage.expected);
+    if (expected > now) spans.push({ kind: "expected", from: Math.max(now, started ?? now), to: expected });
+  }
+  return {
+    key: String(stage.number),
+    name: stage.id,
+    number: stage.number,
+    state: stage.state,
+    spans,
+    text: stage.detail ?? "",
+  };
+}
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+/** From the first to the last moment of what is shown, and a little beyond. */
+export function range(shown: Lane[], now: number): Range {
+  const all = shown.flatMap((l) => l.spans);
+  const from = Math.min(now - 60_000, ...all.map((s) => s.from));
+  const to = Math.max(now, ...all.map((s) => s.to));
+  const air = Math.max(5_000, (to - from) * 0.03);
+  return { from: from - air / 3, to: to + air };
+}
+
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((m) => m * 60_000);
+
+/** Round moments of the day, at most `most` of them. */
+export function ticks(r: Range, most: number): number[] {
+  const step =
+    STEPS.find((s) => (r.to - r.from) / s <= most) ??
+    7 * 86_400_000 * Math.ceil((r.to - r.from) / (7 * 86_400_000 * most));
+  const zone = new Date(r.from).getTimezoneOffset() * 60_000;
+  const first = Math.ceil((r.from - zone) / step) * step + zone;
+  const found: number[] = [];
+  for (let at = first; at < r.to && found.length < 50; at += step) found.push(at);
+  return found;
+}
+
+export function part(at: number, r: Range): number {
+  return (100 * (at - r.from)) / (r.to - r.from);
+}
