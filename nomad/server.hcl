@@ -43,7 +43,7 @@ server {
 }
 
 # Docker's mounts (client.hcl) let whoever may submit a job bind any directory of a node. So nobody may but Winslow:
-# README.md tells how the token is made.
+# policy-winslow.hcl tells how its token is made.
 acl {
   enabled = true
 }

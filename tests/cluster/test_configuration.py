@@ -31,6 +31,12 @@ def shipped(nomad_tools: Tools) -> Iterator[Cluster]:
     cluster.stop()
 
 
+def test_every_file_is_told_of() -> None:
+    told = (ROOT / "docs" / "cluster.md").read_text()
+    files = [*SHIPPED.iterdir(), *JOBSPECS.iterdir()]
+    assert [str(file) for file in files if f"{file.parent.name}/{file.name}" not in told] == []
+
+
 @pytest.mark.parametrize("files", ["server", "client", "client gpu", "server tls", "client gpu tls"])
 def test_nomad_accepts_the_configuration(nomad_tools: Tools, files: str) -> None:
     paths = [SHIPPED / f"{file}.hcl" for file in files.split()]
@@ -81,7 +87,7 @@ def test_a_gpu_node_shows_its_gpus(shipped: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(shipped: Cluster) -> Cluster:
-    """With the namespaces, the pool and the policies that README.md of the shipped files tells to make."""
+    """With the namespaces, the pool and the policies that docs/cluster.md tells to make."""
     for file in ("namespace.hcl", "namespace-system.hcl"):
         shipped.command("namespace", "apply", SHIPPED / file)
     shipped.command("node", "pool", "apply", SHIPPED / "node-pool.hcl")
