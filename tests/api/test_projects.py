@@ -7,6 +7,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from tests.api.conftest import World
+from winslow_nomad.api.views.projects import Row
 
 TEXT = """\
 winslow: 1
@@ -105,6 +106,13 @@ def test_the_list_filters_includes_and_excludes(member: TestClient) -> None:
     assert member.get("/api/v1/projects/facets").json() == {
         "tags": {"archive": 1, "blue": 1, "red": 2}, "pipelines": {"traffic": 3}
     }  # fmt: skip
+
+
+def test_a_row_is_what_its_description_says(member: TestClient) -> None:
+    new(member, start=True)
+    new(member, "with all", tags=["a"], priority=90, participants=[{"user": "@everyone", "role": "viewer"}])
+    for row in member.get("/api/v1/projects").json()["items"]:
+        assert Row.model_validate(row).model_dump(mode="json") == row
 
 
 def test_pages_follow_each_other(member: TestClient) -> None:

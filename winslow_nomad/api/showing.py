@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json
 
 from winslow_nomad.api.services import Services
-from winslow_nomad.api.views.projects import ProjectView, Row, project_view, row
+from winslow_nomad.api.views.projects import ProjectView, completed, project_view, role_of
 from winslow_nomad.api.views.stages import Beside, Percent
 from winslow_nomad.core.access import Action, Principal, allowed
 from winslow_nomad.core.forecast import end_of, forecast
-from winslow_nomad.core.project import Project
+from winslow_nomad.core.project import Member, Project
 from winslow_nomad.core.rows import Summary
 from winslow_nomad.core.stage import StageState
 
@@ -56,18 +59,31 @@ def may_answer(who: Principal, summary: Summary) -> bool:
     )
 
 
-def rows(given: Services, who: Principal, found: Sequence[Summary]) -> list[Row]:
+def rows(given: Services, who: Principal, texts: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Rows of a list: stored summaries with what the caller is in each project, progress and likely end. Plain values,
+    since there may be hundreds at each look."""
+    found = [completed(from_json(text)) for text in texts]
+    roles: dict[str, str] = {}
+    for row in found:
+        audience = f"{row['author']} {row['participants']}"
+        if audience not in roles:
+            members = tuple(Member.model_validate(m) for m in row["participants"])
+            roles[audience] = role_of(who, row["author"], members)
+        row["role"] = roles[audience]
+    _add_progress(given, [r for r in found if r["current"] is not None and r["current"]["state"] == "running"])
+    return found
+
+
+def _add_progress(given: Services, running: Sequence[dict[str, Any]]) -> None:
+    if not running:
+        return
     now = given.clock.now()
-    running = {(s.id, s.current.stage): s for s in found if s.current is not None and s.current.state == "running"}
-    told = given.progress.read(running) if running else {}
-    usual = {name: usually(given, name) for name in {s.pipeline for s in running.values()}}
-    shown = []
-    for summary in found:
-        current = summary.current
-        percent = expected = None
-        if current is not None and (summary.id, current.stage) in running and current.since is not None:
-            newest = told.get((summary.id, current.stage))
-            percent = newest.percent if newest is not None and newest.attempt == current.attempt else None
-            expected = end_of(current.since, now, percent, usual[summary.pipeline].get(current.id))
-        shown.append(row(summary, who, percent, expected))
-    return shown
+    told = given.progress.read((row["id"], row["current"]["stage"]) for row in running)
+    usual = {name: usually(given, name) for name in {row["pipeline"] for row in running}}
+    for row in running:
+        current = row["current"]
+        newest = told.get((row["id"], current["stage"]))
+        percent = newest.percent if newest is not None and newest.attempt == current["attempt"] else None
+        since = datetime.fromisoformat(current["since"])
+        row["percent"] = percent
+        row["expected"] = end_of(since, now, percent, usual[row["pipeline"]].get(current["id"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from winslow_nomad.core.model import Value
@@ -58,6 +59,10 @@ class Listing(Protocol):
 
     def find(self, query: Query) -> Page:
         """Raises Invalid (list.cursor) for an `after` that was never a `next`."""
+        ...
+
+    def texts(self, query: Query) -> tuple[Sequence[bytes], str]:
+        """As `find`, each row as the JSON of a Summary: for who only passes it on."""
         ...
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts: ...

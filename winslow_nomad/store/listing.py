@@ -5,11 +5,10 @@ many projects there are and whatever is asked."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 
 from winslow_nomad.core.errors import Invalid
@@ -19,12 +18,14 @@ from winslow_nomad.store.codec import unreadable
 from winslow_nomad.store.keys import Keys
 from winslow_nomad.store.transaction import as_dict, ask
 
-LOOK = 500  # projects that one step looks at
-NEWEST = {"updated", "created", "priority"}  # lists ordered by a number
+LOOK = 600  # projects that one step looks at
+SUMMARIES: TypeAdapter[tuple[Summary, ...]] = TypeAdapter(tuple[Summary, ...])
 
-# Looks at `look` members of the base from `at` on, in order; several keys are one list. Answers: whether that was
-# the end; the position of the last member looked at; then id, position and summary of those that fit, at most
-# `want`. Positions are score and id, or the member itself where the order is by name.
+# Looks at `look` members of one index from `at` on, in order: of the one that is named, or of the group with the fewest
+# projects (several keys are one list; what is in more than one is met again, so these cost more). All indexes without
+# a name of their own have the same order, so the next step may walk another one. Answers: whether that was the end;
+# the position of the last member looked at; then id, position and summary of those that fit, at most `want`. Positions
+# are score and id, or the member itself where the order is by name.
 STEP = """
 local q = cjson.decode(ARGV[1])
 
@@ -38,10 +39,12 @@ local function less(a, b)
 end
 
 local function before(a, b)
-  local x, y = tonumber(a[2]), tonumber(b[2])
+  local x, y = a[3], b[3]
   if x ~= y then if q.desc then return x > y else return x < y end end
   if q.desc then return less(b[1], a[1]) else return less(a[1], b[1]) end
 end
+
+local start = {q.id, q.at, tonumber(q.at)}
 
 local function by_score(key)
   local found, offset = {}, 0
@@ -55,11 +58,13 @@ local function by_score(key)
       reply = redis.call('ZRANGE', key, low, high, 'BYSCORE', 'LIMIT', offset, q.look, 'WITHSCORES')
     end
     for i = 1, #reply, 2 do
-      local row = {reply[i], reply[i + 1]}
-      if q.at == '' or before({q.id, q.at}, row) then found[#found + 1] = row end
+      local row = {reply[i], reply[i + 1], tonumber(reply[i + 1])}
+      if q.at == '' or before(start, row) then
+        if #found == q.look then return found, false end
+        found[#found + 1] = row
+      end
     end
     if #reply < 2 * q.look then return found, true end
-    if #found >= q.look then return found, false end
     offset = offset + q.look
   end
 end
@@ -83,23 +88,50 @@ local function by_name(key)
   return found, #reply < q.look
 end
 
-local rows, ended
-if q.lex then
-  rows, ended = by_name(q.base[1])
-else
-  ended = true
-  local all, seen = {}, {}
-  for _, key in ipairs(q.base) do
-    local some, over = by_score(key)
-    ended = ended and over
-    for _, row in ipairs(some) do
-      if not seen[row[1]] then seen[row[1]] = true; all[#all + 1] = row end
+local function merged(lists)
+  local found, at = {}, {}
+  for k = 1, #lists do at[k] = 1 end
+  while #found < q.look do
+    local best
+    for k, list in ipairs(lists) do
+      local row = list[at[k]]
+      if row and (not best or before(row, best)) then best = row end
+    end
+    if not best then return found end
+    found[#found + 1] = best
+    for k, list in ipairs(lists) do
+      local row = list[at[k]]
+      if row and row[1] == best[1] then at[k] = at[k] + 1 end
     end
   end
-  if #q.base > 1 then table.sort(all, before) end
-  rows = {}
-  for i = 1, math.min(#all, q.look) do rows[i] = all[i] end
-  ended = ended and #all <= q.look
+  return found
+end
+
+local base, least = {q.base}, nil
+if q.choose then
+  least = redis.call('ZCARD', q.base)
+  for _, group in ipairs(q.any) do
+    local size = 0
+    for _, key in ipairs(group) do size = size + redis.call('ZCARD', key) end
+    if #group > 1 then size = size * 3 end
+    if size < least then base, least = group, size end
+  end
+end
+
+local rows, ended
+if q.lex then
+  rows, ended = by_name(base[1])
+elseif #base == 1 then
+  rows, ended = by_score(base[1])
+else
+  local lists, over, all = {}, nil, 0
+  ended = true
+  for k, key in ipairs(base) do
+    lists[k], over = by_score(key)
+    ended, all = ended and over, all + #lists[k]
+  end
+  rows = merged(lists)
+  ended = ended and all <= q.look
 end
 local last = rows[#rows]
 
@@ -116,7 +148,7 @@ local function ids(list)
 end
 
 for _, group in ipairs(q.any) do
-  if #rows > 0 then
+  if #rows > 0 and group ~= base then
     local fits = {}
     for _, key in ipairs(group) do
       for i, score in ipairs(redis.call('ZMSCORE', key, ids(rows))) do
@@ -153,9 +185,11 @@ return answer
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """base: the index that is walked; any: groups of which each must have the project under one of its keys."""
+    """base: the index that is walked, unless one of `any` may be `chosen`; any: groups of which each must have the
+    project under one of its keys."""
 
-    base: tuple[str, ...]
+    base: str
+    chosen: bool
     lex: bool
     any: tuple[tuple[str, ...], ...]
     none: tuple[str, ...]
@@ -167,32 +201,41 @@ class Lister:
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
+        self._audiences: dict[bytes, tuple[str, list[str]]] = {}
 
     def find(self, query: Query) -> Page:
+        texts, after = self.texts(query)
+        try:
+            return Page(rows=SUMMARIES.validate_json(b"[" + b",".join(texts) + b"]"), next=after)
+        except ValidationError as error:
+            raise unreadable("a project in lists", error) from error
+
+    def texts(self, query: Query) -> tuple[list[bytes], str]:
+        """Summaries as they are stored, and the `next` of the page."""
         plan = self._plan(query)
         position = _position(query.after, lex=plan.lex)
         found: list[tuple[tuple[str, str], bytes]] = []
         looked = 0
         while True:
-            look = LOOK if looked else max(2 * query.limit, 64)
-            step = min(look, LOOK)
-            ended, last, rows = self._step(query, plan, position, step, query.limit + 1 - len(found))
+            look = LOOK if looked else min(LOOK, max(6 * query.limit, 64))
+            ended, last, rows = self._step(query, plan, position, look, query.limit + 1 - len(found))
             found += rows
-            looked += step
+            looked += look
             if len(found) > query.limit:
-                return Page(rows=_read(found[: query.limit]), next=_cursor(found[query.limit - 1][0], lex=plan.lex))
+                cut = found[: query.limit]
+                return [text for _, text in cut], _cursor(cut[-1][0], lex=plan.lex)
             if ended:
-                return Page(rows=_read(found))
+                return [text for _, text in found], ""
             position = last
             if query.cap is not None and looked >= query.cap:
-                return Page(rows=_read(found), next=_cursor(position, lex=plan.lex))
+                return [text for _, text in found], _cursor(position, lex=plan.lex)
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
-        amounts, audiences = ask(self._client, ("HGETALL", self._keys.counts), ("HGETALL", self._keys.audiences))
-        readers = _readers(audiences)
+        amounts = as_dict(ask(self._client, ("HGETALL", self._keys.counts))[0])
+        readers = self._readers({field.rpartition(b"|")[2] for field in amounts})
         states: dict[str, int] = {}
         mine = 0
-        for field, amount in as_dict(amounts).items():
+        for field, amount in amounts.items():
             state, _, digest = field.partition(b"|")
             by, names = readers[digest]
             if not int(amount) or (who is not None and who.isdisjoint(names)):
@@ -209,15 +252,24 @@ class Lister:
         return self._used("tag:", who)
 
     def _used(self, kind: str, who: frozenset[str] | None) -> dict[str, int]:
-        amounts, audiences = ask(self._client, ("HGETALL", self._keys.used), ("HGETALL", self._keys.audiences))
-        readers = _readers(audiences)
+        amounts = as_dict(ask(self._client, ("HGETALL", self._keys.used))[0])
+        readers = self._readers({field.partition(b"|")[0] for field in amounts})
         found: dict[str, int] = {}
-        for field, amount in as_dict(amounts).items():
+        for field, amount in amounts.items():
             digest, _, use = field.partition(b"|")
             name = use.decode()
             if int(amount) and name.startswith(kind) and (who is None or not who.isdisjoint(readers[digest][1])):
                 found[name.removeprefix(kind)] = found.get(name.removeprefix(kind), 0) + int(amount)
         return dict(sorted(found.items()))
+
+    def _readers(self, digests: set[bytes]) -> dict[bytes, tuple[str, list[str]]]:
+        """Author and names by the digest of an audience. They never change, so each is read once."""
+        unknown = sorted(digests - self._audiences.keys())
+        if unknown:
+            found = ask(self._client, ("HMGET", self._keys.audiences, *unknown))[0]
+            read = {d: tuple(json.loads(t)) for d, t in zip(unknown, found, strict=True) if t is not None}
+            self._audiences = {**self._audiences, **read}
+        return self._audiences
 
     def _plan(self, query: Query) -> _Plan:
         keys = self._keys
@@ -241,20 +293,18 @@ class Lister:
         ]
         if TRASH not in query.states:
             none.append(keys.term(f"state:{TRASH}"))
-        if query.asking or query.sort != "updated":
-            whole = {"created": keys.created, "name": keys.named, "priority": keys.priority}
-            base = keys.asking if query.asking else whole[query.sort]
-            return _Plan((base,), not query.asking and query.sort == "name", tuple(needed), tuple(none))
-        return self._smallest(needed, tuple(none))
-
-    def _smallest(self, groups: list[tuple[str, ...]], none: tuple[str, ...]) -> _Plan:
-        """Walk what has the fewest projects."""
-        everything = (self._keys.updated,)
-        candidates = [*groups, everything]
-        flat = [key for group in candidates for key in group]
-        sizes = dict(zip(flat, ask(self._client, *(("ZCARD", k) for k in flat)), strict=True))
-        base = min(candidates, key=lambda group: sum(int(sizes[k]) for k in group))
-        return _Plan(base, False, tuple(g for g in groups if g is not base), none)
+        whole = {
+            "updated": keys.updated, "created": keys.created, "name": keys.named, "priority": keys.priority
+        }  # fmt: skip
+        base = keys.asking if query.asking else whole[query.sort]
+        plain = query.asking or query.sort == "updated"
+        return _Plan(
+            base=base,
+            chosen=plain and not query.asking,
+            lex=not plain and query.sort == "name",
+            any=tuple(needed),
+            none=tuple(none),
+        )
 
     def _globs(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Names with the `traffic*` among them replaced by those that projects have."""
@@ -270,6 +320,7 @@ class Lister:
     ) -> tuple[bool, tuple[str, str], list[tuple[tuple[str, str], bytes]]]:
         arguments = {
             "base": plan.base,
+            "choose": plan.chosen,
             "lex": plan.lex,
             "desc": True if query.asking else query.descending,
             "id": position[0],
@@ -289,11 +340,6 @@ class Lister:
             if reply[i + 2] is not None
         ]
         return bool(reply[0]), (reply[1].decode(), reply[2].decode()), rows
-
-
-def _readers(audiences: Any) -> dict[bytes, tuple[str, list[str]]]:
-    """Author and names by the digest of an audience."""
-    return {digest: tuple(json.loads(text)) for digest, text in as_dict(audiences).items()}
 
 
 def _terms(keys: Keys, kind: str, values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
@@ -322,15 +368,3 @@ def _position(after: str, *, lex: bool) -> tuple[str, str]:
 def _cursor(position: tuple[str, str], *, lex: bool) -> str:
     project, at = position
     return f"{at.rpartition(chr(0))[0]}~{project}" if lex else f"{at}-{project}"
-
-
-def _read(found: list[tuple[tuple[str, str], bytes]]) -> tuple[Summary, ...]:
-    return tuple(_summaries(found))
-
-
-def _summaries(found: list[tuple[tuple[str, str], bytes]]) -> Iterator[Summary]:
-    for (project, _), text in found:
-        try:
-            yield Summary.model_validate_json(text)
-        except ValidationError as error:
-            raise unreadable(f"project {project} in lists", error) from error

@@ -18,7 +18,7 @@ from winslow_nomad.core.lists import TRASH, Counts, Page, Query
 from winslow_nomad.core.ports import Change, Clock
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.rows import NOTHING, asked_since, row, tally
-from winslow_nomad.store import extracts, indexes
+from winslow_nomad.store import codec, extracts, indexes
 from winslow_nomad.store.lists import RING_AFTER
 
 
@@ -194,6 +194,10 @@ class MemoryStore:
         shown, more = placed[: query.limit], len(placed) > query.limit
         rows = tuple(row(p, tally(p, None, NOTHING)) for _, p in shown)
         return Page(rows=rows, next=sign.join(map(str, shown[-1][0])) if more else "")
+
+    def texts(self, query: Query) -> tuple[Sequence[bytes], str]:
+        page = self.find(query)
+        return [codec.write_record(r) for r in page.rows], page.next
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         with self._lock:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
+from pydantic_core import to_jsonable_python
 
 from winslow_nomad.api.views.base import Answer, Request, example
 from winslow_nomad.api.views.hidden import masked, masked_overrides
@@ -17,7 +18,7 @@ from winslow_nomad.core.lists import Query, Sort
 from winslow_nomad.core.pipeline import Parameter, StageDefinition
 from winslow_nomad.core.project import Comment, Failure, Gate, Member, Pause, Project, Sweep
 from winslow_nomad.core.rows import NOTHING as NO_STAGES
-from winslow_nomad.core.rows import Cell, Summary, strip, tally, thumbnail
+from winslow_nomad.core.rows import Cell, Now, Summary, strip, tally, thumbnail
 
 SHOWN = 200  # ended stages in the answer about a project; the others are behind `stages_next`
 ABOUT_PROJECTS = (Action.VIEW_PROJECT, Action.COMMENT_PROJECT, Action.RUN_PROJECT, Action.MANAGE_PROJECT)
@@ -104,7 +105,7 @@ class CountsView(Answer):
     states: dict[str, int]
     total: int
     mine: int
-    waiting_for_me: int = Field(description="gates and failures in the inbox, up to a thousand")
+    waiting_for_me: int = Field(description="projects in the inbox, up to a hundred")
 
     model_config = example(states={"running": 10, "waiting": 3, "succeeded": 25}, total=38, mine=19, waiting_for_me=3)
 
@@ -222,9 +223,25 @@ class Describing(Request):
     model_config = example(tags=["b14-campaign", "rush-hour"], priority=70)
 
 
-def row(summary: Summary, who: Principal, percent: float | None, expected: datetime | None) -> Row:
-    role = role_of(who, summary.author, summary.participants)
-    return Row.model_construct(**summary.__dict__, role=role, percent=percent, expected=expected)
+def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
+    """What its fields are in JSON where they are left out."""
+    fields = model.model_fields.items()
+    return {n: to_jsonable_python(f.get_default(call_default_factory=True)) for n, f in fields if not f.is_required()}
+
+
+ROW, CELL, NOW, GATE, FAILURE, PAUSE, MEMBER = map(defaults_of, (Row, Cell, Now, Gate, Failure, Pause, Member))
+MANY = (("strip", CELL), ("gates", GATE), ("failures", FAILURE), ("participants", MEMBER))
+
+
+def completed(stored: dict[str, Any]) -> dict[str, Any]:
+    """A summary as it is stored, with the fields that have their defaults."""
+    row = {**ROW, **stored}
+    for name, defaults in MANY:
+        row[name] = [{**defaults, **item} for item in row[name]]
+    for name, defaults in (("current", NOW), ("pause", PAUSE)):
+        if row[name] is not None:
+            row[name] = {**defaults, **row[name]}
+    return row
 
 
 def role_of(who: Principal, author: str, participants: tuple[Member, ...]) -> str:
