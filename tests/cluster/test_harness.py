@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import images
 from tests.cluster.conftest import CARDS
 from tests.cluster.keeper import interface, links
 from tests.cluster.nomad import SHARE_VOLUME, Cluster, Node, box, when
@@ -293,3 +294,20 @@ def test_an_agent_can_be_ended_in_an_orderly_way(cluster: Cluster) -> None:
     cluster.kill_agent("n1", signal.SIGTERM)
     assert not cluster.agents["n1"].running
     when(lambda: cluster.node_status("n1") in ("down", "disconnected"))
+
+
+@pytest.mark.chaos
+def test_the_image_of_the_traffic_pipeline_has_what_its_stages_need(cluster: Cluster) -> None:
+    cluster.add_image(images.traffic(), ["n1"])
+    (cluster.share / "traffic").mkdir()
+    mounts = [
+        {"type": "bind", "source": str(cluster.share / "traffic"), "target": "/out"},
+        {"type": "bind", "source": str(ROOT / "pipelines" / "traffic"), "target": "/pipeline", "readonly": True},
+    ]
+    script = "cd /pipeline && python -c 'import numpy, cv2, av, roadusers; print(cv2.__version__)' > /out/version"
+    config = {"mount": mounts, "image": images.TRAFFIC}
+    cluster.submit(on(box("traffic", script, Config=config, Resources={"CPU": 500, "MemoryMB": 512}), "n1"))
+    when(lambda: cluster.status("traffic") == "complete")
+    assert f"opencv-python-headless=={(cluster.share / 'traffic' / 'version').read_text().strip()}" in (
+        ROOT / "pipelines" / "traffic" / "requirements.txt"
+    ).read_text()
