@@ -16,6 +16,7 @@ from winslow_nomad.api import routes
 from winslow_nomad.api.following import LogLanes
 from winslow_nomad.api.guards import Guards
 from winslow_nomad.api.lanes import Roads
+from winslow_nomad.api.live.described import describe as describe_live
 from winslow_nomad.api.patience import LARGEST_BODY
 from winslow_nomad.api.problems import handle_problems
 from winslow_nomad.api.reach import Reach
@@ -59,6 +60,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     handle_problems(app)
     for router in routers():
         app.router.routes.extend(router.routes)  # they are whole already; including would build each anew
+    describe_live(app)
     add_site(app)
     return app
 

@@ -17,6 +17,7 @@ from winslow_nomad.core.filing import Files, Uploads
 from winslow_nomad.core.history import History, Sizes
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
+from winslow_nomad.core.live import Stream
 from winslow_nomad.core.logs import Logs
 from winslow_nomad.core.nodes import Nodes
 from winslow_nomad.core.operations import Operations
@@ -49,6 +50,7 @@ class Services:
     files: Files
     uploads: Uploads
     logs: Logs
+    live: Stream
 
 
 def services(request: Request) -> Services:

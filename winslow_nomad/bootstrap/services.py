@@ -48,6 +48,7 @@ def services(installation: Installation) -> Services:
         files=files,
         uploads=uploads(installation, files),
         logs=logs(installation),
+        live=installation.live,
     )
 
 

@@ -1,4 +1,5 @@
-"""What has just changed, for screens: the port to the stream that every commit adds to. Never a source for decisions."""
+"""What has just changed, for screens: the port to the stream that every commit adds to. Never a source for
+decisions."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from typing import Protocol
 
 from winslow_nomad.core.client import Happened
 from winslow_nomad.core.model import Value
-from winslow_nomad.core.rows import Summary
 
 
 class Batch(Value):
@@ -30,6 +30,6 @@ class Stream(Protocol):
         """What came after `cursor`, waiting up to `timeout` seconds for something. Raises Invalid (live.cursor)."""
         ...
 
-    def rows(self, projects: Sequence[str]) -> Mapping[str, Summary]:
-        """Those that there are, as lists show them."""
+    def rows(self, projects: Sequence[str]) -> Mapping[str, bytes]:
+        """Those that there are, as lists show them: each as the JSON of a core.rows.Summary."""
         ...

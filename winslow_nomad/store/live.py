@@ -13,7 +13,6 @@ from redis import Redis
 from winslow_nomad.core.client import Happened
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.live import Batch
-from winslow_nomad.core.rows import Summary
 from winslow_nomad.store.client import LONGEST_BLOCK
 from winslow_nomad.store.commit import ENTRIES
 from winslow_nomad.store.keys import Keys
@@ -53,12 +52,12 @@ class Live:
         happened = tuple(h for identifier, fields in records for h in _read(identifier.decode(), as_dict(fields)))
         return Batch(happened=happened, cursor=records[-1][0].decode(), gap=gap)
 
-    def rows(self, projects: Sequence[str]) -> Mapping[str, Summary]:
-        """Those that there are, as lists show them. Raises StoreUnavailable."""
+    def rows(self, projects: Sequence[str]) -> Mapping[str, bytes]:
+        """Those that there are, as lists show them, as JSON. Raises StoreUnavailable."""
         if not projects:
             return {}
         found = ask(self._reader, *(("HGET", self._keys.project(p), "summary") for p in projects))
-        return {p: Summary.model_validate_json(t) for p, t in zip(projects, found, strict=True) if t is not None}
+        return {p: text for p, text in zip(projects, found, strict=True) if text is not None}
 
     def _gap(self, cursor: str) -> bool:
         if cursor == START:

@@ -1,0 +1,135 @@
+"""What the name of a topic means, and who may follow it. Holds the feeds, one for all who follow the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from winslow_nomad.api.authority import check_project, denied
+from winslow_nomad.api.following import LogLanes
+from winslow_nomad.api.live.feeds import ItemsFeed, LogFeed
+from winslow_nomad.api.live.hub import Hub, sees
+from winslow_nomad.api.live.messages import TOPIC
+from winslow_nomad.api.live.topics import Client, InboxTopic, ItemsTopic, ListTopic, LogTopic, ProjectTopic, Topic
+from winslow_nomad.api.routes.operations import view
+from winslow_nomad.api.views.nodes import node_view
+from winslow_nomad.core.access import Action, Principal, allowed
+from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.nodes import NodeNow
+from winslow_nomad.core.operations import Operation
+from winslow_nomad.core.ports import AttemptRef
+from winslow_nomad.core.rows import Summary
+
+NODES, TRANSFERS = 2.0, 1.0  # seconds between two looks
+
+
+@dataclass(frozen=True)
+class NodeItem:
+    """`projects`: those that work on it."""
+
+    now: NodeNow
+    projects: Mapping[str, Summary]
+
+    def shown(self, who: Principal) -> str:
+        seen = None if who.sees_all else {p for p, row in self.projects.items() if sees(who, row)}
+        return node_view(self.now, seen).model_dump_json()
+
+
+@dataclass(frozen=True)
+class TransferItem:
+    operation: Operation
+    project: Summary | None
+
+    def shown(self, who: Principal) -> str | None:
+        mine = bool(self.operation.actor) and self.operation.actor == who.user
+        fits = mine or who.sees_all or (self.project is not None and sees(who, self.project))
+        return view(self.operation).model_dump_json() if fits else None
+
+
+class Directory:
+    def __init__(self, hub: Hub, lanes: LogLanes) -> None:
+        self.hub = hub
+        self._lanes = lanes
+        self._logs: dict[str, LogFeed] = {}
+        self._nodes: ItemsFeed[NodeItem] | None = None
+        self._transfers: ItemsFeed[TransferItem] | None = None
+
+    async def check(self, who: Principal, name: str) -> None:
+        """Raises Invalid (live.topic), Denied, NotFound, Unavailable."""
+        found = TOPIC.fullmatch(name)
+        if found is None:
+            raise Invalid(f"There is no topic {name[:100]!r}.", code="live.topic")
+        project = found["project"] or found["logged"]
+        if project:
+            given = self.hub.given
+            await self.hub.lane(lambda: check_project(given, who, Action.VIEW_PROJECT, project))
+            return
+        action = Action.VIEW_NODES if name.startswith("node") else Action.LIST_PROJECTS
+        if not allowed(who, action):
+            raise denied(who, action)
+
+    def topic(self, name: str, client: Client) -> Topic:
+        """Of a name that was checked."""
+        found = TOPIC.fullmatch(name)
+        assert found is not None
+        if found["project"]:
+            return ProjectTopic(name, found["project"], self.hub, client)
+        if found["logged"]:
+            return LogTopic(name, found["logged"], self.hub, self._log(name), client)
+        if name == "projects":
+            return ListTopic(name, self.hub, client)
+        if name == "inbox":
+            return InboxTopic(name, self.hub, client)
+        if name == "transfers":
+            return ItemsTopic(name, "transfers", self._transfers_feed(), client, lambda item, who: item.shown(who))
+        one = found["node"]
+
+        def shown(item: NodeItem, who: Principal) -> str | None:
+            return item.shown(who) if one in (None, item.now.node.name) else None
+
+        return ItemsTopic(name, "nodes", self._nodes_feed(), client, shown)
+
+    def _log(self, name: str) -> LogFeed:
+        feed = self._logs.get(name)
+        if feed is None:
+            ref = AttemptRef.parse(name.removeprefix("log:"))
+            feed = LogFeed(self.hub.given, self._lanes, ref, lambda: self._forget(name))
+            self._logs[name] = feed
+        return feed
+
+    def _forget(self, name: str) -> None:
+        self._logs.pop(name, None)
+
+    def _nodes_feed(self) -> ItemsFeed[NodeItem]:
+        if self._nodes is None:
+
+            def over() -> None:
+                self._nodes = None
+
+            self._nodes = ItemsFeed(self.hub.lane, self._look_at_nodes, NODES, over)
+        return self._nodes
+
+    def _transfers_feed(self) -> ItemsFeed[TransferItem]:
+        if self._transfers is None:
+
+            def over() -> None:
+                self._transfers = None
+
+            self._transfers = ItemsFeed(self.hub.lane, self._look_at_transfers, TRANSFERS, over)
+        return self._transfers
+
+    def _look_at_nodes(self) -> Mapping[str, NodeItem]:
+        nodes = self.hub.given.nodes.all()
+        rows = self._rows({b.project for n in nodes for b in n.busy})
+        return {
+            n.node.name: NodeItem(n, {b.project: rows[b.project] for b in n.busy if b.project in rows}) for n in nodes
+        }
+
+    def _look_at_transfers(self) -> Mapping[str, TransferItem]:
+        operations = self.hub.given.operations.list()
+        rows = self._rows({o.project for o in operations if o.project})
+        return {o.id: TransferItem(o, rows.get(o.project)) for o in operations}
+
+    def _rows(self, projects: Iterable[str]) -> dict[str, Summary]:
+        texts = self.hub.given.live.rows(sorted(projects))
+        return {project: Summary.model_validate_json(text) for project, text in texts.items()}
