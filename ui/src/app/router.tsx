@@ -10,6 +10,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ProblemPage } from "@/design/Problem.tsx";
+import type { LogsSearch } from "@/features/logs";
 import type { ProjectsSearch } from "@/features/projects";
 import { queries } from "@/shared/queries.ts";
 import { sessionQuery } from "@/shared/session.ts";
@@ -81,7 +82,31 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("@/features/project"), "Overview"),
 });
 
-const tree = root.addChildren([login, inside.addChildren([home, projects, project.addChildren([overview])])]);
+const logs = createRoute({
+  getParentRoute: () => project,
+  path: "/logs",
+  staticData: { slim: true },
+  validateSearch: (search: Record<string, unknown>): LogsSearch => ({
+    ...numberOf(search, "stage"),
+    ...numberOf(search, "attempt"),
+    ...numberOf(search, "line"),
+    ...(search.stream === "out" || search.stream === "err" ? { stream: search.stream } : {}),
+    ...(search.find ? { find: String(search.find) } : {}),
+    ...(search.regex ? { regex: true } : {}),
+    ...(search.mark ? { mark: String(search.mark) } : {}),
+  }),
+  component: lazyRouteComponent(() => import("@/features/logs"), "LogsPage"),
+});
+
+function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
+  const value = Number(search[key]);
+  return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
+}
+
+const tree = root.addChildren([
+  login,
+  inside.addChildren([home, projects, project.addChildren([overview, logs])]),
+]);
 
 export const router = createRouter({
   routeTree: tree,

@@ -2,8 +2,10 @@
 import { useState } from "react";
 import { initials } from "@/design/format.ts";
 
+/** `path`: below the project's stages, as rows and projects name their pictures. */
 export function pictureOf(project: string, path: string): string {
-  return `/api/v1/files/project:${encodeURIComponent(project)}/preview?path=${encodeURIComponent(path)}`;
+  const inside = encodeURIComponent(`stages/${path}`);
+  return `/api/v1/files/project:${encodeURIComponent(project)}/preview?path=${inside}`;
 }
 
 export function Picture({

@@ -31,8 +31,7 @@ export function Graph({
     <div className="graph-box">
       <svg
         className="graph"
-        width={drawn.width}
-        height={drawn.height}
+        style={{ width: "100%", maxWidth: drawn.width, minWidth: drawn.width * 0.82 }}
         viewBox={`0 0 ${drawn.width} ${drawn.height}`}
         role="group"
         aria-label="Stages of the pipeline"

@@ -41,7 +41,7 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
           {ticks(r, 7).map((at) => (
             <span key={at} style={{ left: `${part(at, r)}%` }} />
           ))}
-          <i className="nowl" style={{ left: `${part(now, r)}%` }} />
+          {now <= r.to ? <i className="nowl" style={{ left: `${part(now, r)}%` }} /> : null}
         </div>
         {shown.map((lane) => (
           <Row key={lane.key} lane={lane} r={r} now={now} onChoose={onChoose} />

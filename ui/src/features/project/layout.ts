@@ -1,7 +1,7 @@
 /** Where the stages of a pipeline stand in its graph. Pure. */
 import dagre from "@dagrejs/dagre";
 
-export const WIDTH = 168;
+export const WIDTH = 156;
 export const HEIGHT = 70;
 
 export interface Placed {
@@ -20,7 +20,7 @@ export interface Drawn {
 /** `stages` in the order of the file; `needs` name others of them. Left to right. */
 export function layout(stages: readonly { id: string; needs: readonly string[] }[]): Drawn {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 34, marginx: 2, marginy: 4 });
+  graph.setGraph({ rankdir: "LR", nodesep: 20, ranksep: 26, marginx: 2, marginy: 4 });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(stages.map((s) => s.id));
   for (const stage of stages) graph.setNode(stage.id, { width: WIDTH, height: HEIGHT });

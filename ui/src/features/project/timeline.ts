@@ -73,11 +73,12 @@ export interface Range {
   to: number;
 }
 
-/** From the first to the last moment of what is shown, and a little beyond. */
+/** From the first to the last moment of what is shown, and a little beyond; up to now while something is alive. */
 export function range(shown: Lane[], now: number): Range {
   const all = shown.flatMap((l) => l.spans);
-  const from = Math.min(now - 60_000, ...all.map((s) => s.from));
-  const to = Math.max(now, ...all.map((s) => s.to));
+  const alive = shown.some((l) => ["running", "submitted", "preparing", "queued", "none"].includes(l.state));
+  const from = Math.min(...(alive ? [now - 60_000] : []), ...all.map((s) => s.from));
+  const to = Math.max(...(alive ? [now] : []), ...all.map((s) => s.to));
   const air = Math.max(5_000, (to - from) * 0.03);
   return { from: from - air / 3, to: to + air };
 }

@@ -1,0 +1,1 @@
+export { LogsPage, type LogsSearch } from "./LogsPage.tsx";
