@@ -36,7 +36,6 @@ export function Density({
     }
   }, [total, hits, shown, scheme]);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: for pointers; the keyboard has the list of hits
     <canvas
       ref={canvas}
       className="dens"

@@ -96,7 +96,7 @@ export function ProjectPage() {
               to={tab.to}
               params={{ project: id }}
               aria-current={current ? "page" : undefined}
-              activeProps={{}}
+              activeOptions={{ exact: own === base }}
             >
               {tab.word}
             </Link>
