@@ -95,8 +95,8 @@ def test_a_path_that_is_none_is_refused(tree: Tree, path: str) -> None:
 # --- links
 
 
-@pytest.mark.parametrize("target", ["../../secret", "/etc/passwd", "../winslow.json", "..", "/", "../..", "/proc/self/root",
-                                    "a/../../../secret", "loop"])  # fmt: skip
+@pytest.mark.parametrize("target", ["../../secret", "/etc/passwd", "../winslow.json", "..", "/", "../..", "loop",
+                                    "/proc/self/root", "a/../../../secret"])  # fmt: skip
 def test_a_link_that_leads_out_is_not_followed(tree: Tree, inputs: Path, target: str) -> None:
     (inputs / "a").mkdir()
     (inputs / "loop").symlink_to(target)

@@ -233,7 +233,7 @@ def test_a_person_has_a_quota(root: int) -> None:
 def test_a_stage_that_has_ended_takes_no_more(root: int, share: Path) -> None:
     attempt = share / "projects/p/stages/0001-x/attempts/1"
     (attempt / "workspace").mkdir(parents=True)
-    target = "projects/p/stages/0001-x/attempts/1/workspace/a".split("/")
+    target = ["projects", "p", "stages", "0001-x", "attempts", "1", "workspace", "a"]
     begin(root, target=target, unless=[[*target[:-2], "end.json"]])
     part = sent(root)
     (attempt / "end.json").write_text("{}")
@@ -350,7 +350,9 @@ def test_an_upload_that_nobody_goes_on_with_is_given_up(root: int, share: Path) 
     assert (share / "inputs" / "clip.mp4").exists()
 
 
-@pytest.mark.parametrize("identifier", ["", "..", "../inputs", "0" * 31, "0" * 33, "G" * 32, "0" * 32 + "\n", "0/" * 16])
+@pytest.mark.parametrize(
+    "identifier", ["", "..", "../inputs", "0" * 31, "0" * 33, "G" * 32, "0" * 32 + "\n", "0/" * 16]
+)
 def test_an_id_that_is_none_names_no_file(root: int, identifier: str) -> None:
     for work in (uploads.look, uploads.drop, lambda r, i: Part.resume(r, i, 0, verified=False)):
         with pytest.raises(NotFound):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -120,6 +121,7 @@ def example(value: Any) -> Mapping[int | str, dict[str, Any]]:
 
 TAKE = "winslow.http.request.take"
 AS_LONG_AS_IT_TAKES = 30 * 86400.0  # seconds; whoever writes looks after its own patience
+LOOK_EVERY = 0.5  # seconds
 DIRECT = 1024 * 1024  # bytes from which it is worth it
 
 
@@ -142,7 +144,7 @@ async def pour(request: Request, target: Writing, lane: Lane) -> int:
 
     Where the server can hand over the connection, the process that writes reads from it by itself. Otherwise the bytes
     pass through two buffers, one being filled while the other is on its way to the disk."""
-    pouring = _Pouring(target, lane)
+    pouring = _Pouring(target, lane, request.app.state.stopping)
     length = request.headers.get("content-length", "")
     handing = request.scope.get("extensions", {}).get(TAKE)
     try:
@@ -160,8 +162,9 @@ async def pour(request: Request, target: Writing, lane: Lane) -> int:
 
 
 class _Pouring:
-    def __init__(self, target: Writing, lane: Lane) -> None:
+    def __init__(self, target: Writing, lane: Lane, stopping: threading.Event) -> None:
         self._target = target
+        self._stopping = stopping
         self._lane = lane
         self._room = target.length - target.offset
         self._which = 0
@@ -215,7 +218,7 @@ class _Pouring:
             read = partial(self._target.read, taken.connection, taken.left)
             reading = asyncio.ensure_future(self._lane(read, deadline=AS_LONG_AS_IT_TAKES))
             try:
-                whole = await asyncio.shield(reading)
+                whole = await self._until_it_ends(reading)
             except asyncio.CancelledError:
                 self._target.stop()
                 await reading
@@ -226,6 +229,14 @@ class _Pouring:
         finally:
             if taken.connection >= 0:
                 os.close(taken.connection)
+
+    async def _until_it_ends(self, reading: asyncio.Task[bool]) -> bool:
+        """It is told to stop when this process is: what has come is kept, and the client comes back."""
+        while not (await asyncio.wait({reading}, timeout=LOOK_EVERY))[0]:
+            if self._stopping.is_set():
+                self._target.stop()
+                break
+        return await asyncio.shield(reading)
 
     async def settle(self) -> None:
         await self._wait()
