@@ -16,7 +16,7 @@ from winslow_nomad.api.live.directory import Directory
 from winslow_nomad.api.live.messages import SAID, Authenticate, Hello, Ping, Refused, Subscribe
 from winslow_nomad.api.live.topics import Topic
 from winslow_nomad.core.access import Principal
-from winslow_nomad.core.errors import WinslowError
+from winslow_nomad.core.errors import Invalid, NotFound, WinslowError
 
 log = logging.getLogger(__name__)
 HEARTBEAT = 20.0  # seconds of silence
@@ -84,8 +84,7 @@ class Connection:
     def deny(self, topic: str) -> None:
         """It may not be seen any more, or is gone."""
         self._drop(topic)
-        text = "There is no such project (any more)."
-        self._say(Refused(topic=topic, code="project.not_found", text=text).model_dump_json())
+        self._refuse(topic, NotFound("There is no such project any more.", code="project.not_found"))
 
     # ---
 
@@ -125,9 +124,7 @@ class Connection:
             try:
                 said = SAID.validate_json(text)
             except ValidationError:
-                self._say(
-                    Refused(topic="", code="live.message", text="This message was not understood.").model_dump_json()
-                )
+                self._refuse("", Invalid("This message was not understood.", code="live.message"))
                 continue
             if isinstance(said, Authenticate):
                 continue  # who it is was settled when it came
@@ -143,8 +140,7 @@ class Connection:
 
     async def _subscribe(self, said: Subscribe) -> None:
         if len(self._topics) >= TOPICS:
-            text = f"At most {TOPICS} topics at once."
-            self._say(Refused(topic=said.topic, code="live.topics", text=text).model_dump_json())
+            self._refuse(said.topic, Invalid(f"At most {TOPICS} topics are followed at once.", code="live.topics"))
             return
         topic: Topic | None = None
         try:

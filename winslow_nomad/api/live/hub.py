@@ -15,14 +15,14 @@ from functools import cached_property
 
 from pydantic import TypeAdapter
 
-from winslow_nomad.api import showing
 from winslow_nomad.api.lanes import Lane
 from winslow_nomad.api.live.messages import StageProgress
 from winslow_nomad.api.services import Services
 from winslow_nomad.api.views.projects import Row
-from winslow_nomad.core.access import Principal, Role, visible
+from winslow_nomad.core.access import Principal, visible
 from winslow_nomad.core.client import Happened
 from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.core.forecast import end_of
 from winslow_nomad.core.progress import Told
 from winslow_nomad.core.rows import Summary
 
@@ -34,7 +34,6 @@ AWAY = 0.5  # seconds until the next try when the store does not answer
 REPLAYED = 3000  # entries that are looked at for somebody who was away; more: a gap
 PROGRESS = 3.0  # seconds between two looks at how far running stages are
 REMEMBERED = 5000  # rows in memory
-EVERYBODY = Principal(user="", role=Role.ADMIN)
 
 
 @dataclass
@@ -169,9 +168,22 @@ class Hub:
         return {p: Changed(rows.get(p), tuple(some), _left(some)) for p, some in by_project.items()}
 
     def _rows(self, projects: Sequence[str]) -> dict[str, Row]:
-        found = list(self.given.live.rows(projects).values()) if projects else []
-        rows = [Row.model_validate(row) for row in showing.rows(self.given, EVERYBODY, found)]
-        return {row.id: row for row in rows}
+        texts = self.given.live.rows(projects)
+        rows = {project: Row.model_validate_json(text) for project, text in texts.items()}
+        running = {(p, r.current.stage): r for p, r in rows.items() if r.current and r.current.state == "running"}
+        told = self.given.progress.read(running) if running else {}
+        for key, row in running.items():
+            rows[row.id] = self._with_end(row, told.get(key))
+        return rows
+
+    def _with_end(self, row: Row, told: Told | None) -> Row:
+        current = row.current
+        if current is None or current.since is None:
+            return row
+        percent = told.percent if told is not None and told.attempt == current.attempt else None
+        usual = self.given.durations.typical(row.pipeline).get(current.id)
+        expected = end_of(current.since, self.given.clock.now(), percent, usual.median if usual is not None else None)
+        return row.model_copy(update={"percent": percent, "expected": expected})
 
     def _add_progress(self, news: News) -> None:
         """And the rows of projects whose running stages have come further."""
