@@ -5,6 +5,7 @@ Plain ASGI, so that uploads and downloads pass through without being copied."""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import json
 import logging
@@ -156,6 +157,8 @@ class _Request:
                 return
             await self._begin(message)
         await self._send(message)
+        if message.get("more_body"):
+            await asyncio.sleep(0)  # sending to who has gone waits for nothing: others must have their turn
 
     async def _begin(self, message: Message) -> None:
         self._status = message["status"]

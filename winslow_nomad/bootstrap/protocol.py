@@ -31,7 +31,7 @@ class PatientProtocol(HandingProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.peers is not None and not _among(self.client, self.peers):
+        if self.peers is not None and not among(self.client, self.peers):
             self.logger.warning("refused a connection of %s, which is no trusted proxy", self.client)
             transport.abort()
             return
@@ -87,7 +87,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts if text.strip())
 
 
-def _among(client: tuple[str, int] | None, peers: tuple[Network, ...]) -> bool:
+def among(client: tuple[str, int] | None, peers: tuple[Network, ...]) -> bool:
     if client is None:
         return False
     address = ipaddress.ip_address(client[0].partition("%")[0])
