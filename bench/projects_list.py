@@ -46,7 +46,8 @@ TAGS = [f"campaign-{n:02d}" for n in range(40)]
 GROUPS = [f"@lab{n}" for n in range(12)]
 PEOPLE = [f"user{n:02d}" for n in range(50)]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-PIPELINES = [a_pipeline("detect", "inspect", "track", "clean", "analyse", name=n) for n in ("traffic", "night", "crowd")]
+STEPS = ("detect", "inspect", "track", "clean", "analyse")
+PIPELINES = [a_pipeline(*STEPS, name=n) for n in ("traffic", "night", "crowd")]
 
 
 def one(number: int, chance: random.Random) -> Project:
@@ -54,7 +55,7 @@ def one(number: int, chance: random.Random) -> Project:
     fate = chance.random()
     at = AT + timedelta(seconds=number * 30 + chance.randrange(30))
     ended = {n: EndedStage(number=n, id=i, state=StageState.SUCCEEDED, attempt=1, queued=at, started=at, ended=at)
-             for n, i in enumerate(("detect", "inspect", "track", "clean", "analyse"), start=1)}  # fmt: skip
+             for n, i in enumerate(STEPS, start=1)}  # fmt: skip
     gate = Gate(id="g1", kind="confirm", stage=2, question="Start inspect?", since=at)
     members = (Member(user=chance.choice(GROUPS)), *([Member(user="@everyone")] if fate < 0.3 else []))
     open_ones = {6: a_running_stage(6, "detect")} if fate < 0.01 else {6: a_stage(6, "track")} if fate < 0.04 else {}
@@ -121,7 +122,8 @@ def run(installation: Installation, count: int, rounds: int) -> int:
             given.people.add_group(Group(name=group.removeprefix("@"), made=installation.clock.now()))
             given.people.set_member(group.removeprefix("@"), name, "member")
     seconds, size = fill(installation, count)
-    print(f"{count} projects, rows of {size} bytes, put into the store in {seconds:.0f} s; load {os.getloadavg()[0]:.1f}")
+    load = os.getloadavg()[0]
+    print(f"{count} projects, rows of {size} bytes, put into the store in {seconds:.0f} s; load {load:.1f}")
     keys, state = installation.keys, installation.state
 
     def bare(_: int) -> None:

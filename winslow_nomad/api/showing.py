@@ -59,15 +59,15 @@ def may_answer(who: Principal, summary: Summary) -> bool:
     )
 
 
-def rows(given: Services, who: Principal, texts: Sequence[bytes]) -> list[dict[str, Any]]:
+def rows(given: Services, who: Principal, stored: bytes) -> list[dict[str, Any]]:
     """Rows of a list: stored summaries with what the caller is in each project, progress and likely end. Plain values,
     since there may be hundreds at each look."""
-    found = [completed(from_json(text)) for text in texts]
+    found = [completed(row) for row in from_json(stored)]
     roles: dict[str, str] = {}
     for row in found:
         audience = f"{row['author']} {row['participants']}"
         if audience not in roles:
-            members = tuple(Member.model_validate(m) for m in row["participants"])
+            members = tuple(Member.model_construct(**m) for m in row["participants"])  # checked when they were stored
             roles[audience] = role_of(who, row["author"], members)
         row["role"] = roles[audience]
     _add_progress(given, [r for r in found if r["current"] is not None and r["current"]["state"] == "running"])

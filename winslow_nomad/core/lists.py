@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from winslow_nomad.core.model import Value
@@ -61,8 +60,8 @@ class Listing(Protocol):
         """Raises Invalid (list.cursor) for an `after` that was never a `next`."""
         ...
 
-    def texts(self, query: Query) -> tuple[Sequence[bytes], str]:
-        """As `find`, each row as the JSON of a Summary: for who only passes it on."""
+    def text(self, query: Query) -> tuple[bytes, str]:
+        """As `find`: the rows as a JSON array of Summaries without their defaults, and `next`. For who passes them on."""
         ...
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts: ...

@@ -24,47 +24,52 @@ SUMMARIES: TypeAdapter[tuple[Summary, ...]] = TypeAdapter(tuple[Summary, ...])
 # Looks at `look` members of one index from `at` on, in order: of the one that is named, or of the group with the fewest
 # projects (several keys are one list; what is in more than one is met again, so these cost more). All indexes without
 # a name of their own have the same order, so the next step may walk another one. Answers: whether that was the end;
-# the position of the last member looked at; then id, position and summary of those that fit, at most `want`. Positions
-# are score and id, or the member itself where the order is by name.
+# whether more fit than the `want` that are given; the positions of the last member looked at and of the last that is
+# given; how many are given, and their summaries as one text. Positions are id and score, or id and the member itself
+# where the order is by name.
 STEP = """
 local q = cjson.decode(ARGV[1])
+local call, byte = redis.call, string.byte
 
 local function less(a, b)
   local n = math.min(#a, #b)
   for i = 1, n do
-    local x, y = string.byte(a, i), string.byte(b, i)
+    local x, y = byte(a, i), byte(b, i)
     if x ~= y then return x < y end
   end
   return #a < #b
 end
 
-local function before(a, b)
-  local x, y = a[3], b[3]
-  if x ~= y then if q.desc then return x > y else return x < y end end
-  if q.desc then return less(b[1], a[1]) else return less(a[1], b[1]) end
+local function before(id_a, at_a, id_b, at_b)
+  if at_a ~= at_b then
+    local x, y = tonumber(at_a), tonumber(at_b)
+    if q.desc then return x > y else return x < y end
+  end
+  if q.desc then return less(id_b, id_a) else return less(id_a, id_b) end
 end
 
-local start = {q.id, q.at, tonumber(q.at)}
-
 local function by_score(key)
-  local found, offset = {}, 0
+  local ids, ats, n, offset = {}, {}, 0, 0
   local low, high = '-inf', '+inf'
   if q.at ~= '' then if q.desc then high = q.at else low = q.at end end
+  local skipping = q.at ~= ''
   while true do
     local reply
     if q.desc then
-      reply = redis.call('ZRANGE', key, high, low, 'BYSCORE', 'REV', 'LIMIT', offset, q.look, 'WITHSCORES')
+      reply = call('ZRANGE', key, high, low, 'BYSCORE', 'REV', 'LIMIT', offset, q.look, 'WITHSCORES')
     else
-      reply = redis.call('ZRANGE', key, low, high, 'BYSCORE', 'LIMIT', offset, q.look, 'WITHSCORES')
+      reply = call('ZRANGE', key, low, high, 'BYSCORE', 'LIMIT', offset, q.look, 'WITHSCORES')
     end
     for i = 1, #reply, 2 do
-      local row = {reply[i], reply[i + 1], tonumber(reply[i + 1])}
-      if q.at == '' or before(start, row) then
-        if #found == q.look then return found, false end
-        found[#found + 1] = row
+      skipping = skipping and not before(q.id, q.at, reply[i], reply[i + 1])
+      if not skipping then
+        if n == q.look then return ids, ats, false end
+        n = n + 1
+        ids[n], ats[n] = reply[i], reply[i + 1]
       end
     end
-    if #reply < 2 * q.look then return found, true end
+    if #reply < 2 * q.look then return ids, ats, true end
+    if n == q.look then return ids, ats, false end
     offset = offset + q.look
   end
 end
@@ -72,114 +77,102 @@ end
 local function by_name(key)
   local reply
   if q.desc then
-    local from = '+'
-    if q.at ~= '' then from = '(' .. q.at end
-    reply = redis.call('ZRANGE', key, from, '-', 'BYLEX', 'REV', 'LIMIT', 0, q.look)
+    reply = call('ZRANGE', key, q.at == '' and '+' or '(' .. q.at, '-', 'BYLEX', 'REV', 'LIMIT', 0, q.look)
   else
-    local from = '-'
-    if q.at ~= '' then from = '(' .. q.at end
-    reply = redis.call('ZRANGE', key, from, '+', 'BYLEX', 'LIMIT', 0, q.look)
+    reply = call('ZRANGE', key, q.at == '' and '-' or '(' .. q.at, '+', 'BYLEX', 'LIMIT', 0, q.look)
   end
-  local found = {}
-  for i = 1, #reply do
-    local id = string.match(reply[i], '[^%z]*$')
-    found[i] = {id, reply[i]}
-  end
-  return found, #reply < q.look
+  local ids = {}
+  for i = 1, #reply do ids[i] = string.match(reply[i], '[^%z]*$') end
+  return ids, reply, #reply < q.look
 end
 
-local function merged(lists)
-  local found, at = {}, {}
-  for k = 1, #lists do at[k] = 1 end
-  while #found < q.look do
-    local best
-    for k, list in ipairs(lists) do
-      local row = list[at[k]]
-      if row and (not best or before(row, best)) then best = row end
+local function merged(keys)
+  local lists, all, ended, over = {}, 0, true, nil
+  for k, key in ipairs(keys) do
+    local list = {at = 1}
+    list.ids, list.ats, over = by_score(key)
+    lists[k], ended, all = list, ended and over, all + #list.ids
+  end
+  local ids, ats = {}, {}
+  while #ids < q.look do
+    local best, id, at
+    for _, list in ipairs(lists) do
+      local this = list.ids[list.at]
+      if this and (not best or before(this, list.ats[list.at], id, at)) then
+        best, id, at = list, this, list.ats[list.at]
+      end
     end
-    if not best then return found end
-    found[#found + 1] = best
-    for k, list in ipairs(lists) do
-      local row = list[at[k]]
-      if row and row[1] == best[1] then at[k] = at[k] + 1 end
+    if not best then break end
+    ids[#ids + 1], ats[#ats + 1] = id, at
+    for _, list in ipairs(lists) do
+      if list.ids[list.at] == id then list.at = list.at + 1 end
     end
   end
-  return found
+  return ids, ats, ended and all <= q.look
 end
 
-local base, least = {q.base}, nil
+local base = {q.base}
 if q.choose then
-  least = redis.call('ZCARD', q.base)
+  local least = call('ZCARD', q.base)
   for _, group in ipairs(q.any) do
     local size = 0
-    for _, key in ipairs(group) do size = size + redis.call('ZCARD', key) end
+    for _, key in ipairs(group) do size = size + call('ZCARD', key) end
     if #group > 1 then size = size * 3 end
     if size < least then base, least = group, size end
   end
 end
+local ids, ats, ended
+if q.lex then ids, ats, ended = by_name(base[1])
+elseif #base == 1 then ids, ats, ended = by_score(base[1])
+else ids, ats, ended = merged(base) end
+local last_id, last_at = ids[#ids] or '', ats[#ats] or ''
 
-local rows, ended
-if q.lex then
-  rows, ended = by_name(base[1])
-elseif #base == 1 then
-  rows, ended = by_score(base[1])
-else
-  local lists, over, all = {}, nil, 0
-  ended = true
-  for k, key in ipairs(base) do
-    lists[k], over = by_score(key)
-    ended, all = ended and over, all + #lists[k]
+local function keep(fits)
+  local n, kept, places = 0, {}, {}
+  for i = 1, #ids do
+    if fits[i] then n = n + 1; kept[n], places[n] = ids[i], ats[i] end
   end
-  rows = merged(lists)
-  ended = ended and all <= q.look
-end
-local last = rows[#rows]
-
-local function kept(list, test)
-  local left = {}
-  for i, row in ipairs(list) do if test[i] then left[#left + 1] = row end end
-  return left
-end
-
-local function ids(list)
-  local found = {}
-  for i, row in ipairs(list) do found[i] = row[1] end
-  return unpack(found)
+  ids, ats = kept, places
 end
 
 for _, group in ipairs(q.any) do
-  if #rows > 0 and group ~= base then
-    local fits = {}
+  if #ids > 0 and group ~= base then
+    local fits, open, names = {}, {}, ids
+    for i = 1, #ids do open[i] = i end
     for _, key in ipairs(group) do
-      for i, score in ipairs(redis.call('ZMSCORE', key, ids(rows))) do
-        if score then fits[i] = true end
+      local scores, left, rest, n = call('ZMSCORE', key, unpack(names)), {}, {}, 0
+      for i = 1, #open do
+        if scores[i] then fits[open[i]] = true else n = n + 1; left[n], rest[n] = open[i], names[i] end
       end
+      open, names = left, rest
+      if n == 0 then break end
     end
-    rows = kept(rows, fits)
+    keep(fits)
   end
 end
 for _, key in ipairs(q.none) do
-  if #rows > 0 then
-    local fits = {}
-    for i, score in ipairs(redis.call('ZMSCORE', key, ids(rows))) do fits[i] = not score end
-    rows = kept(rows, fits)
+  if #ids > 0 then
+    local scores, fits = call('ZMSCORE', key, unpack(ids)), {}
+    for i = 1, #ids do fits[i] = not scores[i] end
+    keep(fits)
   end
 end
-if q.text ~= '' and #rows > 0 then
-  local fits = {}
-  for i, text in ipairs(redis.call('HMGET', q.folded, ids(rows))) do
-    fits[i] = text and string.find(text, q.text, 1, true)
-  end
-  rows = kept(rows, fits)
+if q.text ~= '' and #ids > 0 then
+  local texts, fits = call('HMGET', q.folded, unpack(ids)), {}
+  for i = 1, #ids do fits[i] = texts[i] and string.find(texts[i], q.text, 1, true) end
+  keep(fits)
 end
 
-local answer = {ended and 1 or 0, last and last[1] or '', last and last[2] or ''}
-for i = 1, math.min(#rows, q.want) do
-  answer[#answer + 1] = rows[i][1]
-  answer[#answer + 1] = rows[i][2]
-  answer[#answer + 1] = redis.call('HGET', q.project .. rows[i][1], 'summary')
+local found, cut_id, cut_at, more = {}, '', '', 0
+for i = 1, #ids do
+  local summary = call('HGET', q.project .. ids[i], 'summary')
+  if summary then
+    if #found == q.want then more = 1; break end
+    found[#found + 1] = summary
+    cut_id, cut_at = ids[i], ats[i]
+  end
 end
-return answer
+return {ended and 1 or 0, more, last_id, last_at, cut_id, cut_at, #found, table.concat(found, ',')}
 """
 
 
@@ -195,6 +188,21 @@ class _Plan:
     none: tuple[str, ...]
 
 
+Position = tuple[str, str]  # id, and score or member
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What STEP answers."""
+
+    ended: bool
+    more: bool
+    last: Position
+    cut: Position
+    count: int
+    rows: bytes
+
+
 class Lister:
     """core.lists.Listing. Safe to share between threads."""
 
@@ -204,31 +212,30 @@ class Lister:
         self._audiences: dict[bytes, tuple[str, list[str]]] = {}
 
     def find(self, query: Query) -> Page:
-        texts, after = self.texts(query)
+        text, after = self.text(query)
         try:
-            return Page(rows=SUMMARIES.validate_json(b"[" + b",".join(texts) + b"]"), next=after)
+            return Page(rows=SUMMARIES.validate_json(text), next=after)
         except ValidationError as error:
             raise unreadable("a project in lists", error) from error
 
-    def texts(self, query: Query) -> tuple[list[bytes], str]:
-        """Summaries as they are stored, and the `next` of the page."""
+    def text(self, query: Query) -> tuple[bytes, str]:
+        """Summaries as they are stored, as one JSON array, and the `next` of the page."""
         plan = self._plan(query)
         position = _position(query.after, lex=plan.lex)
-        found: list[tuple[tuple[str, str], bytes]] = []
-        looked = 0
+        found: list[bytes] = []
+        wanted, looked = query.limit, 0
         while True:
             look = LOOK if looked else min(LOOK, max(6 * query.limit, 64))
-            ended, last, rows = self._step(query, plan, position, look, query.limit + 1 - len(found))
-            found += rows
-            looked += look
-            if len(found) > query.limit:
-                cut = found[: query.limit]
-                return [text for _, text in cut], _cursor(cut[-1][0], lex=plan.lex)
-            if ended:
-                return [text for _, text in found], ""
-            position = last
-            if query.cap is not None and looked >= query.cap:
-                return [text for _, text in found], _cursor(position, lex=plan.lex)
+            step = self._step(query, plan, position, look, wanted)
+            wanted, looked, position = wanted - step.count, looked + look, step.last
+            found += [step.rows] if step.count else []
+            after = ""
+            if step.more or (wanted == 0 and not step.ended):
+                after = _cursor(step.cut if step.count else position, lex=plan.lex)
+            elif not step.ended and query.cap is not None and looked >= query.cap:
+                after = _cursor(position, lex=plan.lex)
+            if after or step.ended:
+                return b"[" + b",".join(found) + b"]", after
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         amounts = as_dict(ask(self._client, ("HGETALL", self._keys.counts))[0])
@@ -315,9 +322,7 @@ class Lister:
         found += [k for n in names if n.endswith("*") for k in known if k.startswith(n[:-1])]
         return tuple(dict.fromkeys(found))
 
-    def _step(
-        self, query: Query, plan: _Plan, position: tuple[str, str], look: int, want: int
-    ) -> tuple[bool, tuple[str, str], list[tuple[tuple[str, str], bytes]]]:
+    def _step(self, query: Query, plan: _Plan, position: Position, look: int, want: int) -> _Step:
         arguments = {
             "base": plan.base,
             "choose": plan.chosen,
@@ -334,19 +339,22 @@ class Lister:
             "project": self._keys.project(""),
         }
         reply: list[Any] = ask(self._client, ("EVAL", STEP, 0, json.dumps(arguments, ensure_ascii=False)))[0]
-        rows = [
-            ((reply[i].decode(), reply[i + 1].decode()), reply[i + 2])
-            for i in range(3, len(reply), 3)
-            if reply[i + 2] is not None
-        ]
-        return bool(reply[0]), (reply[1].decode(), reply[2].decode()), rows
+        ended, more, last_id, last_at, cut_id, cut_at, count, text = reply
+        return _Step(
+            ended=bool(ended),
+            more=bool(more),
+            last=(last_id.decode(), last_at.decode()),
+            cut=(cut_id.decode(), cut_at.decode()),
+            count=int(count),
+            rows=text,
+        )
 
 
 def _terms(keys: Keys, kind: str, values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     return tuple(keys.term(f"{kind}:{v}") for v in values)
 
 
-def _position(after: str, *, lex: bool) -> tuple[str, str]:
+def _position(after: str, *, lex: bool) -> Position:
     """(id, score) or (id, member); empty texts: from the start."""
     if not after:
         return "", ""
@@ -365,6 +373,6 @@ def _position(after: str, *, lex: bool) -> tuple[str, str]:
     )
 
 
-def _cursor(position: tuple[str, str], *, lex: bool) -> str:
+def _cursor(position: Position, *, lex: bool) -> str:
     project, at = position
     return f"{at.rpartition(chr(0))[0]}~{project}" if lex else f"{at}-{project}"

@@ -84,8 +84,8 @@ class Lists:
     def find(self, query: Query) -> Page:
         return self.__lister.find(query)
 
-    def texts(self, query: Query) -> tuple[Sequence[bytes], str]:
-        return self.__lister.texts(query)
+    def text(self, query: Query) -> tuple[bytes, str]:
+        return self.__lister.text(query)
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         return self.__lister.counts(who, author)

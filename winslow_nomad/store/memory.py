@@ -195,9 +195,9 @@ class MemoryStore:
         rows = tuple(row(p, tally(p, None, NOTHING)) for _, p in shown)
         return Page(rows=rows, next=sign.join(map(str, shown[-1][0])) if more else "")
 
-    def texts(self, query: Query) -> tuple[Sequence[bytes], str]:
+    def text(self, query: Query) -> tuple[bytes, str]:
         page = self.find(query)
-        return [codec.write_record(r) for r in page.rows], page.next
+        return b"[" + b",".join(codec.write_record(r) for r in page.rows) + b"]", page.next
 
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts:
         with self._lock:

@@ -32,8 +32,8 @@ def list_projects(
 ) -> Response:
     """Those that the caller may see. A page may be shorter than `limit` and have a `next` all the same: then there
     may be more further on."""
-    texts, after = given.listing.texts(asked.query(None if who.sees_all else who.names, CAP))
-    return Response(to_json({"items": showing.rows(given, who, texts), "next": after}), media_type="application/json")
+    stored, after = given.listing.text(asked.query(None if who.sees_all else who.names, CAP))
+    return Response(to_json({"items": showing.rows(given, who, stored), "next": after}), media_type="application/json")
 
 
 @router.get("/counts", summary="Count projects by state", responses=documented(401, 403))
