@@ -36,7 +36,7 @@ def written(value: object) -> str:
     return text if PLAIN.fullmatch(text) else json.dumps(text)
 
 
-def write_logs(level: int = logging.INFO) -> None:
+def write_logs(level: int) -> None:
     """To stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())

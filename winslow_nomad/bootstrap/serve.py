@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import resource
 import signal
 import socket
@@ -31,12 +32,14 @@ MESSAGE = 64 * 1024  # bytes of a message on a socket
 UNREAD = 300_000  # milliseconds after which the kernel gives up a peer that takes nothing
 
 
-def run_serve(settings: Settings, *, host: str = HOST, port: int = PORT, insecure: bool = False) -> None:
+def run_serve(
+    settings: Settings, *, host: str = HOST, port: int = PORT, insecure: bool = False, level: int = logging.INFO
+) -> None:
     """Any number of these may run side by side, on one port too. `insecure`: listen beyond this machine without TLS.
     Raises Refused, Unavailable."""
     check_exposure(settings, host, insecure)
     allow_many_files()
-    write_logs()
+    write_logs(level)
     with listen(host, port) as listening:
         installation = Installation(settings)
         try:
@@ -133,6 +136,13 @@ def in_url(host: str) -> str:
 
 def listen(host: str, port: int) -> socket.socket:
     """Raises Refused where somebody else has it."""
+    made = bind(host, port)
+    made.listen(2048)
+    return made
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """One of any number of processes on that port. Raises Refused where somebody else has it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -140,7 +150,6 @@ def listen(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
     try:
         made.bind((host, port))
-        made.listen(2048)
     except OSError as error:
         made.close()
         raise Refused(
