@@ -18,7 +18,8 @@ from winslow_nomad.store.codec import unreadable
 from winslow_nomad.store.keys import Keys
 from winslow_nomad.store.transaction import as_dict, ask
 
-LOOK = 600  # projects that one step looks at
+LOOK = 600  # projects that one step looks at, at most
+LEAST = 64
 SUMMARIES: TypeAdapter[tuple[Summary, ...]] = TypeAdapter(tuple[Summary, ...])
 
 # Looks at `look` members of one index from `at` on, in order: of the one that is named, or of the group with the fewest
@@ -225,7 +226,7 @@ class Lister:
         found: list[bytes] = []
         wanted, looked = query.limit, 0
         while True:
-            look = LOOK if looked else min(LOOK, max(6 * query.limit, 64))
+            look = _look(query.limit, wanted, looked)
             step = self._step(query, plan, position, look, wanted)
             wanted, looked, position = wanted - step.count, looked + look, step.last
             found += [step.rows] if step.count else []
@@ -348,6 +349,14 @@ class Lister:
             count=int(count),
             rows=text,
         )
+
+
+def _look(limit: int, wanted: int, looked: int) -> int:
+    """How many the next step looks at: what should do, by what fitted so far."""
+    if not looked:
+        return min(LOOK, max(6 * limit, LEAST))
+    fitted = limit - wanted
+    return LOOK if not fitted else min(LOOK, max(LEAST, round(1.3 * wanted * looked / fitted)))
 
 
 def _terms(keys: Keys, kind: str, values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
