@@ -12,6 +12,7 @@ import {
 import { ProblemPage } from "@/design/Problem.tsx";
 import type { LogsSearch } from "@/features/logs";
 import type { ProjectsSearch } from "@/features/projects";
+import type { RunSearch } from "@/features/run";
 import { queries } from "@/shared/queries.ts";
 import { sessionQuery } from "@/shared/session.ts";
 import { Shell } from "./Shell.tsx";
@@ -98,6 +99,17 @@ const logs = createRoute({
   component: lazyRouteComponent(() => import("@/features/logs"), "LogsPage"),
 });
 
+const run = createRoute({
+  getParentRoute: () => project,
+  path: "/run",
+  validateSearch: (search: Record<string, unknown>): RunSearch => ({
+    ...numberOf(search, "redo"),
+    ...numberOf(search, "from"),
+    ...(search.stage ? { stage: String(search.stage) } : {}),
+  }),
+  component: lazyRouteComponent(() => import("@/features/run"), "RunPage"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -105,7 +117,7 @@ function numberOf<K extends string>(search: Record<string, unknown>, key: K): { 
 
 const tree = root.addChildren([
   login,
-  inside.addChildren([home, projects, project.addChildren([overview, logs])]),
+  inside.addChildren([home, projects, project.addChildren([overview, logs, run])]),
 ]);
 
 export const router = createRouter({

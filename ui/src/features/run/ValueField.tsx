@@ -1,0 +1,157 @@
+/** One value: what it is, its field by kind, where it comes from; one value or several. */
+import { useState } from "react";
+import { Button, Tag } from "@/design/parts.tsx";
+import { InputPicker } from "@/shared/InputPicker.tsx";
+import { changed, type Draft, type Field, mistake, textOf } from "./draft.ts";
+
+const FILES = ["file", "files", "folder"];
+
+export function ValueField({
+  field,
+  draft,
+  grid,
+  onChange,
+}: {
+  field: Field;
+  draft: Draft;
+  grid: Record<string, string[]>;
+  onChange: (next: Partial<Draft>) => void;
+}) {
+  const parameter = field.parameter;
+  const text = textOf(field, draft);
+  const sweeping = field.name in draft.sweeps;
+  const blue = changed(field, draft);
+  const error = sweeping ? "" : mistake(field, text);
+  const [touched, setTouched] = useState(false);
+  const id = `value-${field.name}`;
+  const set = (value: string) => onChange({ values: { ...draft.values, [field.name]: value } });
+  const sweep = (value: string | null) => {
+    const { [field.name]: _, ...rest } = draft.sweeps;
+    onChange({ sweeps: value === null ? rest : { ...rest, [field.name]: value } });
+  };
+  const sweepable = parameter && !FILES.includes(parameter.kind) && parameter.kind !== "boolean";
+  return (
+    <div className="value" data-changed={blue || undefined}>
+      <label htmlFor={id}>
+        <span>{field.title || field.name}</span>
+        <code>{field.name}</code>
+      </label>
+      <div className="col gap-s">
+        {sweeping ? (
+          <>
+            <input
+              id={id}
+              className="in mono"
+              value={draft.sweeps[field.name]}
+              placeholder={
+                parameter?.kind === "choice" ? (parameter.options ?? []).join("|") : "100..500:100"
+              }
+              onChange={(event) => sweep(event.target.value)}
+            />
+            <span className="row wrap">
+              {(grid[field.name] ?? []).slice(0, 24).map((value) => (
+                <Tag key={value} kind="acc">
+                  {value}
+                </Tag>
+              ))}
+            </span>
+          </>
+        ) : parameter && FILES.includes(parameter.kind) ? (
+          <InputPicker
+            id={id}
+            kind={parameter.kind as "file"}
+            accept={parameter.accept ?? []}
+            value={text}
+            onChange={set}
+          />
+        ) : parameter?.kind === "choice" ? (
+          <div className="seg" role="radiogroup" aria-labelledby={id}>
+            {(parameter.options ?? []).map((option) => (
+              <button
+                key={option}
+                type="button"
+                role="radio"
+                aria-checked={text === option}
+                onClick={() => set(option)}
+              >
+                {option}
+              </button>
+            ))}
+          </div>
+        ) : parameter?.kind === "boolean" ? (
+          <label className="row">
+            <input
+              id={id}
+              type="checkbox"
+              checked={text === "true"}
+              onChange={(event) => set(event.target.checked ? "true" : "false")}
+            />
+            {text === "true" ? "yes" : "no"}
+          </label>
+        ) : (
+          <input
+            id={id}
+            className="in"
+            inputMode={
+              parameter?.kind === "integer" ? "numeric" : parameter?.kind === "number" ? "decimal" : undefined
+            }
+            value={text}
+            aria-invalid={touched && !!error}
+            aria-describedby={`${id}-help`}
+            onBlur={() => setTouched(true)}
+            onChange={(event) => set(event.target.value)}
+          />
+        )}
+        {touched && error ? <span className="err">{error}</span> : null}
+      </div>
+      {sweepable ? (
+        <div className="seg" role="group" aria-label={`${field.name}: one value or several`}>
+          <button type="button" aria-pressed={!sweeping} onClick={() => sweep(null)}>
+            One
+          </button>
+          <button
+            type="button"
+            aria-pressed={sweeping}
+            onClick={() =>
+              sweep(
+                parameter?.kind === "choice" ? (parameter.options ?? []).join("|") : text ? `${text}, ` : "",
+              )
+            }
+          >
+            Sweep
+          </button>
+        </div>
+      ) : (
+        <span />
+      )}
+      <div id={`${id}-help`} className="help">
+        {describe(field)}
+        {blue && !sweeping ? (
+          <>
+            {" "}
+            Was <s>{field.value || "empty"}</s>{" "}
+            <Button
+              small
+              look="ghost"
+              onClick={() => {
+                const { [field.name]: _, ...rest } = draft.values;
+                onChange({ values: rest });
+              }}
+            >
+              Undo
+            </Button>
+          </>
+        ) : (
+          <Tag>{field.origin || "not set"}</Tag>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function describe(field: Field): string {
+  const p = field.parameter;
+  const limits =
+    p && (p.min != null || p.max != null) ? `${p.kind}, ${p.min ?? "…"} to ${p.max ?? "…"}. ` : "";
+  return `${limits}${field.help} `;
+}

@@ -1,0 +1,147 @@
+/** What a person has changed in the form, and the command that it becomes. Pure. */
+import type { components } from "@/api/schema";
+import type { Command } from "@/shared/project.ts";
+
+export type Form = components["schemas"]["FormView"];
+export type Field = components["schemas"]["FormField"];
+export type Resources = components["schemas"]["Resources"];
+
+export interface Draft {
+  /** by name, as texts */
+  values: Record<string, string>;
+  /** names that are swept over: the text that says how */
+  sweeps: Record<string, string>;
+  /** variables that this run has beyond what is there */
+  added: string[];
+  resources: Resources | null;
+  image: string | null;
+  command: string[] | null;
+  workspace: string | null;
+  after: number[] | null;
+  comment: string;
+  atOnce: boolean;
+  pauseAfter: boolean;
+  goOnAfterFailure: boolean;
+  maxRunning: number;
+}
+
+export function fresh(form: Form): Draft {
+  const sweeps = Object.fromEntries(
+    Object.entries(form.grid ?? {}).map(([name, values]) => [name, values.join("|")]),
+  );
+  return {
+    values: {},
+    sweeps,
+    added: [],
+    resources: null,
+    image: null,
+    command: null,
+    workspace: null,
+    after: null,
+    comment: "",
+    atOnce: false,
+    pauseAfter: false,
+    goOnAfterFailure: form.sweep.on_failure === "continue",
+    maxRunning: form.sweep.max_running ?? 4,
+  };
+}
+
+export function textOf(field: Field, draft: Draft): string {
+  return draft.values[field.name] ?? field.value ?? "";
+}
+
+export function changed(field: Field, draft: Draft): boolean {
+  return (
+    field.name in draft.sweeps ||
+    (field.name in draft.values && draft.values[field.name] !== (field.value ?? ""))
+  );
+}
+
+/** What still lacks a value. */
+export function missing(form: Form, draft: Draft): string[] {
+  return form.fields
+    .filter((f) => f.required && !textOf(f, draft) && !(f.name in draft.sweeps))
+    .map((f) => f.name);
+}
+
+/** Said in place, before the server says it as well; empty: it is well. */
+export function mistake(field: Field, text: string): string {
+  const parameter = field.parameter;
+  if (!text) return field.required ? "It needs a value." : "";
+  if (!parameter) return "";
+  const number = Number(text);
+  if (parameter.kind === "integer" && !/^[+-]?\d+$/.test(text)) return "A whole number, please.";
+  if (parameter.kind === "number" && (Number.isNaN(number) || !text.trim())) return "A number, please.";
+  if (parameter.kind === "integer" || parameter.kind === "number") {
+    if (parameter.min != null && number < Number(parameter.min)) return `At least ${parameter.min}.`;
+    if (parameter.max != null && number > Number(parameter.max)) return `At most ${parameter.max}.`;
+  }
+  if (parameter.kind === "choice" && !(parameter.options ?? []).includes(text))
+    return `One of ${(parameter.options ?? []).join(", ")}.`;
+  return "";
+}
+
+/** `grid` as the server has worked the sweeps out. */
+export function commandOf(
+  form: Form,
+  draft: Draft,
+  redo: number | null,
+  grid: Record<string, string[]>,
+): Command {
+  const overrides = overridesOf(form, draft);
+  const sweeping = Object.keys(grid).length > 0;
+  const common = {
+    overrides,
+    sweep: grid,
+    sweep_workspace: "" as const,
+    max_running: sweeping ? draft.maxRunning : null,
+    comment: draft.comment,
+    pause_after: draft.pauseAfter,
+    at_once: draft.atOnce,
+    resume: true,
+  };
+  if (redo !== null) return { kind: "redo_stage", stage: redo, ...common };
+  return {
+    kind: "enqueue_stage",
+    id: form.id,
+    after: draft.after ?? form.bases.filter((b) => b.suggested).map((b) => b.number),
+    ...common,
+  };
+}
+
+/** Of a redo all that the blueprint had is kept, since an override that is given replaces it whole. */
+function overridesOf(form: Form, draft: Draft): components["schemas"]["Overrides"] {
+  const values: Record<string, string> = {};
+  const environment: Record<string, string> = {};
+  for (const name of draft.added) environment[name] = draft.values[name] ?? "";
+  for (const field of form.fields) {
+    const kept = field.origin === "blueprint" && field.value != null ? field.value : undefined;
+    const text = draft.values[field.name] ?? kept;
+    if (text === undefined || field.name in draft.sweeps) continue;
+    if (field.kind === "variable") environment[field.name] = text;
+    else values[field.name] = text;
+  }
+  return {
+    values,
+    environment,
+    resources:
+      draft.resources ?? (form.resources.origin === "blueprint" ? (form.resources.value as Resources) : null),
+    image: draft.image ?? (form.image.origin === "blueprint" ? (form.image.value as string) : null),
+    command: draft.command ?? (form.command.origin === "blueprint" ? (form.command.value as string[]) : null),
+    entrypoint: form.entrypoint.origin === "blueprint" ? (form.entrypoint.value as string[]) : null,
+    workspace:
+      draft.workspace ?? (form.workspace.origin === "blueprint" ? (form.workspace.value as string) : null),
+    timeout: form.timeout.origin === "blueprint" ? (form.timeout.value as number) : null,
+  };
+}
+
+/** The same from the command line. */
+export function shellOf(project: string, form: Form, draft: Draft, redo: number | null): string {
+  const quote = (text: string) =>
+    /^[\w./:=|@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = [redo !== null ? `winslow redo ${project} ${redo}` : `winslow enqueue ${project} ${form.id}`];
+  for (const [name, text] of Object.entries(draft.values)) parts.push(`--set ${quote(`${name}=${text}`)}`);
+  for (const [name, text] of Object.entries(draft.sweeps)) parts.push(`--sweep ${quote(`${name}=${text}`)}`);
+  if (draft.comment) parts.push(`--comment ${quote(draft.comment)}`);
+  return parts.join(" \\\n  ");
+}

@@ -1,0 +1,1 @@
+export { RunPage, type RunSearch } from "./RunPage.tsx";
