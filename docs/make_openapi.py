@@ -6,13 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from fastapi import FastAPI
-
-from winslow_nomad import __version__
-from winslow_nomad.api.app import routers
+from winslow_nomad.api.app import described
 
 if __name__ == "__main__":
-    app = FastAPI(title="Winslow", version=__version__, separate_input_output_schemas=False)
-    for router in routers():
-        app.include_router(router)
-    Path(sys.argv[1]).write_text(json.dumps(app.openapi(), indent=1) + "\n", encoding="utf-8")
+    Path(sys.argv[1]).write_text(json.dumps(described().openapi(), indent=1) + "\n", encoding="utf-8")

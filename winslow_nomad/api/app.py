@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
 from winslow_nomad import __version__
@@ -39,17 +40,7 @@ class Application(FastAPI):
 
 def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     """`reach`: under which names it is asked."""
-    app = Application(
-        title="Winslow",
-        version=__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        separate_input_output_schemas=False,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,  # clients are made from these
-        max_body_size=LARGEST_BODY,
-    )
+    app = described()
     app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
     app.state.services = given
     app.state.slow = Slow()
@@ -58,10 +49,28 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app.state.uploads = {}  # those that somebody writes at this moment
     app.state.stopping = threading.Event()  # set when the process is told to end: long answers end then
     handle_problems(app)
+    add_site(app)
+    return app
+
+
+def described() -> Application:
+    """All routes and the messages of the live socket, with nothing behind them: enough for the API's description."""
+    app = Application(
+        title="Winslow",
+        version=__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+    )
     for router in routers():
         app.router.routes.extend(router.routes)  # they are whole already; including would build each anew
+    for route in app.router.routes:
+        if isinstance(route, APIRoute):
+            route.unique_id = route.operation_id or route.name  # clients are made from these
     describe_live(app)
-    add_site(app)
     return app
 
 
