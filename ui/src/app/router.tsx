@@ -10,6 +10,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ProblemPage } from "@/design/Problem.tsx";
+import type { CreateSearch } from "@/features/create";
 import type { LogsSearch } from "@/features/logs";
 import type { ProjectsSearch } from "@/features/projects";
 import type { RunSearch } from "@/features/run";
@@ -71,6 +72,16 @@ const projects = createRoute({
   component: lazyRouteComponent(() => import("@/features/projects"), "ProjectsPage"),
 });
 
+const create = createRoute({
+  getParentRoute: () => inside,
+  path: "/projects/new",
+  validateSearch: (search: Record<string, unknown>): CreateSearch => ({
+    ...(search.pipeline ? { pipeline: String(search.pipeline) } : {}),
+    ...(search.example ? { example: String(search.example) } : {}),
+  }),
+  component: lazyRouteComponent(() => import("@/features/create"), "NewProjectPage"),
+});
+
 const project = createRoute({
   getParentRoute: () => inside,
   path: "/projects/$project",
@@ -117,7 +128,7 @@ function numberOf<K extends string>(search: Record<string, unknown>, key: K): { 
 
 const tree = root.addChildren([
   login,
-  inside.addChildren([home, projects, project.addChildren([overview, logs, run])]),
+  inside.addChildren([home, projects, create, project.addChildren([overview, logs, run])]),
 ]);
 
 export const router = createRouter({

@@ -1,10 +1,8 @@
 /** One value: what it is, its field by kind, where it comes from; one value or several. */
 import { useState } from "react";
 import { Button, Tag } from "@/design/parts.tsx";
-import { InputPicker } from "@/shared/InputPicker.tsx";
+import { FILES, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { changed, type Draft, type Field, mistake, textOf } from "./draft.ts";
-
-const FILES = ["file", "files", "folder"];
 
 export function ValueField({
   field,
@@ -56,50 +54,14 @@ export function ValueField({
               ))}
             </span>
           </>
-        ) : parameter && FILES.includes(parameter.kind) ? (
-          <InputPicker
-            id={id}
-            kind={parameter.kind as "file"}
-            accept={parameter.accept ?? []}
-            value={text}
-            onChange={set}
-          />
-        ) : parameter?.kind === "choice" ? (
-          <div className="seg" role="radiogroup" aria-labelledby={id}>
-            {(parameter.options ?? []).map((option) => (
-              <button
-                key={option}
-                type="button"
-                role="radio"
-                aria-checked={text === option}
-                onClick={() => set(option)}
-              >
-                {option}
-              </button>
-            ))}
-          </div>
-        ) : parameter?.kind === "boolean" ? (
-          <label className="row">
-            <input
-              id={id}
-              type="checkbox"
-              checked={text === "true"}
-              onChange={(event) => set(event.target.checked ? "true" : "false")}
-            />
-            {text === "true" ? "yes" : "no"}
-          </label>
         ) : (
-          <input
+          <ParameterInput
             id={id}
-            className="in"
-            inputMode={
-              parameter?.kind === "integer" ? "numeric" : parameter?.kind === "number" ? "decimal" : undefined
-            }
+            parameter={parameter}
             value={text}
-            aria-invalid={touched && !!error}
-            aria-describedby={`${id}-help`}
+            bad={touched && !!error}
             onBlur={() => setTouched(true)}
-            onChange={(event) => set(event.target.value)}
+            onChange={set}
           />
         )}
         {touched && error ? <span className="err">{error}</span> : null}

@@ -1,5 +1,6 @@
 /** What a person has changed in the form, and the command that it becomes. Pure. */
 import type { components } from "@/api/schema";
+import { mistakeIn } from "@/shared/ParameterInput.tsx";
 import type { Command } from "@/shared/project.ts";
 
 export type Form = components["schemas"]["FormView"];
@@ -64,21 +65,9 @@ export function missing(form: Form, draft: Draft): string[] {
     .map((f) => f.name);
 }
 
-/** Said in place, before the server says it as well; empty: it is well. */
+/** Said in place; empty: it is well. */
 export function mistake(field: Field, text: string): string {
-  const parameter = field.parameter;
-  if (!text) return field.required ? "It needs a value." : "";
-  if (!parameter) return "";
-  const number = Number(text);
-  if (parameter.kind === "integer" && !/^[+-]?\d+$/.test(text)) return "A whole number, please.";
-  if (parameter.kind === "number" && (Number.isNaN(number) || !text.trim())) return "A number, please.";
-  if (parameter.kind === "integer" || parameter.kind === "number") {
-    if (parameter.min != null && number < Number(parameter.min)) return `At least ${parameter.min}.`;
-    if (parameter.max != null && number > Number(parameter.max)) return `At most ${parameter.max}.`;
-  }
-  if (parameter.kind === "choice" && !(parameter.options ?? []).includes(text))
-    return `One of ${(parameter.options ?? []).join(", ")}.`;
-  return "";
+  return mistakeIn(field.parameter, text, field.required ?? false);
 }
 
 /** `grid` as the server has worked the sweeps out. */

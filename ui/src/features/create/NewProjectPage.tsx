@@ -1,0 +1,300 @@
+/** A new project: a pipeline, its values, a name. The input is picked or brought right here. */
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useState } from "react";
+import { api, newKey, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { plural } from "@/design/format.ts";
+import { Icon } from "@/design/Icon.tsx";
+import { ProblemNote } from "@/design/Problem.tsx";
+import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { FILES, mistakeIn, ParameterInput } from "@/shared/ParameterInput.tsx";
+import { projectQuery } from "@/shared/project.ts";
+import { queries } from "@/shared/queries.ts";
+import { TopBar } from "@/shared/TopBar.tsx";
+import { useTitle } from "@/shared/title.ts";
+import "./create.css";
+
+type Pipeline = components["schemas"]["Pipeline"];
+type Choice = components["schemas"]["PipelineChoice"];
+
+export interface CreateSearch {
+  pipeline?: string;
+  example?: string;
+}
+
+interface Chosen {
+  choice: Partial<Choice>;
+  pipeline: Pipeline;
+}
+
+export function NewProjectPage() {
+  const search = useSearch({ from: "/inside/projects/new" });
+  const navigate = useNavigate();
+  useTitle("New project");
+  const shelves = useQuery({
+    queryKey: ["pipelines"],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines", { signal })),
+  });
+  const examples = useQuery({
+    queryKey: ["pipelines", "examples"],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines/examples", { signal })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const choose = (next: CreateSearch) => void navigate({ to: "/projects/new", search: next, replace: true });
+  const items = shelves.data?.items ?? [];
+  const only = items.length === 1 && !search.pipeline && !search.example ? items[0]?.name : undefined;
+  const name = search.pipeline ?? only;
+  return (
+    <>
+      <TopBar>
+        <a href="/projects">Projects</a>
+        <Icon name="cr" />
+        <b>New project</b>
+      </TopBar>
+      <div className="page create">
+        <h1>New project</h1>
+        <p className="sub">
+          A project is one video, or one of whatever you work on, on its way through a pipeline.
+        </p>
+        {shelves.error ? <ProblemNote error={shelves.error} again={() => void shelves.refetch()} /> : null}
+        {!shelves.data || !examples.data ? (
+          <Skeleton rows={3} />
+        ) : (
+          <section className="part">
+            <h2>Pipeline</h2>
+            <div className="choices" role="radiogroup" aria-label="Pipeline">
+              {items.map((shelf) => (
+                <label key={shelf.name} className="choice">
+                  <span className="row">
+                    <input
+                      type="radio"
+                      name="pipeline"
+                      checked={name === shelf.name}
+                      onChange={() => choose({ pipeline: shelf.name })}
+                    />
+                    <b>{shelf.title || shelf.name}</b> <Tag>{`${shelf.name}@${shelf.newest}`}</Tag>
+                  </span>
+                  <span className="small m2">
+                    {shelf.description || plural(shelf.stages, "stage")}
+                    {shelf.projects ? `, used by ${plural(shelf.projects, "project")}` : ""}
+                  </span>
+                </label>
+              ))}
+              {examples.data.items.map((example) => (
+                <label key={example.name} className="choice">
+                  <span className="row">
+                    <input
+                      type="radio"
+                      name="pipeline"
+                      checked={search.example === example.name}
+                      onChange={() => choose({ example: example.name })}
+                    />
+                    <b>{example.title}</b> <Tag kind="line">example</Tag>
+                  </span>
+                  <span className="small m2">{example.description}</span>
+                </label>
+              ))}
+            </div>
+          </section>
+        )}
+        {name ? <FromLibrary key={name} name={name} /> : null}
+        {search.example && examples.data ? (
+          <FromText
+            key={search.example}
+            text={examples.data.items.find((e) => e.name === search.example)?.text ?? ""}
+          />
+        ) : null}
+      </div>
+    </>
+  );
+}
+
+function FromLibrary({ name }: { name: string }) {
+  const shelf = useQuery({
+    queryKey: ["pipelines", name],
+    queryFn: ({ signal }) =>
+      taken(api.GET("/api/v1/pipelines/{name}", { params: { path: { name } }, signal })),
+  });
+  if (shelf.error) return <ProblemNote error={shelf.error} again={() => void shelf.refetch()} />;
+  if (!shelf.data) return <Skeleton rows={4} />;
+  return (
+    <Filled
+      chosen={{
+        choice: { library: name, version: shelf.data.version.number },
+        pipeline: shelf.data.version.pipeline,
+      }}
+    />
+  );
+}
+
+function FromText({ text }: { text: string }) {
+  const checked = useQuery({
+    queryKey: ["pipelines", "validate", text],
+    queryFn: ({ signal }) =>
+      taken(api.POST("/api/v1/pipelines/validate", { body: { text, project: "" }, signal })),
+    enabled: !!text,
+  });
+  if (checked.error) return <ProblemNote error={checked.error} />;
+  if (!checked.data?.pipeline) return <Skeleton rows={4} />;
+  return <Filled chosen={{ choice: { text }, pipeline: checked.data.pipeline }} />;
+}
+
+function Filled({ chosen }: { chosen: Chosen }) {
+  const { pipeline } = chosen;
+  const navigate = useNavigate();
+  const [key] = useState(newKey);
+  const [name, setName] = useState("");
+  const [named, setNamed] = useState(false);
+  const [values, setValues] = useState<Record<string, string>>({});
+  const [secrets, setSecrets] = useState<Record<string, string>>({});
+  const [tags, setTags] = useState("");
+  const [touched, setTouched] = useState<Record<string, boolean>>({});
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState("");
+  const parameters = Object.entries(pipeline.parameters ?? {});
+  const textOf = (of: string) => values[of] ?? pipeline.parameters?.[of]?.default ?? "";
+  const mistakes = Object.fromEntries(
+    parameters.map(([n, p]) => [n, mistakeIn(p, textOf(n), p.default == null)]),
+  );
+  const wrong = parameters.filter(([n]) => mistakes[n]).map(([n]) => n);
+  const file = parameters.find(([, p]) => FILES.includes(p.kind))?.[0];
+
+  // a project is usually called like its video
+  useEffect(() => {
+    if (named || !file) return;
+    const path = values[file] ?? "";
+    setName(path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]+$/, ""));
+  }, [values, file, named]);
+
+  const create = async (start: boolean) => {
+    setBusy(start ? "start" : "make");
+    setError(null);
+    try {
+      const made = await taken(
+        api.POST("/api/v1/projects", {
+          params: { header: { "Idempotency-Key": key } },
+          body: {
+            name: name.trim() || pipeline.title || pipeline.name,
+            pipeline: chosen.choice as Choice,
+            values,
+            secrets: Object.fromEntries(Object.entries(secrets).filter(([, v]) => v)),
+            tags: tags.split(/[\s,]+/).filter(Boolean),
+            priority: 50,
+            sweeps: {},
+            driver: "",
+            start,
+          },
+        }),
+      );
+      queries.setQueryData(projectQuery(made.id).queryKey, made);
+      await navigate({ to: "/projects/$project", params: { project: made.id } });
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setBusy("");
+    }
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setTouched(Object.fromEntries(parameters.map(([n]) => [n, true])));
+    if (!wrong.length) void create(true);
+  };
+  return (
+    <form onSubmit={submit} noValidate className="col create-form">
+      <section className="part">
+        <h2>Values</h2>
+        <div>
+          {parameters.map(([each, parameter]) => {
+            const id = `value-${each}`;
+            return (
+              <div key={each} className="create-value">
+                <label htmlFor={id}>
+                  <span>{parameter.title || each}</span>
+                  <code>{each}</code>
+                </label>
+                <div>
+                  <ParameterInput
+                    id={id}
+                    parameter={parameter}
+                    value={textOf(each)}
+                    bad={!!touched[each] && !!mistakes[each]}
+                    onBlur={() => setTouched({ ...touched, [each]: true })}
+                    onChange={(value) => setValues({ ...values, [each]: value })}
+                  />
+                  {touched[each] && mistakes[each] ? <span className="err">{mistakes[each]}</span> : null}
+                </div>
+                <p id={`${id}-help`} className="help">
+                  {parameter.help}
+                </p>
+              </div>
+            );
+          })}
+          {parameters.length ? null : <p className="m2">This pipeline asks for nothing.</p>}
+        </div>
+      </section>
+      {Object.keys(pipeline.secrets ?? {}).length ? (
+        <section className="part">
+          <h2>Secrets</h2>
+          <div>
+            {Object.entries(pipeline.secrets ?? {}).map(([each, secret]) => (
+              <div key={each} className="create-value">
+                <label htmlFor={`secret-${each}`}>
+                  <span>{each}</span>
+                </label>
+                <input
+                  id={`secret-${each}`}
+                  className="in"
+                  type="password"
+                  autoComplete="off"
+                  value={secrets[each] ?? ""}
+                  onChange={(event) => setSecrets({ ...secrets, [each]: event.target.value })}
+                />
+                <p className="help">
+                  {secret.required === false ? "Not needed. " : ""}Encrypted at once, never shown again.
+                </p>
+              </div>
+            ))}
+          </div>
+        </section>
+      ) : null}
+      <section className="part">
+        <h2>
+          <label htmlFor="name">Name</label>
+        </h2>
+        <input
+          id="name"
+          className="in"
+          value={name}
+          maxLength={200}
+          placeholder={pipeline.title || pipeline.name}
+          onChange={(event) => {
+            setNamed(true);
+            setName(event.target.value);
+          }}
+        />
+      </section>
+      <section className="part">
+        <h2>
+          <label htmlFor="tags">Tags</label>
+        </h2>
+        <input
+          id="tags"
+          className="in"
+          value={tags}
+          placeholder="b14-campaign rush-hour"
+          onChange={(event) => setTags(event.target.value)}
+        />
+      </section>
+      {error ? <ProblemNote error={error} /> : null}
+      <div className="row">
+        <Button look="primary" icon="play" type="submit" busy={!!busy}>
+          Make it and start {pipeline.stages[0]?.id}
+        </Button>
+        <Button disabled={!!busy} onClick={() => void create(false)}>
+          Only make it
+        </Button>
+      </div>
+    </form>
+  );
+}

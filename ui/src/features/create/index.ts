@@ -1,0 +1,1 @@
+export { type CreateSearch, NewProjectPage } from "./NewProjectPage.tsx";
