@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from winslow_nomad.api.patience import GAP, Patience
-from winslow_nomad.api.problems import CODES, MEDIA_TYPE, Problem
+from winslow_nomad.api.problems import BY_STATUS, FOREIGN, MEDIA_TYPE, Problem
 from winslow_nomad.api.reach import SAFE, Reach, from_own_page
 from winslow_nomad.api.trail import Trail
 from winslow_nomad.core.access import Principal
@@ -49,19 +49,6 @@ PAGES = (
 # Answers of the API hold what people brought in: opened as a page, nothing in them may run.
 ANSWERS = b"default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox; \
 frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-TITLES = {
-    403: "The request comes from a page of another site; nothing was done.",
-    408: "The request came too slowly; what had come was not used.",
-    413: "The request is larger than this operation takes; nothing was done.",
-    421: "This is not the server that was asked for; nothing was done.",
-    500: "Something went wrong in Winslow itself; what was asked for may or may not have been done.",
-}
-HINTS = {
-    403: "Open Winslow's own address and do it there.",
-    408: "Try again over a better connection.",
-    421: "Use one of its own names or its address; the setting `names` adds names.",
-    500: "Look at the state, then try again. The log has the cause under the request's id.",
-}
 
 
 class Guards:
@@ -100,7 +87,8 @@ class Guards:
         """A refused one is answered before it is accepted, which makes it a 403."""
         refusal = self._refusal(scope)
         if refusal:
-            say(path=scope["path"], method="WS", status=403, address=address_of(scope), why=TITLES[refusal])
+            why = BY_STATUS[421].code if refusal == 421 else FOREIGN.code
+            say(path=scope["path"], method="WS", status=403, address=address_of(scope), why=why)
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -177,13 +165,8 @@ class _Request:
 
     async def _answer(self, status: int) -> None:
         """A problem of our own, in place of whatever the application would say."""
-        problem = Problem(
-            status=status,
-            code="request.foreign" if status == 403 else CODES[status],
-            title=TITLES[status],
-            hint=HINTS.get(status, ""),
-            request_id=self.id,
-        )
+        said = FOREIGN if status == 403 else BY_STATUS[status]
+        problem = Problem(status=status, code=said.code, title=said.title, hint=said.hint, request_id=self.id)
         body = json.dumps(problem.model_dump()).encode()
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
         start: Message = {"type": "http.response.start", "status": status, "headers": headers}

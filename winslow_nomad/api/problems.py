@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,10 +29,42 @@ STATUS: tuple[tuple[type[errors.WinslowError], int], ...] = (
     (errors.TooMany, 429),
     (errors.Unavailable, 503),
 )
-CODES = {400: "request.invalid", 401: "session.required", 403: "access.denied", 404: "not_found",
-         405: "request.method", 408: "request.too_slow", 412: "conflict.version", 413: "request.too_large",
-         415: "request.media_type", 421: "request.host", 428: "request.precondition", 429: "request.too_many",
-         500: "internal"}  # fmt: skip
+
+
+class Said(NamedTuple):
+    title: str
+    code: str
+    hint: str = ""
+
+
+BY_STATUS = {  # what is said where nobody knows more than the status
+    400: Said("The request cannot be read; nothing was done.", code="request.unreadable"),
+    404: Said("There is nothing at this address.", code="not_found"),
+    405: Said("This cannot be done at this address; nothing was done.", code="request.method"),
+    408: Said(
+        "The request came too slowly; what had come was not used.",
+        code="request.too_slow",
+        hint="Try again over a better connection.",
+    ),
+    413: Said("The request is larger than this operation takes; nothing was done.", code="request.too_large"),
+    415: Said("This operation takes no content of that kind; nothing was done.", code="request.media_type"),
+    421: Said(
+        "This is not the server that was asked for; nothing was done.",
+        code="request.host",
+        hint="Use one of its own names or its address; the setting `names` adds names.",
+    ),
+    500: Said(
+        "Something went wrong in Winslow itself; what was asked for may or may not have been done.",
+        code="internal",
+        hint="Look at the state, then try again. The log has the cause under the request's id.",
+    ),
+}
+FOREIGN = Said(
+    "The request comes from a page of another site; nothing was done.",
+    code="request.foreign",
+    hint="Open Winslow's own address and do it there.",
+)
+INVALID = Said("The request is not as it should be; nothing was done.", code="request.invalid")
 
 
 class Place(BaseModel):
@@ -123,13 +155,12 @@ def handle_problems(app: FastAPI) -> None:
             Place(field=".".join(str(p) for p in e["loc"]), message=str(e["msg"]), code=str(e["type"]))
             for e in error.errors()
         ]
-        title = "The request is not as it should be; nothing was done."
-        return answer(request, 422, "request.invalid", title, places=places)
+        return answer(request, 422, INVALID.code, INVALID.title, places=places)
 
     @app.exception_handler(HTTPException)
     def by_status(request: Request, error: HTTPException) -> JSONResponse:
-        code = CODES.get(error.status_code, "request.invalid")
-        return answer(request, error.status_code, code, str(error.detail), headers=error.headers)
+        said = BY_STATUS.get(error.status_code, Said(str(error.detail), code="request.refused"))
+        return answer(request, error.status_code, said.code, said.title, hint=said.hint, headers=error.headers)
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: these statuses answer with a Problem."""
