@@ -194,6 +194,7 @@ def test_whoever_follows_gets_what_is_written_and_the_end(served: Served) -> Non
     assert text.data == b"before\nno end yetafter\n: now\n"
     assert [json.loads(x)["n"] for x in lines.data.splitlines()] == [0, 2, 1]
     found = [json.loads(x) for x in chunks.data.splitlines()]
+    assert found.pop() == {"end": True}
     assert b"".join(base64.b64decode(x["data"]) for x in found) == text.data
     assert {x["stream"] for x in found} == {"out", "err"}
 

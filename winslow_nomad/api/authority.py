@@ -31,15 +31,20 @@ def csrf_of(session: str) -> str:
 def identify(given: Services, connection: HTTPConnection) -> Principal | None:
     """Who asks: by `Authorization: Bearer wn_...`, else by the session's cookie. None: nobody that is known. Sockets
     use this alone: that they come from a page of our own is looked at before (guards)."""
-    header = connection.headers.get("authorization", "")
-    if header:
-        scheme, _, secret = header.partition(" ")
-        found = given.people.of_token(secret.strip()) if scheme.lower() == "bearer" else None
+    if connection.headers.get("authorization", ""):
+        secret = bearer(connection)
+        found = given.people.of_token(secret) if secret else None
     else:
         cookie = connection.cookies.get(COOKIE, "")
         found = given.people.of_session(cookie) if cookie else None
     connection.scope.setdefault("state", {})["principal"] = found
     return found
+
+
+def bearer(connection: HTTPConnection) -> str:
+    """The token that came along; empty: none."""
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 def principal(request: Request, given: Given) -> Principal:

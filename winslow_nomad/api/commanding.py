@@ -82,9 +82,16 @@ def command_of(given: Services, who: Principal, project: Project, body: Any, mad
             )
         return m.SetSecrets(secrets=put_secrets(given, body.secrets, made), actor=who.user)
     if isinstance(body, EditPipelineBody):
+        if body.library:
+            pipeline = given.library.version(body.library, body.version).pipeline
+            return m.EditPipeline(pipeline=pipeline, expected_version=body.expected_version, actor=who.user)
+        if body.folder:
+            pipeline = given.texts.of_folder(body.folder)
+            return m.EditPipeline(pipeline=pipeline, expected_version=body.expected_version, actor=who.user)
         present = project.pipeline
-        pipeline = given.texts.parse(body.text, folder=present.folder)
-        given.texts.remember(pipeline, body.text)
+        text = body.text or ""  # empty, if neither of the others was named
+        pipeline = given.texts.parse(text, folder=present.folder if body.keep_folder else None)
+        given.texts.remember(pipeline, text)
         same = pipeline == present.but(version=0, edited=False)
         pipeline = pipeline.but(version=present.version, edited=present.edited if same else True)
         return m.EditPipeline(pipeline=pipeline, expected_version=body.expected_version, actor=who.user)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import TypeVar
 
 from fastapi import Request
 
@@ -19,10 +20,12 @@ from winslow_nomad.core.client import LogChunk
 from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.core.logs import AttemptLog, LogLine, Stream
 
+T = TypeVar("T")
 BLOCK = 256 * 1024  # bytes read at once
 LINES = 500
 ENDED_EVERY = 0.5  # seconds between two looks whether the attempt has ended
 ALLOWED_EVERY = 5.0  # seconds between two looks whether the reader may still read
+BEAT = 15.0  # seconds of silence
 AWAY = 1.0  # seconds until the next try when share or store do not answer
 
 
@@ -65,22 +68,25 @@ class Watcher:
 
 
 class Reading:
-    """One reader of one attempt's log. `open_log`: the log as it is now, with whether the attempt has ended."""
+    """One reader of one attempt's log. `open_log`: the log as it is now, with whether the attempt has ended. `wait`
+    False: what is there now, and no more."""
 
     def __init__(
         self, given: Services, lane: Lane, stopping: threading.Event, open_log: Callable[[], AttemptLog],
-        allowed: Callable[[], bool],
+        allowed: Callable[[], bool], *, wait: bool = True,
     ) -> None:  # fmt: skip
         self._given = given
         self._lane = lane
         self._stopping = stopping
         self._open = open_log
         self._allowed = allowed
+        self._wait = wait
         self._failed = False
+        self.complete = False  # all there is to read was read
 
-    async def chunks(self, start: int, stream: Stream | None) -> AsyncIterator[LogChunk]:
-        """Bytes from line `start` on."""
-        position = -1
+    async def chunks(self, start: int, stream: Stream | None, offset: int | None = None) -> AsyncIterator[LogChunk]:
+        """Bytes from line `start` on, or from the byte `offset`."""
+        position = -1 if offset is None else offset
         async for log in self._looks():
             try:
                 if position < 0:
@@ -135,7 +141,8 @@ class Reading:
                     self._failed = True
                 else:
                     yield log
-                    if log.ended and not self._failed:
+                    if (log.ended or not self._wait) and not self._failed:
+                        self.complete = True
                         return
                 if self._failed:
                     self._failed = False
@@ -144,6 +151,31 @@ class Reading:
                     await watcher.wait(ENDED_EVERY)
         finally:
             watcher.close()
+
+
+async def with_beats(found: AsyncIterator[T], every: float = BEAT) -> AsyncIterator[T | None]:
+    """The same, and None whenever nothing comes for so many seconds: a reader then knows that we are still there."""
+    coming: asyncio.Task[T] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(_next(found))
+            done, _ = await asyncio.wait({coming}, timeout=every)
+            if not done:
+                yield None
+                continue
+            try:
+                one, coming = coming.result(), None
+            except StopAsyncIteration:
+                return
+            yield one
+    finally:
+        if coming is not None and not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+
+
+async def _next(found: AsyncIterator[T]) -> T:
+    return await anext(found)
 
 
 def still_allowed(given: Services, request: Request, look: Callable[[Principal], object]) -> Callable[[], bool]:

@@ -73,6 +73,8 @@ def chosen(given: Services, who: Principal, choice: PipelineChoice) -> Pipeline:
         return given.library.version(choice.library, choice.version).pipeline
     if choice.project:
         return check_project(given, who, Action.VIEW_PROJECT, choice.project).pipeline
+    if choice.folder:
+        return given.texts.of_folder(choice.folder)
     pipeline = given.texts.parse(choice.text)
     given.texts.remember(pipeline, choice.text)
     return pipeline

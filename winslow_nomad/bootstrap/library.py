@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources as package
 from typing import Any
 
 from winslow_nomad.bootstrap.installation import Installation
-from winslow_nomad.core.errors import Invalid, InvalidPipeline, Problem, Unavailable
+from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, Problem, Unavailable
 from winslow_nomad.core.library import Example, Shelf, Version
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Member
@@ -58,10 +59,26 @@ class InstalledTexts:
     def unpack(self, archive: bytes) -> tuple[str, str]:
         self._installation.scribe  # noqa: B018 - the share has to be established before anything is put there
         with unpacked(archive) as folder:
-            pipeline = definitions.take(folder, self._installation.settings.share)
+            try:
+                pipeline = definitions.take(folder, self._installation.settings.share)
+            except InvalidPipeline as error:  # where it was unpacked to is nobody's business
+                raise InvalidPipeline(tuple(replace(p, file=FILE_NAME) for p in error.problems)) from None
         assert pipeline.folder is not None  # a folder always has a digest
         raw = self._installation.reader.read(f"{layout.pipeline_folder(pipeline.folder)}/{FILE_NAME}", MAX_BYTES)
         return (raw or b"").decode(), pipeline.folder
+
+    def of_folder(self, digest: str) -> Pipeline:
+        try:
+            raw = self._installation.reader.read(f"{layout.pipeline_folder(digest)}/{FILE_NAME}", MAX_BYTES)
+        except Invalid:
+            raw = None
+        if raw is None:
+            raise NotFound(
+                f"There is no folder of a pipeline {digest[:64]!r} here.",
+                hint="Bring it in first, with POST /pipelines/validate/folder.",
+                code="pipeline.folder_unknown",
+            )
+        return self.parse(raw.decode(), folder=digest)
 
     def schema(self) -> Mapping[str, Any]:
         return schema.schema()

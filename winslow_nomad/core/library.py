@@ -109,6 +109,10 @@ class PipelineTexts(Protocol):
         InvalidPipeline, ShareUnavailable."""
         ...
 
+    def of_folder(self, digest: str) -> Pipeline:
+        """Of a folder that is kept. Raises NotFound, InvalidPipeline, ShareUnavailable."""
+        ...
+
     def schema(self) -> Mapping[str, Any]:
         """JSON Schema of pipeline files, for editors."""
         ...

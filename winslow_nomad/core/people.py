@@ -174,6 +174,10 @@ class People(Protocol):
 
     def remove_token(self, token: str) -> None: ...
 
+    def withdraw(self, secret: str) -> None:
+        """The token that this is the secret of."""
+        ...
+
 
 def checked_name(name: str, what: str) -> str:
     if NAME.fullmatch(name) is None:

@@ -7,7 +7,6 @@ read-only and never changed. Nothing outside of the folder is ever read: no link
 from __future__ import annotations
 
 import errno
-import fnmatch
 import hashlib
 import os
 import stat
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from winslow_nomad.core import ignoring
 from winslow_nomad.core.errors import Invalid, NotFound
 from winslow_nomad.resources import layout
 from winslow_nomad.resources.names import shown
@@ -26,8 +26,7 @@ from winslow_nomad.resources.work import require_share, share_conditions
 
 MAX_BYTES = 50_000_000
 MAX_ENTRIES = 10_000
-IGNORE_FILE = ".winslowignore"
-ALWAYS_IGNORED = ("__pycache__", ".git")
+IGNORE_FILE = ignoring.FILE
 PARTIAL = ".partial-"
 ABANDONED = 86_400  # seconds after which nobody is copying any more
 _CHUNK = 1024 * 1024
@@ -119,7 +118,7 @@ def _scan(folder: Path) -> list[Entry]:
         with os.scandir(os.path.join(os.fsencode(folder), current)) as listed:  # noqa: PTH118 - bytes
             for item in listed:
                 name = os.fsdecode(item.name)
-                if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                if ignoring.left_out(name, patterns):
                     continue
                 path = current + b"/" + item.name if current else item.name
                 found[path] = _entry(path, item)
@@ -143,18 +142,16 @@ def _ignored(folder: Path) -> tuple[str, ...]:
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:
-        return ALWAYS_IGNORED
+        return ignoring.ALWAYS
     except UnicodeDecodeError:
         raise _wrong(f"has a {IGNORE_FILE} that is not UTF-8", "Save it as UTF-8.") from None
-    lines = [line.strip() for line in text.splitlines()]
-    patterns = [line.rstrip("/") for line in lines if line and not line.startswith("#")]
-    for pattern in patterns:
-        if "/" in pattern:
-            raise _wrong(
-                f"has the line {shown(pattern)} in {IGNORE_FILE}, and names have no /",
-                "Write the name alone, such as data or *.mp4; it is left out in every folder.",
-            )
-    return (*ALWAYS_IGNORED, *patterns)
+    try:
+        return ignoring.patterns(text)
+    except ValueError as error:
+        raise _wrong(
+            f"has the line {shown(str(error))} in {IGNORE_FILE}, and names have no /",
+            "Write the name alone, such as data or *.mp4; it is left out in every folder.",
+        ) from None
 
 
 def _entry(path: bytes, item: os.DirEntry[bytes]) -> Entry:

@@ -211,6 +211,9 @@ class RedisPeople:
     def remove_token(self, token: str) -> None:
         self._tokens.remove(token)
 
+    def withdraw(self, secret: str) -> None:
+        self._tokens.withdraw(secret)
+
     def _verified(self, name: str, password: str, address: str) -> Account:
         """Takes as long, and says the same, whoever is named. Raises TooMany, Unidentified."""
         self._limits.attempt(name, address)

@@ -105,6 +105,12 @@ class Tokens:
         if not removed:
             raise NotFound(f"There is no token {token[:60]!r}; nothing was done.", code="token.not_found")
 
+    def withdraw(self, secret: str) -> None:
+        """By who has it. Raises NotFound."""
+        if self.principal(secret) is None:
+            raise NotFound("There is no such token (any more); nothing was done.", code="token.not_found")
+        self.remove(secret.removeprefix(PREFIX).partition("_")[0])
+
     @property
     def all(self) -> Command:
         """Reads what `of` sorts out."""

@@ -3,13 +3,17 @@ ended stage has left is never changed; what is deleted or replaced goes to the t
 
 from __future__ import annotations
 
+import hashlib
+import json
 import mimetypes
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from winslow_nomad.api.areas import (
@@ -23,7 +27,7 @@ from winslow_nomad.api.areas import (
 )
 from winslow_nomad.api.authority import denied
 from winslow_nomad.api.delivery import Stream, check_length, deliver, disposition, etag, next_step
-from winslow_nomad.api.lanes import Roads, roads
+from winslow_nomad.api.lanes import Lane, Roads, roads
 from winslow_nomad.api.patience import UNLIMITED
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
@@ -49,6 +53,7 @@ router = APIRouter(prefix="/api/v1/files/{space}", tags=["files"], route_class=F
 Road = Annotated[Roads, Depends(roads)]
 
 SMALL = 8 * 1024 * 1024  # bytes that come in one request; more comes as a resumable upload
+SUMMED = 4 * 1024 * 1024  # bytes read at once for a sum
 READ = documented(401, 403, 404, 409, 422, 429, 503)
 CHANGE = documented(401, 403, 404, 409, 422, 429, 503, 507)
 ENTRY = {
@@ -184,6 +189,44 @@ async def _opened(given: Given, area: Area, road: Roads, path: str) -> tuple[Ope
 
 def _attached(opened: Opened) -> dict[str, str]:
     return {"content-disposition": disposition(opened.entry.name), "content-type": "application/octet-stream"}
+
+
+@router.get(
+    "/sum",
+    summary="The SHA-256 of a file",
+    operation_id="file_sum",
+    response_class=StreamingResponse,
+    responses={
+        **READ,
+        200: {
+            "content": {"application/x-ndjson": {"example": '{"bytes": 9, "sha256": "9f86d081...", "tag": "5a1f"}\n'}},
+        },
+    },
+)
+async def file_sum(given: Given, area: Readable, road: Road, path: Where) -> Response:
+    """Whether something has to be brought in at all. One JSON object a line, with the `bytes` that were read, about
+    one a second; the last one also has `sha256`, and the `tag` that the file had."""
+    opened, lane = await _opened(given, area, road, path)
+    return StreamingResponse(_summed(opened, lane), media_type="application/x-ndjson")
+
+
+async def _summed(opened: Opened, lane: Lane) -> AsyncIterator[str]:
+    digest, done, told = hashlib.sha256(), 0, time.monotonic()
+
+    def step() -> int:
+        block = opened.read(done, SUMMED)
+        digest.update(block)
+        return len(block)
+
+    try:
+        while count := await lane(step):
+            done += count
+            if time.monotonic() - told >= 1.0:
+                told = time.monotonic()
+                yield json.dumps({"bytes": done}) + "\n"
+        yield json.dumps({"bytes": done, "sha256": digest.hexdigest(), "tag": opened.entry.tag}) + "\n"
+    finally:
+        opened.close()
 
 
 @router.get(

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from winslow_nomad.api.areas import FileRoute
 from winslow_nomad.api.authority import check_project, may
 from winslow_nomad.api.delivery import disposition, wanted_range
-from winslow_nomad.api.following import Reading, lanes, still_allowed
+from winslow_nomad.api.following import Reading, lanes, still_allowed, with_beats
 from winslow_nomad.api.lanes import Lane
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given
@@ -24,6 +24,7 @@ from winslow_nomad.core.logs import AttemptLog, LogHits, LogPage, Stream
 
 router = APIRouter(prefix="/api/v1/projects/{project}/stages/{stage}/log", tags=["logs"], route_class=FileRoute)
 BLOCK = 1024 * 1024  # bytes read at once
+BEAT, END = b'{"beat": true}\n', b'{"end": true}\n'
 AttemptNumber = Annotated[int, Query(ge=0, le=10**6, description="0: the newest")]
 OneStream = Annotated[Stream | None, Query(description="one stream, counted by itself; left out: both")]
 VIEW = [Depends(may(Action.VIEW_PROJECT))]
@@ -189,14 +190,20 @@ async def follow_log(
     stage: int,
     attempt: AttemptNumber = 0,
     start: Annotated[int, Query(ge=-(10**15), le=10**15, description="a line; -100: the last hundred first")] = 0,
+    offset: Annotated[
+        int | None, Query(ge=0, le=10**15, description="a byte instead: where a reader that was cut off goes on")
+    ] = None,
     stream: OneStream = None,
+    wait: Annotated[bool, Query(description="false: end with what is there now")] = True,
     form: Annotated[
         Literal["text", "lines", "chunks"],
         Query(alias="format", description="text: bytes as they come; lines: each as JSON once it is complete; chunks: "
-              "bytes as JSON, with stream, time and base64"),
+              "bytes as JSON, with stream, time and base64; a line with `beat` when nothing else comes for a while, "
+              "and one with `end` behind the last byte: without it there may be more"),
     ] = "text",
 ) -> Response:  # fmt: skip
-    """What is there and what is written from now on (`curl -N`). Ends when the attempt has ended."""
+    """What is there and what is written from now on (`curl -N`). Ends when the attempt has ended. `offset` counts the
+    bytes of what is followed, and goes with `text` and `chunks`. `Winslow-Attempt` tells the number of the attempt."""
 
     def open_log() -> AttemptLog:
         return given.logs.open(given.client.project(project), stage, attempt)
@@ -208,19 +215,29 @@ async def follow_log(
         return given.logs.open(given.client.project(project), stage, number)
 
     allowed = still_allowed(given, request, lambda who: check_project(given, who, Action.VIEW_PROJECT, project))
-    reading = Reading(given, lanes(request).read, request.app.state.stopping, look, allowed)
+    reading = Reading(given, lanes(request).read, request.app.state.stopping, look, allowed, wait=wait)
     media = "text/plain; charset=utf-8" if form == "text" else "application/x-ndjson"
     headers = {"x-accel-buffering": "no", "content-encoding": "identity"}
-    return StreamingResponse(written(reading, start, stream, form), 200, headers, media_type=media)
+    headers["winslow-attempt"] = str(number)
+    return StreamingResponse(written(reading, start, offset, stream, form), 200, headers, media_type=media)
 
 
-async def written(reading: Reading, start: int, stream: Stream | None, form: str) -> AsyncIterator[bytes]:
+async def written(
+    reading: Reading, start: int, offset: int | None, stream: Stream | None, form: str
+) -> AsyncIterator[bytes]:
     if form == "lines":
         async for line in reading.lines(start, stream):
             yield line.model_dump_json().encode() + b"\n"
         return
-    async for chunk in reading.chunks(start, stream):
-        yield chunk.data if form == "text" else chunk_line(chunk)
+    chunks = reading.chunks(start, stream, offset)
+    if form == "text":
+        async for chunk in chunks:
+            yield chunk.data
+        return
+    async for found in with_beats(chunks):
+        yield chunk_line(found) if found is not None else BEAT
+    if reading.complete:
+        yield END
 
 
 def chunk_line(chunk: LogChunk) -> bytes:

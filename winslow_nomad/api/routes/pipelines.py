@@ -11,6 +11,7 @@ from winslow_nomad.api.problems import Place, documented
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.api.views.pipelines import (
     Checked,
+    CheckedFolder,
     Checking,
     Examples,
     OneShelf,
@@ -41,6 +42,12 @@ ZIP: dict[str, Any] = {
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+
+async def whole_body(request: Request) -> bytes:
+    return await request.body()
+
+
 Viewing = Annotated[Principal, Depends(may(Action.VIEW_PIPELINES))]
 Editing = Annotated[Principal, Depends(may(Action.EDIT_PIPELINES))]
 
@@ -85,9 +92,35 @@ def validate_pipeline(body: Checking, given: Given, who: Viewing) -> Checked:
     try:
         pipeline = given.texts.parse(body.text, folder=folder)
     except InvalidPipeline as error:
-        places = [Place(**{k: getattr(p, k) for k in Place.model_fields if hasattr(p, k)}) for p in error.problems]
-        return Checked(valid=False, errors=places)
+        return Checked(valid=False, errors=_places(error))
     return Checked(valid=True, pipeline=pipeline, warnings=warnings(given, pipeline, driver))
+
+
+@router.post(
+    "/validate/folder",
+    summary="Check a folder and keep its code",
+    responses=documented(401, 403, 413, 422, 503),
+    openapi_extra=ZIP,
+    max_body_size=LARGEST_ZIP,
+)
+def validate_pipeline_folder(
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.CREATE_PROJECT))],  # noqa: ARG001 - who is asked for
+    archive: Annotated[bytes, Depends(whole_body)],
+) -> CheckedFolder:
+    """The body is a zip file of a folder with pipeline.yaml and the code it runs. It is kept by its content, so that
+    projects can be made of it; the library is left as it is."""
+    try:
+        text, folder = given.texts.unpack(archive)
+        pipeline = given.texts.parse(text, folder=folder)
+    except InvalidPipeline as error:
+        return CheckedFolder(valid=False, errors=_places(error))
+    found = warnings(given, pipeline, given.defaults.driver)
+    return CheckedFolder(valid=True, pipeline=pipeline, warnings=found, folder=folder, text=text)
+
+
+def _places(error: InvalidPipeline) -> list[Place]:
+    return [Place(**{k: getattr(p, k) for k in Place.model_fields if hasattr(p, k)}) for p in error.problems]
 
 
 def warnings(given: Services, pipeline: Pipeline, driver: str) -> list[Warned]:
@@ -107,10 +140,6 @@ def create_pipeline(body: Published, given: Given, response: Response, who: Edit
     version = given.library.publish(body.text, None, who.user, expected=0, comment=body.comment)
     response.headers["Location"] = f"/api/v1/pipelines/{name}"
     return version_view(name, version)
-
-
-async def whole_body(request: Request) -> bytes:
-    return await request.body()
 
 
 @router.post(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, model_validator
 
-from winslow_nomad.api.authority import COOKIE, csrf_of, may, open_to_all
+from winslow_nomad.api.authority import COOKIE, bearer, csrf_of, may, open_to_all
 from winslow_nomad.api.guards import address_of
 from winslow_nomad.api.problems import Denied, documented
 from winslow_nomad.api.services import Given, Services
@@ -146,9 +146,13 @@ def log_out(
     request: Request,
     response: Response,
     given: Given,
-    who: Own,
+    who: Annotated[Principal, Depends(may(Action.WHO_AM_I))],
     everywhere: Annotated[bool, Query(description="end the other sessions as well")] = False,
 ) -> None:
+    """A token that asks for it is withdrawn; the sessions of its owner go on."""
+    if who.scopes is not None:
+        given.people.withdraw(bearer(request))
+        return
     given.people.close_session(request.cookies[COOKIE])
     if everywhere:
         given.people.close_sessions(who.user)

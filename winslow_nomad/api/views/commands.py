@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from winslow_nomad.api.views.base import Request, example
 from winslow_nomad.core import messages as m
@@ -36,11 +36,23 @@ class SetSecretsBody(Request):
 
 
 class EditPipelineBody(Request):
-    """Replace the project's own copy by this text. `expected_version` guards against another person's edit."""
+    """Replace the project's own copy: by `text`, which keeps the folder of code it has (unless `keep_folder` is false),
+    by the pipeline in `folder` (digest of one that was checked), or by the version `version` (0: the newest) of
+    `library`. `expected_version` guards against another person's edit."""
 
     kind: Literal["edit_pipeline"] = "edit_pipeline"
-    text: str = Field(max_length=1_000_000)
+    text: str | None = Field(default=None, max_length=1_000_000)
+    keep_folder: bool = True
+    folder: str = Field(default="", max_length=64)
+    library: str = Field(default="", max_length=100)
+    version: int = Field(default=0, ge=0)
     expected_version: int | None = None
+
+    @model_validator(mode="after")
+    def one(self) -> EditPipelineBody:
+        if (self.text is not None) + bool(self.folder) + bool(self.library) != 1:
+            raise ValueError("name one of text, folder and library")
+        return self
 
 
 BODIES = tuple(body_of(c) for c in AS_THEY_ARE)

@@ -11,19 +11,20 @@ Axis = list[str] | str
 
 
 class PipelineChoice(Request):
-    """One of the three. `version` 0: the newest; of a project that is the copy it has now."""
+    """One of the four. `version` 0: the newest; of a project that is the copy it has now."""
 
     library: str = Field(default="", max_length=100, description="name of a pipeline in the library")
     version: int = Field(default=0, ge=0)
     text: str = Field(default="", max_length=1_000_000, description="a pipeline file of its own")
     project: str = Field(default="", max_length=100, description="as another project has it")
+    folder: str = Field(default="", max_length=64, description="digest of a folder that was checked")
 
     model_config = example(library="traffic", version=7)
 
     @model_validator(mode="after")
     def one(self) -> PipelineChoice:
-        if sum(bool(x) for x in (self.library, self.text, self.project)) != 1:
-            raise ValueError("name one of library, text and project")
+        if sum(bool(x) for x in (self.library, self.text, self.project, self.folder)) != 1:
+            raise ValueError("name one of library, text, project and folder")
         return self
 
 

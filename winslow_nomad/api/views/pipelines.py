@@ -146,6 +146,18 @@ class Checked(Answer):
     )  # fmt: skip
 
 
+class CheckedFolder(Checked):
+    """`folder`: its digest, by which a project can be made of it; `text`: its pipeline file."""
+
+    folder: str = ""
+    text: str = ""
+
+    model_config = example(
+        valid=True, folder="5c0a" * 16, text="winslow: 1\nname: traffic\n...",
+        pipeline={"name": "traffic", "stages": []},
+    )  # fmt: skip
+
+
 class Examples(Answer):
     items: list[Example]
 
