@@ -12,6 +12,7 @@ from winslow_nomad.core.model import Value
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+HEARTBEAT = 10.0  # seconds between two heartbeats of a runner, unless patience with its node is short
 
 
 class ParameterKind(StrEnum):
@@ -128,6 +129,11 @@ class StageDefinition(Value):
     confirm: Confirm = Confirm()
     pause_after: bool = False
     run_as: Literal["winslow", "image"] = "winslow"
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two heartbeats: several within the patience, so that what lives is never taken for dead."""
+        return min(HEARTBEAT, self.patience / 4)
 
 
 class Pipeline(Value):

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.model import Value
-from winslow_nomad.core.pipeline import Placement, Resources
+from winslow_nomad.core.pipeline import HEARTBEAT, Placement, Resources
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Outcome, Reason
 
@@ -59,6 +59,7 @@ class AttemptSpec(Value):
     previous_node: str
     installation: str
     fingerprint: str
+    heartbeat: float = HEARTBEAT  # seconds between two of them
 
 
 class Observation(Value):

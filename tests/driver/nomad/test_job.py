@@ -16,7 +16,7 @@ from tests.driver.nomad.documents import RTX_4070, RTX_A6000, gpu_device, node
 from tests.driver.nomad.jobs import SITE, spec
 from winslow_nomad.core.admit import fits
 from winslow_nomad.core.errors import DriverRejected
-from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
+from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources, StageDefinition
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 from winslow_nomad.driver.nomad.job import Asks, asks_of, build, job_id, literal, prefix, ref_of
 from winslow_nomad.driver.nomad.nodes import read_nodes
@@ -230,6 +230,13 @@ def test_cards_of_other_pools_and_groups_that_are_too_few_make_no_preference() -
 def test_the_kill_comes_after_the_stage_s_own_grace_and_time_to_write_the_end() -> None:
     assert built(spec(stop_grace=120.5))["KillTimeout"] == 141 * 10**9
     assert built(spec(stop_grace=0.2))["KillTimeout"] == 21 * 10**9
+
+
+def test_who_has_little_patience_with_a_node_hears_its_heart_more_often() -> None:
+    usual, hurried = (StageDefinition(id="a", patience=p).heartbeat for p in (900.0, 6.0))
+    assert "--heartbeat" not in built(spec(heartbeat=usual))["Config"]["args"]
+    arguments = built(spec(heartbeat=hurried))["Config"]["args"]
+    assert float(arguments[arguments.index("--heartbeat") + 1]) * 3 < 6.0
 
 
 # --- tags

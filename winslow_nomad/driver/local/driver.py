@@ -219,6 +219,7 @@ class LocalDriver:
         argv = [str(self._runner), "--attempt", str(directory), "--spool", str(run / "spool")]
         argv += ["--owner", f"local@{self._machine.host}", "--workdir", str(self._share / spec.workspace)]
         argv += ["--grace", f"{spec.stop_grace:g}", "--memory", str(memory_of(spec.resources))]
+        argv += ["--heartbeat", f"{spec.heartbeat:g}"]
         if spec.timeout is not None:
             argv += ["--timeout", f"{spec.timeout:g}"]
         if self._book.socket_usable:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from winslow_nomad.core.admit import fits, memory_of, suits
 from winslow_nomad.core.errors import DriverRejected
-from winslow_nomad.core.pipeline import MIB, Gpu, Placement, Resources
+from winslow_nomad.core.pipeline import HEARTBEAT, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
 from winslow_nomad.driver.nomad import gpu_model
 from winslow_nomad.driver.nomad.nodes import DEFAULT_MHZ, NodeDetail
@@ -180,6 +180,8 @@ def _arguments(spec: AttemptSpec) -> list[str]:
     arguments = ["--attempt", ATTEMPT, "--spool", f"${{NOMAD_ALLOC_DIR}}/{SPOOL}", "--spool-limit", str(SPOOL_BYTES)]
     arguments += ["--owner", "${NOMAD_ALLOC_ID}", "--inherit", "--workdir", WORKSPACE]
     arguments += ["--grace", _seconds(spec.stop_grace)]
+    if spec.heartbeat != HEARTBEAT:
+        arguments += ["--heartbeat", _seconds(spec.heartbeat)]
     return arguments + (["--timeout", _seconds(spec.timeout)] if spec.timeout is not None else [])
 
 

@@ -49,6 +49,7 @@ class MemoryAttempts:
             placement=definition.placement,
             timeout=overrides.timeout if overrides.timeout is not None else definition.timeout,
             stop_grace=definition.stop_grace,
+            heartbeat=definition.heartbeat,
             run_as=definition.run_as,
             priority=project.priority,
             pipeline_folder=None,
