@@ -20,8 +20,9 @@ from winslow_nomad.resources.log_files import BLOCK, INDEX, NEWLINE, LogFiles, W
 from winslow_nomad.resources.logs import RECORD
 
 PIECE = 4096  # bytes looked at as a whole
-LINES = 256  # at most about so many lines between two places
+LINES = 128  # about so many lines between two places, at most half as many more
 BYTES = 1024 * 1024  # and so many bytes
+RUN = 64 * 1024  # bytes that are taken apart at once
 RECORDS = 4096  # index records read at once
 WIDTH = 8  # numbers of a place
 HEAD = struct.Struct("<8sII")
@@ -59,7 +60,7 @@ class Place(NamedTuple):
 
 class Begun(NamedTuple):
     """A line: where it begins. `n` counts over both streams, `own` within its stream; micros 0: time unknown.
-    `other`: how much of the other stream comes before it."""
+    `other`: how much of the other stream comes before it. `text`: all of it, if it was in one piece."""
 
     n: int
     own: int
@@ -67,6 +68,7 @@ class Begun(NamedTuple):
     offset: int
     micros: int
     other: int
+    text: bytes | None
 
 
 class Places(NamedTuple):
@@ -258,17 +260,27 @@ def walk(files: LogFiles, windows: tuple[Window, Window], places: Places, start:
     for micros, length, stream, limit in records(files, places, start, end):
         last = min(position[stream] + length - within, limit.position(stream))
         within = 0
-        at = position[stream]
+        at, other, window = position[stream], position[1 - stream], windows[stream]
+        n, own = lines[0] + lines[1], lines[stream]
         while at < last:
-            if not inside[stream]:
-                yield Begun(lines[0] + lines[1], lines[stream], stream, at, micros, position[1 - stream])
-                lines[stream] += 1
+            if inside[stream]:  # of a line that was begun before
+                behind = window.newline(at, last) + 1
+                inside[stream] = not behind
+                at = behind or last
+                continue
+            *whole, rest = window.take(at, min(at + RUN, last)).split(NEWLINE)
+            if not whole and not rest:
+                break  # shorter than it was
+            for line in whole:
+                yield Begun(n, own, stream, at, micros, other, line)
+                at += len(line) + 1
+                n, own = n + 1, own + 1
+            if rest:
+                yield Begun(n, own, stream, at, micros, other, None)
+                at += len(rest)
+                n, own = n + 1, own + 1
                 inside[stream] = True
-            found = windows[stream].newline(at, last)
-            if found < 0:
-                break
-            inside[stream] = False
-            at = found + 1
+        lines[stream] = own
         position[stream] = last
 
 

@@ -16,12 +16,13 @@ from winslow_nomad.core.logs import LogLine, Stream
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_files import LogFiles, Window, opened
 from winslow_nomad.resources.log_index import Begun, LineIndex, Places, walk
-from winslow_nomad.resources.log_text import SHOWN, Masker, shown
+from winslow_nomad.resources.log_text import SHOWN, Masker, shown, shown_whole
 from winslow_nomad.resources.reader import Reader
 
 T = TypeVar("T")
 SLICE = 32 * 1024 * 1024  # bytes looked through in one call of the reader
 PATIENCE = 1.0  # seconds that a page waits for an index that is behind
+FIELDS = set(LogLine.model_fields)
 LARGEST_PAGE = 4 * 1024 * 1024  # bytes of text
 
 
@@ -105,6 +106,8 @@ class Page:
         return found
 
     def line(self, begun: Begun) -> LogLine:
+        if begun.text is not None and len(begun.text) <= SHOWN:
+            return made(begun, shown_whole(begun.text, self.masker), 0, ended=True)
         end = self.places.line_end(self.windows[begun.stream], begun.stream, begun.offset)
         last = end if end >= 0 else self.places.reached.position(begun.stream)
         length = last - begun.offset
@@ -115,9 +118,7 @@ class Page:
         head = window.take(begun.offset, min(last, begun.offset + most))
         tail = head if length <= most else self.files.read(begun.stream, last - most, most)
         text, more = shown(head, tail, length, self.masker)
-        at = datetime.fromtimestamp(begun.micros / 1e6, UTC) if begun.micros else None
-        name: Stream = "out" if begun.stream == 0 else "err"
-        return LogLine.model_construct(n=begun.n, stream=name, at=at, text=text, more_bytes=more, open=end < 0)
+        return made(begun, text, more, ended=end >= 0)
 
     def lines(self, begun: Sequence[Begun]) -> Iterator[LogLine]:
         """As many as fit in an answer, at least one."""
@@ -128,3 +129,16 @@ class Page:
             if size > LARGEST_PAGE and size > len(line.text):
                 return
             yield line
+
+
+def made(begun: Begun, text: str, more: int, *, ended: bool) -> LogLine:
+    """Of parts that need no checking: there are hundreds in a page."""
+    name: Stream = "err" if begun.stream else "out"
+    at = datetime.fromtimestamp(begun.micros / 1e6, UTC) if begun.micros else None
+    line = LogLine.__new__(LogLine)
+    fields = {"n": begun.n, "stream": name, "at": at, "text": text, "more_bytes": more, "open": not ended}
+    object.__setattr__(line, "__dict__", fields)
+    object.__setattr__(line, "__pydantic_fields_set__", FIELDS)
+    object.__setattr__(line, "__pydantic_extra__", None)
+    object.__setattr__(line, "__pydantic_private__", None)
+    return line

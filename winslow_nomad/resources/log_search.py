@@ -5,8 +5,11 @@ are searched."""
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +21,7 @@ from winslow_nomad.resources.log_text import Masker
 
 GROUP = 1024 * 1024  # bytes searched as one piece: fits into a cache of the processor
 SLICE = 8 * 1024 * 1024  # bytes searched in one call of the reader
+AHEAD = 2  # slices of one search at once
 DEEP = 4 * 1024 * 1024  # bytes of a line that are searched, at least
 
 
@@ -44,12 +48,13 @@ def search(
     masker: Masker,
     wanted: Wanted,
     seconds: float,
+    helpers: Executor,
 ) -> Found:
-    """`call`: opens the log for one piece of work, again and again."""
+    """`call`: opens the log for one piece of work, again and again. `helpers` look ahead meanwhile."""
     deadline = time.monotonic() + seconds
     found: list[Begun] = []
-    for first, last in _slices(places, wanted):
-        found += call(partial(_in_slice, places, masker, wanted, first, last))
+    for first, last, lines in _ahead_of_us(call, places, masker, wanted, helpers):
+        found += lines
         if len(found) >= wanted.limit:
             del found[wanted.limit :]
             return Found(found, found[-1].n + (not wanted.backwards))
@@ -58,6 +63,30 @@ def search(
         if not over and time.monotonic() > deadline:
             return Found(found, border)
     return Found(found, None)
+
+
+def _ahead_of_us(
+    call: Callable[[Callable[[LogFiles], list[Begun]]], list[Begun]],
+    places: Places,
+    masker: Masker,
+    wanted: Wanted,
+    helpers: Executor,
+) -> Iterator[tuple[int, int, list[Begun]]]:
+    """What is found in slice after slice, while the next ones are already looked at."""
+    slices = _slices(places, wanted)
+    under_way: deque[tuple[int, int, Future[list[Begun]]]] = deque()
+    try:
+        while True:
+            for first, last in itertools.islice(slices, AHEAD - len(under_way)):
+                work = partial(_in_slice, places, masker, wanted, first, last)
+                under_way.append((first, last, helpers.submit(call, work)))
+            if not under_way:
+                return
+            first, last, future = under_way.popleft()
+            yield first, last, future.result()
+    finally:
+        for _, _, future in under_way:
+            future.cancel()
 
 
 def _slices(places: Places, wanted: Wanted) -> Iterator[tuple[int, int]]:

@@ -106,11 +106,18 @@ def shown(head: bytes, tail: bytes, length: int, masker: Masker) -> tuple[str, i
     """The text of a line of `length` bytes, without its newline, and how many bytes were cut off. `head` and `tail`:
     its first and last SHOWN + masker.longest bytes; of a shorter line all of it, both times."""
     if length <= SHOWN:
-        return _text(_newest(masker.line(head))), 0
+        return shown_whole(head, masker), 0
     end = masker.line(tail, len(tail) - SHOWN).rstrip(b"\r")
     if b"\r" in end:
         return _text(_newest(end)), 0
     return _text(_newest(masker.line(head, 0, SHOWN))), length - SHOWN
+
+
+def shown_whole(line: bytes, masker: Masker) -> str:
+    """Of a line that needs no cutting."""
+    if masker.longest:
+        line = masker.line(line)
+    return _text(_newest(line) if b"\r" in line else line)
 
 
 def _newest(line: bytes) -> bytes:

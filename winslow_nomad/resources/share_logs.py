@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from winslow_nomad.core.client import LogChunk
@@ -26,6 +27,7 @@ from winslow_nomad.resources.reader import Reader
 
 NUMBERS: dict[Stream | None, int | None] = {None: None, "out": 0, "err": 1}
 REMEMBERED = 48  # logs whose index stays in memory
+SEARCHERS = 3  # threads for searching: a few, so that pages are not kept waiting
 LONG = 10.0  # seconds that whoever needs the end of a log waits until it was looked through
 
 
@@ -39,6 +41,7 @@ class ShareLogs:
         self._lock = threading.Lock()
         self._lines: OrderedDict[str, Lines] = OrderedDict()
         self.masks = Masks(secrets)
+        self.helpers = ThreadPoolExecutor(SEARCHERS, "log-search")
 
     def open(self, project: Project, stage: int, attempt: int = 0) -> ShareLog:
         which = project.stages.get(stage) or project.sealing.get(stage) or project.ended.get(stage)
@@ -121,7 +124,7 @@ class ShareLog:
         total = places.reached.lines(None)
         begin = (total if backwards else 0) if start is None else min(start, total)
         wanted = Wanted(compiled, backwards, begin, limit, NUMBERS[stream])
-        found = search(self.lines.call, places, masker, wanted, seconds)
+        found = search(self.lines.call, places, masker, wanted, seconds, self._logs.helpers)
         following = total if found.next is None and not complete and not backwards else found.next
 
         def read(files: LogFiles) -> list[LogLine]:
