@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * About this Winslow
+         * @description Its version, the driver of new projects, and whether somebody moves stages.
+         */
+        get: operations["read_about"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -39,7 +59,7 @@ export interface paths {
          * @description Start, pause, redo, stop, answer and so on, by `kind`; answers the project after it. Commenting is for all who
          *     see the project; who manages it may delete it and set its secrets; all else needs a member.
          */
-        post: operations["command_project_api_v1_projects__project__commands_post"];
+        post: operations["command_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -59,7 +79,7 @@ export interface paths {
          * Ask the same of several projects
          * @description Each project is asked by itself, and one that refuses keeps no other from being asked.
          */
-        post: operations["command_many_api_v1_bulk_post"];
+        post: operations["command_many"];
         delete?: never;
         options?: never;
         head?: never;
@@ -127,6 +147,27 @@ export interface paths {
         options?: never;
         /** What a download would be */
         head: operations["head_file"];
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files/{space}/sum": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The SHA-256 of a file
+         * @description Whether something has to be brought in at all. One JSON object a line, with the `bytes` that were read, about
+         *     one a second; the last one also has `sha256`, and the `tag` that the file had.
+         */
+        get: operations["file_sum"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -395,7 +436,7 @@ export interface paths {
          * What waits for you
          * @description Of at most `limit` projects, those asked last first. A page may be short and have a `next` all the same.
          */
-        get: operations["list_inbox_api_v1_inbox_get"];
+        get: operations["list_inbox"];
         put?: never;
         post?: never;
         delete?: never;
@@ -415,7 +456,7 @@ export interface paths {
          * What has happened
          * @description Since `cursor`, in projects that the caller may see. Waits up to `timeout` seconds for something to happen.
          */
-        get: operations["list_events_api_v1_events_get"];
+        get: operations["list_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -435,7 +476,7 @@ export interface paths {
          * Follow what happens
          * @description One JSON object a line (`curl -N`), until the caller goes.
          */
-        get: operations["follow_events_api_v1_events_follow_get"];
+        get: operations["follow_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -456,7 +497,7 @@ export interface paths {
          * @description Both streams in the order of time, or one of them. There may be fewer lines than asked for where they are very
          *     long; the next ones begin at `start` + the number of `lines`.
          */
-        get: operations["read_log_api_v1_projects__project__stages__stage__log_get"];
+        get: operations["read_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -476,7 +517,7 @@ export interface paths {
          * The end of a log
          * @description The last lines. 503 with the code log.large while a log of many gigabytes is looked through for once.
          */
-        get: operations["read_log_tail_api_v1_projects__project__stages__stage__log_tail_get"];
+        get: operations["read_log_tail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -497,7 +538,7 @@ export interface paths {
          * @description Line by line over the bytes as they were written, colours and overwritten progress included. Takes about two
          *     seconds at most; `next` is where to go on, as `start`.
          */
-        get: operations["search_log_api_v1_projects__project__stages__stage__log_search_get"];
+        get: operations["search_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -518,7 +559,7 @@ export interface paths {
          * @description What there is now. Secrets are masked by as many asterisks as they have bytes, so lengths and ranges are the true
          *     ones. Range, ETag and If-Range as for files.
          */
-        get: operations["download_log_api_v1_projects__project__stages__stage__log_raw_get"];
+        get: operations["download_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -536,9 +577,10 @@ export interface paths {
         };
         /**
          * Follow a log
-         * @description What is there and what is written from now on (`curl -N`). Ends when the attempt has ended.
+         * @description What is there and what is written from now on (`curl -N`). Ends when the attempt has ended. `offset` counts the
+         *     bytes of what is followed, and goes with `text` and `chunks`. `Winslow-Attempt` tells the number of the attempt.
          */
-        get: operations["follow_log_api_v1_projects__project__stages__stage__log_follow_get"];
+        get: operations["follow_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -558,7 +600,7 @@ export interface paths {
          * List nodes
          * @description By name.
          */
-        get: operations["list_nodes_api_v1_nodes_get"];
+        get: operations["list_nodes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -578,7 +620,7 @@ export interface paths {
          * One node
          * @description With what works on it.
          */
-        get: operations["read_node_api_v1_nodes__node__get"];
+        get: operations["read_node"];
         put?: never;
         post?: never;
         delete?: never;
@@ -598,7 +640,7 @@ export interface paths {
          * How busy a node was
          * @description By the minute for a day at most, else by the quarter of an hour; a month is kept.
          */
-        get: operations["list_samples_api_v1_nodes__node__samples_get"];
+        get: operations["list_samples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -620,7 +662,7 @@ export interface paths {
          * Drain a node
          * @description Nothing new starts there; what runs goes on to its end.
          */
-        post: operations["drain_node_api_v1_nodes__node__drain_post"];
+        post: operations["drain_node"];
         delete?: never;
         options?: never;
         head?: never;
@@ -640,7 +682,7 @@ export interface paths {
          * End a drain
          * @description It takes work again.
          */
-        post: operations["undrain_node_api_v1_nodes__node__undrain_post"];
+        post: operations["undrain_node"];
         delete?: never;
         options?: never;
         head?: never;
@@ -658,7 +700,7 @@ export interface paths {
          * List operations
          * @description Those of projects that the caller may see; those of no project for maintainers.
          */
-        get: operations["list_operations_api_v1_operations_get"];
+        get: operations["list_operations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -678,14 +720,14 @@ export interface paths {
          * One operation
          * @description With how far it is.
          */
-        get: operations["read_operation_api_v1_operations__operation__get"];
+        get: operations["read_operation"];
         put?: never;
         post?: never;
         /**
          * Cancel an operation
          * @description It ends within a second or so; what it has made so far is removed. One that has ended stays as it is.
          */
-        delete: operations["cancel_operation_api_v1_operations__operation__delete"];
+        delete: operations["cancel_operation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -702,13 +744,13 @@ export interface paths {
          * List pipelines
          * @description By name, with how often each is used and how often its stages succeed.
          */
-        get: operations["list_pipelines_api_v1_pipelines_get"];
+        get: operations["list_pipelines"];
         put?: never;
         /**
          * Publish a new pipeline
          * @description From the text of a file. The name in the file must be free; for another version of a pipeline use PUT.
          */
-        post: operations["create_pipeline_api_v1_pipelines_post"];
+        post: operations["create_pipeline"];
         delete?: never;
         options?: never;
         head?: never;
@@ -726,7 +768,7 @@ export interface paths {
          * Schema of pipeline files
          * @description For editors: keys, kinds and descriptions.
          */
-        get: operations["read_pipeline_schema_api_v1_pipelines_schema_get"];
+        get: operations["read_pipeline_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -746,7 +788,7 @@ export interface paths {
          * Pipelines to begin with
          * @description None of them needs a folder of code.
          */
-        get: operations["list_pipeline_examples_api_v1_pipelines_examples_get"];
+        get: operations["list_pipeline_examples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -768,7 +810,28 @@ export interface paths {
          * Check a pipeline file
          * @description Every mistake with its place; nothing is stored. What no node could hold is a warning.
          */
-        post: operations["validate_pipeline_api_v1_pipelines_validate_post"];
+        post: operations["validate_pipeline"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/validate/folder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a folder and keep its code
+         * @description The body is a zip file of a folder with pipeline.yaml and the code it runs. It is kept by its content, so that
+         *     projects can be made of it; the library is left as it is.
+         */
+        post: operations["validate_pipeline_folder"];
         delete?: never;
         options?: never;
         head?: never;
@@ -789,7 +852,7 @@ export interface paths {
          * @description The body is a zip file of the folder with pipeline.yaml and the code it runs. A pipeline of that name gets a
          *     further version, where the caller may publish one.
          */
-        post: operations["upload_pipeline_api_v1_pipelines_folder_post"];
+        post: operations["upload_pipeline"];
         delete?: never;
         options?: never;
         head?: never;
@@ -807,25 +870,25 @@ export interface paths {
          * One pipeline
          * @description With its newest version.
          */
-        get: operations["read_pipeline_api_v1_pipelines__name__get"];
+        get: operations["read_pipeline"];
         /**
          * Publish a version
          * @description Of a pipeline that is there. The same text again makes no new version.
          */
-        put: operations["publish_pipeline_api_v1_pipelines__name__put"];
+        put: operations["publish_pipeline"];
         post?: never;
         /**
          * Put a pipeline into the trash
          * @description Projects keep their copies; versions stay.
          */
-        delete: operations["delete_pipeline_api_v1_pipelines__name__delete"];
+        delete: operations["delete_pipeline"];
         options?: never;
         head?: never;
         /**
          * Share a pipeline
          * @description Who else may publish versions of it.
          */
-        patch: operations["share_pipeline_api_v1_pipelines__name__patch"];
+        patch: operations["share_pipeline"];
         trace?: never;
     };
     "/api/v1/pipelines/{name}/restore": {
@@ -841,7 +904,7 @@ export interface paths {
          * Take a pipeline out of the trash
          * @description As it was.
          */
-        post: operations["restore_pipeline_api_v1_pipelines__name__restore_post"];
+        post: operations["restore_pipeline"];
         delete?: never;
         options?: never;
         head?: never;
@@ -859,7 +922,7 @@ export interface paths {
          * Versions of a pipeline
          * @description The newest first.
          */
-        get: operations["list_pipeline_versions_api_v1_pipelines__name__versions_get"];
+        get: operations["list_pipeline_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -879,7 +942,7 @@ export interface paths {
          * One version of a pipeline
          * @description With the text as it was written.
          */
-        get: operations["read_pipeline_version_api_v1_pipelines__name__versions__number__get"];
+        get: operations["read_pipeline_version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -900,13 +963,13 @@ export interface paths {
          * @description Those that the caller may see. A page may be shorter than `limit` and have a `next` all the same: then there
          *     may be more further on.
          */
-        get: operations["list_projects_api_v1_projects_get"];
+        get: operations["list_projects"];
         put?: never;
         /**
          * Make a project
          * @description With its own copy of a pipeline.
          */
-        post: operations["create_project_api_v1_projects_post"];
+        post: operations["create_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -924,7 +987,7 @@ export interface paths {
          * Count projects by state
          * @description Of those that the caller may see.
          */
-        get: operations["count_projects_api_v1_projects_counts_get"];
+        get: operations["count_projects"];
         put?: never;
         post?: never;
         delete?: never;
@@ -944,7 +1007,7 @@ export interface paths {
          * What projects can be filtered by
          * @description Tags and pipelines of the projects that the caller may see.
          */
-        get: operations["list_facets_api_v1_projects_facets_get"];
+        get: operations["list_facets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -964,21 +1027,21 @@ export interface paths {
          * One project
          * @description Everything that its page shows but logs, files and charts.
          */
-        get: operations["read_project_api_v1_projects__project__get"];
+        get: operations["read_project"];
         put?: never;
         post?: never;
         /**
          * Put a project into the trash
          * @description Stops what runs. It can be restored for as long as the trash keeps it.
          */
-        delete: operations["delete_project_api_v1_projects__project__delete"];
+        delete: operations["delete_project"];
         options?: never;
         head?: never;
         /**
          * Describe a project
          * @description Name, tags, priority; author and participants by those who manage it.
          */
-        patch: operations["describe_project_api_v1_projects__project__patch"];
+        patch: operations["describe_project"];
         trace?: never;
     };
     "/api/v1/projects/{project}/restore": {
@@ -994,7 +1057,7 @@ export interface paths {
          * Take a project out of the trash
          * @description With its files.
          */
-        post: operations["restore_project_api_v1_projects__project__restore_post"];
+        post: operations["restore_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1016,7 +1079,10 @@ export interface paths {
          * @description Sets the cookie of a new session; one that came along ends.
          */
         post: operations["log_in"];
-        /** Log out */
+        /**
+         * Log out
+         * @description A token that asks for it is withdrawn; the sessions of its owner go on.
+         */
         delete: operations["log_out"];
         options?: never;
         head?: never;
@@ -1055,7 +1121,7 @@ export interface paths {
          * Settings
          * @description With where each comes from, and which can be changed while everything runs.
          */
-        get: operations["list_settings_api_v1_settings_get"];
+        get: operations["list_settings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1065,7 +1131,7 @@ export interface paths {
          * Change settings
          * @description All or none. They hold for what starts from now on.
          */
-        patch: operations["change_settings_api_v1_settings_patch"];
+        patch: operations["change_settings"];
         trace?: never;
     };
     "/api/v1/doctor": {
@@ -1079,7 +1145,7 @@ export interface paths {
          * Examine the installation
          * @description Store, share, runner, drivers, and what waits too long.
          */
-        get: operations["examine_installation_api_v1_doctor_get"];
+        get: operations["examine_installation"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1099,7 +1165,7 @@ export interface paths {
          * Stages of a project
          * @description The newest first.
          */
-        get: operations["list_stages_api_v1_projects__project__stages_get"];
+        get: operations["list_stages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1119,7 +1185,7 @@ export interface paths {
          * One stage
          * @description Its whole record, with the layers that its variables come from.
          */
-        get: operations["read_stage_api_v1_projects__project__stages__stage__get"];
+        get: operations["read_stage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1139,7 +1205,7 @@ export interface paths {
          * Progress of what runs
          * @description As the running attempts say at this moment.
          */
-        get: operations["read_progress_api_v1_projects__project__progress_get"];
+        get: operations["read_progress"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1159,7 +1225,7 @@ export interface paths {
          * What happened in a project
          * @description The newest first: every change with its time and who asked for it.
          */
-        get: operations["list_history_api_v1_projects__project__history_get"];
+        get: operations["list_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1179,7 +1245,7 @@ export interface paths {
          * What a project uses of the share
          * @description Counted in the background, the largest first.
          */
-        get: operations["read_disk_api_v1_projects__project__disk_get"];
+        get: operations["read_disk"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1199,12 +1265,12 @@ export interface paths {
          * A project's own pipeline
          * @description As text, to be edited.
          */
-        get: operations["read_own_pipeline_api_v1_projects__project__pipeline_get"];
+        get: operations["read_own_pipeline"];
         /**
          * Edit a project's own pipeline
          * @description Queued stages take their new definition; what ran keeps the one it ran with.
          */
-        put: operations["edit_own_pipeline_api_v1_projects__project__pipeline_put"];
+        put: operations["edit_own_pipeline"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1225,7 +1291,7 @@ export interface paths {
          * Take another pipeline, or another version
          * @description From the library. Edits of the project's own copy are lost.
          */
-        post: operations["switch_pipeline_api_v1_projects__project__pipeline_switch_post"];
+        post: operations["switch_pipeline"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1243,7 +1309,7 @@ export interface paths {
          * Stages beside one another
          * @description Values, environment, results, how they ran, and what they ran; what differs is marked.
          */
-        get: operations["compare_stages_api_v1_projects__project__compare_get"];
+        get: operations["compare_stages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1263,7 +1329,7 @@ export interface paths {
          * The form of a stage
          * @description Every value that a new execution would get, with its origin; filled in from an earlier one as a blueprint.
          */
-        get: operations["read_form_api_v1_projects__project__form__stage_id__get"];
+        get: operations["read_form"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1285,7 +1351,7 @@ export interface paths {
          * How many stages a sweep makes
          * @description Ranges and lists become the values that a command takes; nothing is started.
          */
-        post: operations["size_sweep_api_v1_projects__project__sweep_size_post"];
+        post: operations["size_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1303,7 +1369,7 @@ export interface paths {
          * Totals
          * @description Starts, ends, times of waiting, GPU seconds used and idle, which part of the time nodes were idle.
          */
-        get: operations["read_statistics_api_v1_statistics_get"];
+        get: operations["read_statistics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1323,7 +1389,7 @@ export interface paths {
          * By weekday and hour
          * @description Starts by hand and by themselves apart, and how many stages and GPUs worked at once.
          */
-        get: operations["read_activity_api_v1_statistics_activity_get"];
+        get: operations["read_activity"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1343,7 +1409,7 @@ export interface paths {
          * How long stages take
          * @description By pipeline and stage: percentiles of running, of waiting for a machine and for a person; within 5 %.
          */
-        get: operations["read_durations_api_v1_statistics_durations_get"];
+        get: operations["read_durations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1363,7 +1429,7 @@ export interface paths {
          * Why attempts failed
          * @description By cause, those that were tried again included.
          */
-        get: operations["read_failures_api_v1_statistics_failures_get"];
+        get: operations["read_failures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1384,7 +1450,7 @@ export interface paths {
          * @description GPU seconds used, and idle by reason: nothing to do, a project waited for a person, what waited did not fit, the
          *     node was down or draining.
          */
-        get: operations["read_idle_api_v1_statistics_idle_get"];
+        get: operations["read_idle"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1701,10 +1767,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The record of a project
+         * @description All of it, ended stages in short, as in project.json on the share; what is secret is masked.
+         */
+        get: operations["read_project_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What is said on the live socket, in both directions
+         * @description Not an operation: connect a WebSocket to /api/v1/live. Each message is a text with one of these objects: what
+         *     a client says here is the body, what it hears the answer. The socket is closed with 4401 when the session or
+         *     token has ended, 4403 when it may follow nothing, 1013 when there are too many sockets or the client does not
+         *     read, 1012 when the server starts anew.
+         */
+        post: operations["livelive_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
+        /**
+         * AboutView
+         * @description `active`: who moves stages now; empty: nobody, and what is asked for waits.
+         * @example {
+         *       "active": "alder:4711",
+         *       "driver": "nomad",
+         *       "version": "0.1.0"
+         *     }
+         */
+        AboutView: {
+            /** Version */
+            version: string;
+            /** Driver */
+            driver: string;
+            /** Active */
+            active: string;
+        };
         /**
          * Activity
          * @description By weekday and hour: starts by hand, starts by themselves, stages running at once (mean), GPUs used at once.
@@ -1777,6 +1904,46 @@ export interface components {
              * @default 0
              */
             stage: number;
+        };
+        /** Attempt */
+        Attempt: {
+            /** Number */
+            number: number;
+            /** @default preparing */
+            state: components["schemas"]["AttemptState"];
+            /**
+             * Driver
+             * @default
+             */
+            driver: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /** Started */
+            started?: string | null;
+            /**
+             * Index
+             * @default 0
+             */
+            index: number;
+            /** Out Of Contact */
+            out_of_contact?: string | null;
+            /**
+             * Stop Sent
+             * @default
+             * @enum {string}
+             */
+            stop_sent: "" | "withdraw" | "terminate" | "kill";
+            outcome?: components["schemas"]["Outcome"] | null;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * AttemptState
@@ -1875,6 +2042,19 @@ export interface components {
             skipped: number;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Authenticate
+         * @description The first message of a client that can send neither a cookie nor a header.
+         */
+        Authenticate: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "auth";
+            /** Token */
+            token: string;
         };
         /**
          * Base
@@ -2127,6 +2307,44 @@ export interface components {
             pipeline?: components["schemas"]["Pipeline"] | null;
         };
         /**
+         * CheckedFolder
+         * @description `folder`: its digest, by which a project can be made of it; `text`: its pipeline file.
+         * @example {
+         *       "folder": "5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a5c0a",
+         *       "pipeline": {
+         *         "name": "traffic",
+         *         "stages": []
+         *       },
+         *       "text": "winslow: 1\nname: traffic\n...",
+         *       "valid": true
+         *     }
+         */
+        CheckedFolder: {
+            /** Valid */
+            valid: boolean;
+            /**
+             * Errors
+             * @default []
+             */
+            errors: components["schemas"]["Place"][];
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: components["schemas"]["Warned"][];
+            pipeline?: components["schemas"]["Pipeline"] | null;
+            /**
+             * Folder
+             * @default
+             */
+            folder: string;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
          * Checking
          * @description `project`: whose folder of code is meant.
          * @example {
@@ -2288,7 +2506,7 @@ export interface components {
             mine: number;
             /**
              * Waiting For Me
-             * @description gates and failures in the inbox, up to a thousand
+             * @description projects in the inbox, up to a hundred
              */
             waiting_for_me: number;
         };
@@ -2459,7 +2677,9 @@ export interface components {
         };
         /**
          * EditPipelineBody
-         * @description Replace the project's own copy by this text. `expected_version` guards against another person's edit.
+         * @description Replace the project's own copy: by `text`, which keeps the folder of code it has (unless `keep_folder` is false),
+         *     by the pipeline in `folder` (digest of one that was checked), or by the version `version` (0: the newest) of
+         *     `library`. `expected_version` guards against another person's edit.
          */
         EditPipelineBody: {
             /**
@@ -2468,9 +2688,133 @@ export interface components {
              */
             kind: "edit_pipeline";
             /** Text */
-            text: string;
+            text?: string | null;
+            /**
+             * Keep Folder
+             * @default true
+             */
+            keep_folder: boolean;
+            /**
+             * Folder
+             * @default
+             */
+            folder: string;
+            /**
+             * Library
+             * @default
+             */
+            library: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
             /** Expected Version */
             expected_version?: number | null;
+        };
+        /**
+         * EndedStage
+         * @description What Redis keeps of an ended stage; the whole record is stage.json on the share.
+         */
+        EndedStage: {
+            /** Number */
+            number: number;
+            /** Id */
+            id: string;
+            state: components["schemas"]["StageState"];
+            /**
+             * Inputs
+             * @default {}
+             */
+            inputs: {
+                [key: string]: number;
+            };
+            /**
+             * Gathered
+             * @default {}
+             */
+            gathered: {
+                [key: string]: number;
+            };
+            /**
+             * Turn
+             * @default 1
+             */
+            turn: number;
+            /**
+             * Attempt
+             * @default 0
+             */
+            attempt: number;
+            source?: components["schemas"]["Source"] | null;
+            /** Redo Of */
+            redo_of?: number | null;
+            /** Sweep */
+            sweep?: number | null;
+            /**
+             * Point
+             * @default {}
+             */
+            point: {
+                [key: string]: string;
+            };
+            /**
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Results
+             * @default {}
+             */
+            results: {
+                [key: string]: number | boolean | string;
+            };
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /** Queued */
+            queued?: string | null;
+            /** Started */
+            started?: string | null;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Passed
+             * @default false
+             */
+            passed: boolean;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+            /**
+             * Automatic
+             * @default true
+             */
+            automatic: boolean;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Cause
+             * @default
+             */
+            cause: string;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * EnqueueStageBody
@@ -2532,6 +2876,23 @@ export interface components {
              * @default true
              */
             resume: boolean;
+        };
+        /**
+         * EnvironmentValue
+         * @description A variable with the layer it comes from; a secret holds only its reference `secret:<id>`.
+         */
+        EnvironmentValue: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+            /** Origin */
+            origin: string;
+            /**
+             * Secret
+             * @default false
+             */
+            secret: boolean;
         };
         /**
          * EventLine
@@ -2964,6 +3325,22 @@ export interface components {
             secret: string;
         };
         /**
+         * Gap
+         * @description Something before `cursor` is missing: ask for the state anew.
+         */
+        Gap: {
+            /**
+             * Type
+             * @default gap
+             * @constant
+             */
+            type: "gap";
+            /** Topic */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+        };
+        /**
          * Gate
          * @description A point where the project waits for a person.
          *
@@ -3101,6 +3478,27 @@ export interface components {
             entry: components["schemas"]["winslow_nomad__core__messages__Entry"];
         };
         /**
+         * Hello
+         * @description The first message. `heartbeat`: seconds after which a `ping` comes if nothing else did.
+         */
+        Hello: {
+            /**
+             * Type
+             * @default hello
+             * @constant
+             */
+            type: "hello";
+            /** User */
+            user: string;
+            /** Heartbeat */
+            heartbeat: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
          * HistoryPage
          * @description The newest first.
          * @example {
@@ -3190,6 +3588,39 @@ export interface components {
             next: string;
         };
         /**
+         * InboxData
+         * @description Items replace all of the same project; `removed`: projects that do not wait for the caller any more.
+         */
+        InboxData: {
+            /**
+             * Items
+             * @default []
+             */
+            items: components["schemas"]["InboxItem"][];
+            /**
+             * Removed
+             * @default []
+             */
+            removed: string[];
+        };
+        /** InboxDelta */
+        InboxDelta: {
+            /**
+             * Type
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /**
+             * Topic
+             * @constant
+             */
+            topic: "inbox";
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["InboxData"];
+        };
+        /**
          * InboxItem
          * @description kind: a gate (confirm, values, condition, choice), a failure, or a stage that no node could hold. `show`: files
          *     below the project's stages that help to decide. `version`: of the project; send it as If-Match.
@@ -3255,6 +3686,44 @@ export interface components {
              * Format: date-time
              */
             since: string;
+        };
+        /**
+         * ItemsData
+         * @description Of the topics nodes, node:<name> and transfers: what is new or has changed, and what is gone (names, ids).
+         */
+        ItemsData: {
+            /**
+             * Nodes
+             * @default []
+             */
+            nodes: components["schemas"]["NodeView"][];
+            /**
+             * Transfers
+             * @default []
+             */
+            transfers: components["schemas"]["OperationView"][];
+            /**
+             * Removed
+             * @default []
+             */
+            removed: string[];
+        };
+        /** ItemsDelta */
+        ItemsDelta: {
+            /**
+             * Type
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /**
+             * Topic
+             * @description nodes, node:<name>, transfers
+             */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["ItemsData"];
         };
         /**
          * Layer
@@ -3376,6 +3845,49 @@ export interface components {
             facts: {
                 [key: string]: string;
             };
+        };
+        /**
+         * LogData
+         * @description `lines` replace those with the same number: lines that are new, and lines that were open. None, although `total`
+         *     has grown: there were too many; ask for those that are shown.
+         */
+        LogData: {
+            /** Total */
+            total: number;
+            /**
+             * Ended
+             * @default false
+             */
+            ended: boolean;
+            /**
+             * Complete
+             * @description false: a large log is being looked through; `total` still grows
+             * @default true
+             */
+            complete: boolean;
+            /**
+             * Lines
+             * @default []
+             */
+            lines: components["schemas"]["LogLine"][];
+        };
+        /** LogDelta */
+        LogDelta: {
+            /**
+             * Type
+             * @description total: without lines
+             * @default delta
+             * @enum {string}
+             */
+            type: "delta" | "total";
+            /**
+             * Topic
+             * @description log:<project>/<stage>/<attempt>
+             */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["LogData"];
         };
         /**
          * LogHits
@@ -4385,6 +4897,20 @@ export interface components {
             /** At */
             at?: string | null;
         };
+        /** Ping */
+        Ping: {
+            /**
+             * Type
+             * @default ping
+             * @constant
+             */
+            type: "ping";
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
         /**
          * Pipeline
          * @description A whole pipeline. `stages` has its `needs` resolved: a file without any `needs` is a chain. `version`: of
@@ -4441,7 +4967,7 @@ export interface components {
         };
         /**
          * PipelineChoice
-         * @description One of the three. `version` 0: the newest; of a project that is the copy it has now.
+         * @description One of the four. `version` 0: the newest; of a project that is the copy it has now.
          * @example {
          *       "library": "traffic",
          *       "version": 7
@@ -4471,6 +4997,12 @@ export interface components {
              * @default
              */
             project: string;
+            /**
+             * Folder
+             * @description digest of a folder that was checked
+             * @default
+             */
+            folder: string;
         };
         /**
          * PipelineView
@@ -4645,6 +5177,190 @@ export interface components {
             };
         };
         /**
+         * Project
+         * @description The aggregate that `decide` changes. `pipeline` is stored once per content, open and ended stages
+         *     under keys of their own; the head is what is left.
+         */
+        Project: {
+            /** Id */
+            id: string;
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+            /** Name */
+            name: string;
+            pipeline: components["schemas"]["Pipeline"];
+            /**
+             * Driver
+             * @default local
+             */
+            driver: string;
+            /**
+             * Author
+             * @default
+             */
+            author: string;
+            /**
+             * Participants
+             * @default []
+             */
+            participants: components["schemas"]["Member"][];
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Priority
+             * @default 50
+             */
+            priority: number;
+            /**
+             * Values
+             * @default {}
+             */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Secrets
+             * @default {}
+             */
+            secrets: {
+                [key: string]: string;
+            };
+            /**
+             * Planned Sweeps
+             * @default {}
+             */
+            planned_sweeps: {
+                [key: string]: {
+                    [key: string]: string[];
+                };
+            };
+            /**
+             * Given
+             * @default false
+             */
+            given: boolean;
+            /**
+             * Pause After
+             * @default []
+             */
+            pause_after: string[];
+            /**
+             * Comments
+             * @default []
+             */
+            comments: components["schemas"]["Comment"][];
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+            /** Trashed */
+            trashed?: string | null;
+            /**
+             * Next Number
+             * @default 1
+             */
+            next_number: number;
+            /**
+             * Next Sweep
+             * @default 1
+             */
+            next_sweep: number;
+            /**
+             * Next Gate
+             * @default 1
+             */
+            next_gate: number;
+            /**
+             * Next Turn
+             * @default 1
+             */
+            next_turn: number;
+            /**
+             * Single
+             * @default false
+             */
+            single: boolean;
+            pause?: components["schemas"]["Pause"] | null;
+            /**
+             * Gates
+             * @default []
+             */
+            gates: components["schemas"]["Gate"][];
+            /**
+             * Failures
+             * @default []
+             */
+            failures: components["schemas"]["Failure"][];
+            /**
+             * Sweeps
+             * @default {}
+             */
+            sweeps: {
+                [key: string]: components["schemas"]["Sweep"];
+            };
+            /** Stages */
+            stages?: {
+                [key: string]: components["schemas"]["Stage"];
+            };
+            /** Sealing */
+            sealing?: {
+                [key: string]: components["schemas"]["Stage"];
+            };
+            /** Ended */
+            ended?: {
+                [key: string]: components["schemas"]["EndedStage"];
+            };
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ProjectData
+         * @description `row` as it is now; `happened` since the last message. When its version is new the page asks for the project.
+         */
+        ProjectData: {
+            /** @description null: only progress has changed */
+            row?: components["schemas"]["Row"] | null;
+            /**
+             * Happened
+             * @default []
+             */
+            happened: components["schemas"]["Happened"][];
+            /**
+             * Progress
+             * @default []
+             */
+            progress: components["schemas"]["StageProgress"][];
+        };
+        /** ProjectDelta */
+        ProjectDelta: {
+            /**
+             * Type
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /**
+             * Topic
+             * @description project:<id>
+             */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["ProjectData"];
+        };
+        /**
          * ProjectView
          * @description Everything that the page of a project shows but logs, files and charts. Its `version` is the ETag.
          * @example {
@@ -4815,6 +5531,39 @@ export interface components {
             thumbnail: string;
         };
         /**
+         * ProjectsData
+         * @description Rows replace those with the same id when their `version` is not older; `removed` are no longer to be seen.
+         */
+        ProjectsData: {
+            /**
+             * Rows
+             * @default []
+             */
+            rows: components["schemas"]["Row"][];
+            /**
+             * Removed
+             * @default []
+             */
+            removed: string[];
+        };
+        /** ProjectsDelta */
+        ProjectsDelta: {
+            /**
+             * Type
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /**
+             * Topic
+             * @constant
+             */
+            topic: "projects";
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["ProjectsData"];
+        };
+        /**
          * Published
          * @description `expected`: the newest version that its writer has seen, 0 for a new pipeline; 409 where there is another by now.
          *     `keep_folder`: the code beside the file stays that of the newest version.
@@ -4911,6 +5660,24 @@ export interface components {
              * @default true
              */
             resume: boolean;
+        };
+        /**
+         * Refused
+         * @description The topic is not followed (any more): it may not be seen, is not there, or was not understood.
+         */
+        Refused: {
+            /**
+             * Type
+             * @default denied
+             * @constant
+             */
+            type: "denied";
+            /** Topic */
+            topic: string;
+            /** Code */
+            code: string;
+            /** Text */
+            text: string;
         };
         /**
          * RemoveQueuedBody
@@ -5554,6 +6321,25 @@ export interface components {
             stage: number;
         };
         /**
+         * Snapshot
+         * @description The answer to `sub` without a cursor: the topic is followed from here on. Ask for the state now, where it is not
+         *     in `data`. With a cursor what was missed comes instead, or a gap, or nothing.
+         */
+        Snapshot: {
+            /**
+             * Type
+             * @default snapshot
+             * @constant
+             */
+            type: "snapshot";
+            /** Topic */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+            /** Data */
+            data?: components["schemas"]["ItemsData"] | components["schemas"]["LogData"] | null;
+        };
+        /**
          * Source
          * @description What a workspace is copied from: nothing, the workspace of an ended stage, of a dead attempt of the
          *     same stage, or the files given before the first stage; or which sweep's workspace is used in place.
@@ -5609,6 +6395,150 @@ export interface components {
             free: number;
             /** Total */
             total: number;
+        };
+        /**
+         * Stage
+         * @description One open execution of a stage definition.
+         */
+        Stage: {
+            /** Number */
+            number: number;
+            definition: components["schemas"]["StageDefinition"];
+            /** @default queued */
+            state: components["schemas"]["StageState"];
+            /**
+             * @default {
+             *       "values": {},
+             *       "environment": {}
+             *     }
+             */
+            overrides: components["schemas"]["Overrides"];
+            /**
+             * Inputs
+             * @default {}
+             */
+            inputs: {
+                [key: string]: number;
+            };
+            /**
+             * Gathered
+             * @default {}
+             */
+            gathered: {
+                [key: string]: number;
+            };
+            /**
+             * Turn
+             * @default 1
+             */
+            turn: number;
+            /**
+             * Order
+             * @default 0
+             */
+            order: number;
+            /**
+             * Automatic
+             * @default true
+             */
+            automatic: boolean;
+            /**
+             * Actor
+             * @default
+             */
+            actor: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /** Redo Of */
+            redo_of?: number | null;
+            /** Sweep */
+            sweep?: number | null;
+            /**
+             * Point
+             * @default {}
+             */
+            point: {
+                [key: string]: string;
+            };
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /**
+             * Queued
+             * Format: date-time
+             */
+            queued: string;
+            /** Started */
+            started?: string | null;
+            /** Ended */
+            ended?: string | null;
+            /**
+             * Attempts
+             * @default []
+             */
+            attempts: components["schemas"]["Attempt"][];
+            /** Environment */
+            environment?: components["schemas"]["EnvironmentValue"][] | null;
+            /** Folder */
+            folder?: string | null;
+            source?: components["schemas"]["Source"] | null;
+            /**
+             * Stop
+             * @default
+             * @enum {string}
+             */
+            stop: "" | "withdraw" | "terminate" | "kill";
+            /**
+             * Stop Actor
+             * @default
+             */
+            stop_actor: string;
+            /**
+             * Held
+             * @default false
+             */
+            held: boolean;
+            /**
+             * Pause After
+             * @default false
+             */
+            pause_after: boolean;
+            /**
+             * Confirmed
+             * @default false
+             */
+            confirmed: boolean;
+            /** Decided */
+            decided?: boolean | null;
+            /** Retry At */
+            retry_at?: string | null;
+            /** Operation */
+            operation?: string | null;
+            reason?: components["schemas"]["Reason"] | null;
+            /**
+             * Results
+             * @default {}
+             */
+            results: {
+                [key: string]: number | boolean | string;
+            };
+            /**
+             * Passed
+             * @default false
+             */
+            passed: boolean;
+            /**
+             * Message
+             * @default
+             */
+            message: string;
+        } & {
+            [key: string]: unknown;
         };
         /**
          * StageDefinition
@@ -5758,6 +6688,28 @@ export interface components {
             next: number;
         };
         /**
+         * StageProgress
+         * @description Of an attempt that runs; CPU in seconds, memory in bytes.
+         */
+        StageProgress: {
+            /** Stage */
+            stage: number;
+            /** Attempt */
+            attempt: number;
+            /** Percent */
+            percent?: number | null;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Memory Bytes
+             * @default 0
+             */
+            memory_bytes: number;
+        };
+        /**
          * StageRecord
          * @description `record`: of an ended stage what its stage.json says, the same shape made up for an open one; secrets masked.
          * @example {
@@ -5801,6 +6753,11 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * StageState
+         * @enum {string}
+         */
+        StageState: "queued" | "preparing" | "submitted" | "running" | "succeeded" | "failed" | "stopped" | "skipped";
         /**
          * StageView
          * @description `look`, `word` and `detail` are the state as people read it. `counts`: it is the execution of this step that the
@@ -6090,6 +7047,30 @@ export interface components {
              * @default false
              */
             running: boolean;
+        };
+        /**
+         * Subscribe
+         * @description `cursor`: where the state that the client has ends: the `cursor` of the topic's last message, empty for from now
+         *     on. Of a log: the number of the line that comes next.
+         */
+        Subscribe: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "sub";
+            /**
+             * Topic
+             * @example projects
+             * @example project:pk3m8x2w9q
+             * @example log:pk3m8x2w9q/4/1
+             */
+            topic: string;
+            /**
+             * Cursor
+             * @default
+             */
+            cursor: string;
         };
         /**
          * Summary
@@ -6507,6 +7488,21 @@ export interface components {
              */
             into: string;
         };
+        /** Unsubscribe */
+        Unsubscribe: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "unsub";
+            /**
+             * Topic
+             * @example projects
+             * @example project:pk3m8x2w9q
+             * @example log:pk3m8x2w9q/4/1
+             */
+            topic: string;
+        };
         /** UserChange */
         UserChange: {
             /** Display Name */
@@ -6798,6 +7794,56 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    read_about: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AboutView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_audit: {
         parameters: {
             query?: {
@@ -6855,7 +7901,7 @@ export interface operations {
             };
         };
     };
-    command_project_api_v1_projects__project__commands_post: {
+    command_project: {
         parameters: {
             query?: never;
             header?: {
@@ -6946,7 +7992,7 @@ export interface operations {
             };
         };
     };
-    command_many_api_v1_bulk_post: {
+    command_many: {
         parameters: {
             query?: never;
             header?: {
@@ -7717,6 +8763,103 @@ export interface operations {
             };
             /** @description Requested Range Not Satisfiable */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file_sum: {
+        parameters: {
+            query: {
+                /** @description relative to the space; empty: where it begins */
+                path: string;
+            };
+            header?: never;
+            path: {
+                /** @description `inputs`, or `project:<id>` */
+                space: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"bytes": 9, "sha256": "9f86d081...", "tag": "5a1f"} */
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9353,7 +10496,7 @@ export interface operations {
             };
         };
     };
-    list_inbox_api_v1_inbox_get: {
+    list_inbox: {
         parameters: {
             query?: {
                 tag?: string[];
@@ -9408,7 +10551,7 @@ export interface operations {
             };
         };
     };
-    list_events_api_v1_events_get: {
+    list_events: {
         parameters: {
             query?: {
                 /** @description only of this project */
@@ -9485,7 +10628,7 @@ export interface operations {
             };
         };
     };
-    follow_events_api_v1_events_follow_get: {
+    follow_events: {
         parameters: {
             query?: {
                 /** @description only of this project */
@@ -9562,7 +10705,7 @@ export interface operations {
             };
         };
     };
-    read_log_api_v1_projects__project__stages__stage__log_get: {
+    read_log: {
         parameters: {
             query?: {
                 /** @description 0: the newest */
@@ -9660,7 +10803,7 @@ export interface operations {
             };
         };
     };
-    read_log_tail_api_v1_projects__project__stages__stage__log_tail_get: {
+    read_log_tail: {
         parameters: {
             query?: {
                 /** @description 0: the newest */
@@ -9756,7 +10899,7 @@ export interface operations {
             };
         };
     };
-    search_log_api_v1_projects__project__stages__stage__log_search_get: {
+    search_log: {
         parameters: {
             query: {
                 /** @description a text, or with `regex` an expression */
@@ -9869,7 +11012,7 @@ export interface operations {
             };
         };
     };
-    download_log_api_v1_projects__project__stages__stage__log_raw_get: {
+    download_log: {
         parameters: {
             query?: {
                 /** @description 0: the newest */
@@ -9974,16 +11117,20 @@ export interface operations {
             };
         };
     };
-    follow_log_api_v1_projects__project__stages__stage__log_follow_get: {
+    follow_log: {
         parameters: {
             query?: {
                 /** @description 0: the newest */
                 attempt?: number;
                 /** @description a line; -100: the last hundred first */
                 start?: number;
+                /** @description a byte instead: where a reader that was cut off goes on */
+                offset?: number | null;
                 /** @description one stream, counted by itself; left out: both */
                 stream?: ("out" | "err") | null;
-                /** @description text: bytes as they come; lines: each as JSON once it is complete; chunks: bytes as JSON, with stream, time and base64 */
+                /** @description false: end with what is there now */
+                wait?: boolean;
+                /** @description text: bytes as they come; lines: each as JSON once it is complete; chunks: bytes as JSON, with stream, time and base64; a line with `beat` when nothing else comes for a while, and one with `end` behind the last byte: without it there may be more */
                 format?: "text" | "lines" | "chunks";
             };
             header?: never;
@@ -10059,7 +11206,7 @@ export interface operations {
             };
         };
     };
-    list_nodes_api_v1_nodes_get: {
+    list_nodes: {
         parameters: {
             query?: never;
             header?: never;
@@ -10109,7 +11256,7 @@ export interface operations {
             };
         };
     };
-    read_node_api_v1_nodes__node__get: {
+    read_node: {
         parameters: {
             query?: never;
             header?: never;
@@ -10180,7 +11327,7 @@ export interface operations {
             };
         };
     };
-    list_samples_api_v1_nodes__node__samples_get: {
+    list_samples: {
         parameters: {
             query?: {
                 /** @description default: a day before `until` */
@@ -10257,7 +11404,7 @@ export interface operations {
             };
         };
     };
-    drain_node_api_v1_nodes__node__drain_post: {
+    drain_node: {
         parameters: {
             query?: never;
             header?: never;
@@ -10342,7 +11489,7 @@ export interface operations {
             };
         };
     };
-    undrain_node_api_v1_nodes__node__undrain_post: {
+    undrain_node: {
         parameters: {
             query?: never;
             header?: never;
@@ -10423,7 +11570,7 @@ export interface operations {
             };
         };
     };
-    list_operations_api_v1_operations_get: {
+    list_operations: {
         parameters: {
             query?: {
                 /** @description with those that ended in the last seven days */
@@ -10477,7 +11624,7 @@ export interface operations {
             };
         };
     };
-    read_operation_api_v1_operations__operation__get: {
+    read_operation: {
         parameters: {
             query?: never;
             header?: never;
@@ -10538,7 +11685,7 @@ export interface operations {
             };
         };
     };
-    cancel_operation_api_v1_operations__operation__delete: {
+    cancel_operation: {
         parameters: {
             query?: never;
             header?: never;
@@ -10599,7 +11746,7 @@ export interface operations {
             };
         };
     };
-    list_pipelines_api_v1_pipelines_get: {
+    list_pipelines: {
         parameters: {
             query?: {
                 /** @description part of name, title or description */
@@ -10653,7 +11800,7 @@ export interface operations {
             };
         };
     };
-    create_pipeline_api_v1_pipelines_post: {
+    create_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -10727,7 +11874,7 @@ export interface operations {
             };
         };
     };
-    read_pipeline_schema_api_v1_pipelines_schema_get: {
+    read_pipeline_schema: {
         parameters: {
             query?: never;
             header?: never;
@@ -10767,7 +11914,7 @@ export interface operations {
             };
         };
     };
-    list_pipeline_examples_api_v1_pipelines_examples_get: {
+    list_pipeline_examples: {
         parameters: {
             query?: never;
             header?: never;
@@ -10807,7 +11954,7 @@ export interface operations {
             };
         };
     };
-    validate_pipeline_api_v1_pipelines_validate_post: {
+    validate_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -10871,7 +12018,81 @@ export interface operations {
             };
         };
     };
-    upload_pipeline_api_v1_pipelines_folder_post: {
+    validate_pipeline_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zip": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedFolder"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_pipeline: {
         parameters: {
             query?: {
                 comment?: string;
@@ -10959,7 +12180,7 @@ export interface operations {
             };
         };
     };
-    read_pipeline_api_v1_pipelines__name__get: {
+    read_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -11020,7 +12241,7 @@ export interface operations {
             };
         };
     };
-    publish_pipeline_api_v1_pipelines__name__put: {
+    publish_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -11106,7 +12327,7 @@ export interface operations {
             };
         };
     };
-    delete_pipeline_api_v1_pipelines__name__delete: {
+    delete_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -11167,7 +12388,7 @@ export interface operations {
             };
         };
     };
-    share_pipeline_api_v1_pipelines__name__patch: {
+    share_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -11233,7 +12454,7 @@ export interface operations {
             };
         };
     };
-    restore_pipeline_api_v1_pipelines__name__restore_post: {
+    restore_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -11294,7 +12515,7 @@ export interface operations {
             };
         };
     };
-    list_pipeline_versions_api_v1_pipelines__name__versions_get: {
+    list_pipeline_versions: {
         parameters: {
             query?: never;
             header?: never;
@@ -11355,7 +12576,7 @@ export interface operations {
             };
         };
     };
-    read_pipeline_version_api_v1_pipelines__name__versions__number__get: {
+    read_pipeline_version: {
         parameters: {
             query?: never;
             header?: never;
@@ -11418,7 +12639,7 @@ export interface operations {
             };
         };
     };
-    list_projects_api_v1_projects_get: {
+    list_projects: {
         parameters: {
             query?: {
                 /** @description states, `trashed` for what is in the trash; `-failed` for none of it */
@@ -11486,7 +12707,7 @@ export interface operations {
             };
         };
     };
-    create_project_api_v1_projects_post: {
+    create_project: {
         parameters: {
             query?: never;
             header?: {
@@ -11563,7 +12784,7 @@ export interface operations {
             };
         };
     };
-    count_projects_api_v1_projects_counts_get: {
+    count_projects: {
         parameters: {
             query?: never;
             header?: never;
@@ -11603,7 +12824,7 @@ export interface operations {
             };
         };
     };
-    list_facets_api_v1_projects_facets_get: {
+    list_facets: {
         parameters: {
             query?: never;
             header?: never;
@@ -11643,7 +12864,7 @@ export interface operations {
             };
         };
     };
-    read_project_api_v1_projects__project__get: {
+    read_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -11704,7 +12925,7 @@ export interface operations {
             };
         };
     };
-    delete_project_api_v1_projects__project__delete: {
+    delete_project: {
         parameters: {
             query?: never;
             header?: {
@@ -11791,7 +13012,7 @@ export interface operations {
             };
         };
     };
-    describe_project_api_v1_projects__project__patch: {
+    describe_project: {
         parameters: {
             query?: never;
             header?: {
@@ -11882,7 +13103,7 @@ export interface operations {
             };
         };
     };
-    restore_project_api_v1_projects__project__restore_post: {
+    restore_project: {
         parameters: {
             query?: never;
             header?: {
@@ -12251,7 +13472,7 @@ export interface operations {
             };
         };
     };
-    list_settings_api_v1_settings_get: {
+    list_settings: {
         parameters: {
             query?: never;
             header?: never;
@@ -12291,7 +13512,7 @@ export interface operations {
             };
         };
     };
-    change_settings_api_v1_settings_patch: {
+    change_settings: {
         parameters: {
             query?: never;
             header?: never;
@@ -12345,7 +13566,7 @@ export interface operations {
             };
         };
     };
-    examine_installation_api_v1_doctor_get: {
+    examine_installation: {
         parameters: {
             query?: never;
             header?: never;
@@ -12395,7 +13616,7 @@ export interface operations {
             };
         };
     };
-    list_stages_api_v1_projects__project__stages_get: {
+    list_stages: {
         parameters: {
             query?: {
                 /** @description only numbers below this; 0: all */
@@ -12461,7 +13682,7 @@ export interface operations {
             };
         };
     };
-    read_stage_api_v1_projects__project__stages__stage__get: {
+    read_stage: {
         parameters: {
             query?: never;
             header?: never;
@@ -12534,7 +13755,7 @@ export interface operations {
             };
         };
     };
-    read_progress_api_v1_projects__project__progress_get: {
+    read_progress: {
         parameters: {
             query?: never;
             header?: never;
@@ -12605,7 +13826,7 @@ export interface operations {
             };
         };
     };
-    list_history_api_v1_projects__project__history_get: {
+    list_history: {
         parameters: {
             query?: {
                 /** @description only versions below this; 0: all */
@@ -12681,7 +13902,7 @@ export interface operations {
             };
         };
     };
-    read_disk_api_v1_projects__project__disk_get: {
+    read_disk: {
         parameters: {
             query?: never;
             header?: never;
@@ -12742,7 +13963,7 @@ export interface operations {
             };
         };
     };
-    read_own_pipeline_api_v1_projects__project__pipeline_get: {
+    read_own_pipeline: {
         parameters: {
             query?: never;
             header?: never;
@@ -12803,7 +14024,7 @@ export interface operations {
             };
         };
     };
-    edit_own_pipeline_api_v1_projects__project__pipeline_put: {
+    edit_own_pipeline: {
         parameters: {
             query?: never;
             header?: {
@@ -12894,7 +14115,7 @@ export interface operations {
             };
         };
     };
-    switch_pipeline_api_v1_projects__project__pipeline_switch_post: {
+    switch_pipeline: {
         parameters: {
             query?: never;
             header?: {
@@ -12985,7 +14206,7 @@ export interface operations {
             };
         };
     };
-    compare_stages_api_v1_projects__project__compare_get: {
+    compare_stages: {
         parameters: {
             query: {
                 left: number;
@@ -13061,7 +14282,7 @@ export interface operations {
             };
         };
     };
-    read_form_api_v1_projects__project__form__stage_id__get: {
+    read_form: {
         parameters: {
             query?: {
                 /** @description number of an earlier stage, `newest`, or nothing */
@@ -13127,7 +14348,7 @@ export interface operations {
             };
         };
     };
-    size_sweep_api_v1_projects__project__sweep_size_post: {
+    size_sweep: {
         parameters: {
             query?: {
                 /** @description of which stage, for how long it would take */
@@ -13196,7 +14417,7 @@ export interface operations {
             };
         };
     };
-    read_statistics_api_v1_statistics_get: {
+    read_statistics: {
         parameters: {
             query?: {
                 since?: string | null;
@@ -13253,7 +14474,7 @@ export interface operations {
             };
         };
     };
-    read_activity_api_v1_statistics_activity_get: {
+    read_activity: {
         parameters: {
             query?: {
                 since?: string | null;
@@ -13310,7 +14531,7 @@ export interface operations {
             };
         };
     };
-    read_durations_api_v1_statistics_durations_get: {
+    read_durations: {
         parameters: {
             query?: {
                 since?: string | null;
@@ -13367,7 +14588,7 @@ export interface operations {
             };
         };
     };
-    read_failures_api_v1_statistics_failures_get: {
+    read_failures: {
         parameters: {
             query?: {
                 since?: string | null;
@@ -13424,7 +14645,7 @@ export interface operations {
             };
         };
     };
-    read_idle_api_v1_statistics_idle_get: {
+    read_idle: {
         parameters: {
             query?: {
                 since?: string | null;
@@ -15252,6 +16473,125 @@ export interface operations {
                 content: {
                     "application/problem+json": unknown;
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_project_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "pk3m8x2w9qf4t",
+                     *       "version": 31,
+                     *       "name": "Neckartor, 17 Nov 16:30",
+                     *       "driver": "nomad",
+                     *       "pipeline": {
+                     *         "name": "traffic",
+                     *         "stages": [
+                     *           {
+                     *             "id": "detect"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "created": "2026-11-23T06:40:00Z",
+                     *       "updated": "2026-11-24T14:32:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description It still has the version of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    livelive_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subscribe"] | components["schemas"]["Unsubscribe"] | components["schemas"]["Authenticate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hello"] | components["schemas"]["Ping"] | components["schemas"]["Snapshot"] | components["schemas"]["Gap"] | components["schemas"]["Refused"] | components["schemas"]["ProjectsDelta"] | components["schemas"]["InboxDelta"] | components["schemas"]["ProjectDelta"] | components["schemas"]["ItemsDelta"] | components["schemas"]["LogDelta"];
                 };
             };
             /** @description Validation Error */

@@ -65,12 +65,14 @@ interface LogProps {
 function Log({ project, stages, stage, attempt, search }: LogProps) {
   const navigate = useNavigate();
   const stream = search.stream;
+  const latest = useRef(search);
+  latest.current = search;
   const go = useCallback(
     (next: Partial<LogsSearch>) =>
       void navigate({
         to: "/projects/$project/logs",
         params: { project },
-        search: (old: LogsSearch) => tidy({ stage: stage.number, ...old, ...next }),
+        search: tidy({ stage: stage.number, ...latest.current, ...next }),
         replace: true,
       }),
     [navigate, project, stage.number],

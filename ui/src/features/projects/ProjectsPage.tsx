@@ -1,7 +1,7 @@
 /** Home: what waits for a person, and every project, live. Filter, group and order stand in the address. */
 import { Menu, Modal } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useCallback, useMemo, useState } from "react";
+import { type FormEvent, useCallback, useMemo, useRef, useState } from "react";
 import { count } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemPage } from "@/design/Problem.tsx";
@@ -49,6 +49,8 @@ export function ProjectsPage() {
   const search = useSearch({ from: "/inside/projects" });
   const navigate = useNavigate();
   const { q = "", group = "", sort = "updated" } = search;
+  const latest = useRef(search);
+  latest.current = search;
   const me = useSession()?.user ?? "";
   useTitle("Projects");
   useLiveRows();
@@ -65,7 +67,7 @@ export function ProjectsPage() {
     (next: ProjectsSearch) =>
       void navigate({
         to: "/projects",
-        search: (old: ProjectsSearch) => tidy({ ...old, ...next }),
+        search: tidy({ ...latest.current, ...next }),
         replace: true,
       }),
     [navigate],
