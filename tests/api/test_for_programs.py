@@ -58,6 +58,15 @@ def test_everybody_is_told_whom_they_speak_with(member: TestClient, world: World
     assert trigger.get(f"{API}/about").status_code == 200
 
 
+def test_a_list_goes_on_behind_a_project(member: TestClient, admin: TestClient) -> None:
+    made = [new(member, name)["id"] for name in ("one", "two", "three")]
+    private = new(admin, "private", participants=[])["id"]
+    rows = member.get(f"{API}/projects", params={"behind": made[1]}).json()["items"]
+    assert [row["name"] for row in rows] == ["one"]
+    assert member.get(f"{API}/projects", params={"behind": private}).status_code == 404
+    assert member.get(f"{API}/projects", params={"behind": made[1], "sort": "name"}).status_code == 422
+
+
 # --- folders of code
 
 

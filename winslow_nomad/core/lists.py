@@ -64,6 +64,10 @@ class Listing(Protocol):
         """As `find`, for who passes them on: a JSON array of Summaries without their defaults, and `next`."""
         ...
 
+    def place(self, project: str) -> str:
+        """Where a project stands in the list by last change, to give as `after`; empty: there is none."""
+        ...
+
     def counts(self, who: frozenset[str] | None, author: str = "") -> Counts: ...
 
     def used_pipelines(self, who: frozenset[str] | None) -> dict[str, int]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic_core import to_json
 
 from winslow_nomad.api import making, showing
-from winslow_nomad.api.authority import may
+from winslow_nomad.api.authority import check_project, may
 from winslow_nomad.api.commanding import IdempotencyKey, IfMatch, etag, seen, send
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given
@@ -24,7 +24,7 @@ CAP = 4000  # projects that one page looks at; it may come back short, with a cu
 MOST_ASKED = 100  # questions that are counted one by one
 
 
-@router.get("", summary="List projects", response_model=Rows, responses=documented(401, 403, 422))
+@router.get("", summary="List projects", response_model=Rows, responses=documented(401, 403, 404, 422))
 def list_projects(
     given: Given,
     who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))],
@@ -32,7 +32,11 @@ def list_projects(
 ) -> Response:
     """Those that the caller may see. A page may be shorter than `limit` and have a `next` all the same: then there
     may be more further on."""
-    stored, after = given.listing.text(asked.query(None if who.sees_all else who.names, CAP))
+    query = asked.query(None if who.sees_all else who.names, CAP)
+    if asked.behind:
+        found = check_project(given, who, Action.VIEW_PROJECT, asked.behind)
+        query = query.but(after=given.listing.place(found.id))
+    stored, after = given.listing.text(query)
     return Response(to_json({"items": showing.rows(given, who, stored), "next": after}), media_type="application/json")
 
 

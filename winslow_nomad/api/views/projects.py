@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from winslow_nomad.api.views.base import Answer, Request, example
@@ -41,6 +41,13 @@ class Asked(Request):
     order: Literal["", "asc", "desc"] = Field(default="", description="empty: names from a on, all else newest first")
     limit: int = Field(default=100, ge=1, le=500)
     after: str = Field(default="", max_length=400, description="`next` of the page before")
+    behind: str = Field(default="", max_length=100, description="a project instead, in the order by last change")
+
+    @model_validator(mode="after")
+    def one_place(self) -> Asked:
+        if self.behind and (self.after or self.sort != "updated" or self.order == "asc"):
+            raise ValueError("`behind` goes with the usual order alone, and not with `after`")
+        return self
 
     def query(self, who: frozenset[str] | None, cap: int) -> Query:
         states, not_states = signed(self.state)
