@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -24,7 +25,7 @@ CONNECTIONS = 16
 @dataclass(frozen=True)
 class Access:
     """As the variables NOMAD_* say it. `ca`, `certificate`, `key`: files in PEM format; `server_name`: the name that
-    the server's certificate must carry, where that is not the address's."""
+    the server's certificate must carry, where that is not the address's. `connect`, `answer`: seconds."""
 
     address: str = "http://127.0.0.1:4646"
     token: str = field(default="", repr=False)
@@ -35,6 +36,8 @@ class Access:
     key: str = ""
     server_name: str = ""
     verify: bool = True
+    connect: float = CONNECT
+    answer: float = ANSWER
 
     @property
     def secure(self) -> bool:
@@ -51,6 +54,8 @@ class Access:
 
     def session(self) -> requests.Session:
         """For one thread. Only GET is repeated by itself, and what was never sent."""
+        if not self.verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and doctor says so
         session = requests.Session()
         retry = Retry(
             total=2,
@@ -76,7 +81,7 @@ class Access:
 
     def stream_client(self, silence: float) -> httpx.Client:
         """For event streams and files. `silence`: seconds without a byte, until a connection counts as dead."""
-        timeout = httpx.Timeout(connect=CONNECT, read=silence, write=ANSWER, pool=ANSWER)
+        timeout = httpx.Timeout(connect=self.connect, read=silence, write=self.answer, pool=self.answer)
         headers = {**self.headers, "Accept-Encoding": "identity"}
         return httpx.Client(
             base_url=self.address,

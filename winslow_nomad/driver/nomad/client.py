@@ -5,9 +5,11 @@ caller knows whether it may. Must never decide what an answer means for an attem
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +20,7 @@ import nomad.api.exceptions as theirs
 import requests
 
 from winslow_nomad.driver.nomad import faults
-from winslow_nomad.driver.nomad.access import ANSWER, CONNECT, Access
+from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 
 Document = dict[str, Any]
@@ -67,24 +69,25 @@ class Client:
         """Create it; the index of its creation. Raises AlreadyThere, Answer, NoAnswer: the caller settles those."""
         body = {"Job": job, "EnforceIndex": True, "JobModifyIndex": 0}
         try:
-            answer = self._raw(lambda n: n.jobs.request(json=body, method="put", params={}))
+            made = self._raw(lambda n: _document(n.jobs.request(json=body, method="put", params={})))
         except Answer as error:
             if faults.EXISTS in error.text:
                 raise AlreadyThere from error
             raise
-        return int(answer.json()["JobModifyIndex"])
+        return int(made.get("JobModifyIndex") or 0)
 
     def mistakes(self, job: Document) -> list[str]:
         """What Nomad finds wrong with a job."""
 
-        def asks(n: nomad.Nomad) -> Any:
-            return n.validate.request("job", method="put", json={"Job": job}, params={"namespace": job["Namespace"]})
+        def asks(n: nomad.Nomad) -> Document:
+            where = {"namespace": self.access.namespace}
+            return _document(n.validate.request("job", method="put", json={"Job": job}, params=where))
 
-        found = self._ask("check a job", READS_JOBS, asks).json()
+        found = self._ask("check a job", READS_JOBS, asks)
         return [str(e) for e in found.get("ValidationErrors") or ()]
 
     def job(self, job_id: str) -> Document | None:
-        return self._ask_for_one("look at a job", READS_JOBS, lambda n: n.job.get_job(job_id))
+        return self._ask_for_one("look at a job", READS_JOBS, lambda n: _get(n.job, job_id))
 
     def deregister(self, job_id: str) -> None:
         """It is no error when there is none."""
@@ -100,11 +103,10 @@ class Client:
         return self._list("list allocations", READS_JOBS, lambda n: n.allocations, asked)
 
     def allocations_of(self, job_id: str) -> Listing:
-        def asks(n: nomad.Nomad) -> Any:
-            return n.job.request(job_id, "allocations", method="get", params={"all": "true"})
+        def asks(n: nomad.Nomad) -> Listing:
+            return _page(n.job.request(job_id, "allocations", method="get", params={"all": "true"}))[0]
 
-        answer = self._ask("list the allocations of a job", READS_JOBS, asks)
-        return Listing(list(answer.json() or ()), _index_of(answer))
+        return self._ask("list the allocations of a job", READS_JOBS, asks)
 
     def evaluations(self, filtered: str) -> Listing:
         asked = {"filter": filtered, "namespace": self.access.namespace}
@@ -116,20 +118,21 @@ class Client:
         return self._list("list nodes", READS_NODES, lambda n: n.nodes, {"resources": "true"})
 
     def node(self, node_id: str) -> Document | None:
-        return self._ask_for_one("look at a node", READS_NODES, lambda n: n.node.get_node(node_id))
+        return self._ask_for_one("look at a node", READS_NODES, lambda n: _get(n.node, node_id))
 
     def version(self) -> tuple[int, ...]:
         """Of the oldest server that is alive."""
-        found = self._ask("list its servers", READS_NODES, lambda n: n.agent.get_members())
-        builds = [m["Tags"].get("build", "") for m in found["Members"] or () if m["Status"] == "alive"]
+        found = self._ask("list its servers", READS_NODES, lambda n: _get(n.agent, "members"))
+        members = (m for m in found.get("Members") or () if m.get("Status") == "alive")
+        builds = [str((m.get("Tags") or {}).get("build", "")) for m in members]
         return min((parsed_version(b) for b in builds), default=())
 
     # --- files of an allocation
 
     def size_of(self, allocation: str, path: str) -> int | None:
-        """Bytes of a file in the allocation's directory; None: there is no such file, or its node cannot be asked."""
+        """Bytes of a file in the allocation's directory; None: there is no such file, or no such allocation."""
         found = self._fetch(f"/v1/client/fs/stat/{allocation}", {"path": path})
-        return None if found is None else int(found.json()["Size"])
+        return None if found is None else _size_in(found.content)
 
     def bytes_of(self, allocation: str, path: str, offset: int, count: int) -> bytes:
         """Call only for a range that `size_of` has told of: Nomad sends an error as if it were the file's text."""
@@ -156,10 +159,9 @@ class Client:
         while True:
             more = {"next_token": token} if token else {}
             params = {**asked, "per_page": str(PAGE), **more}
-            answer = self._ask(doing, right, partial(_get, of, params))
-            items += answer.json() or ()
-            index = index or _index_of(answer)
-            token = answer.headers.get("X-Nomad-NextToken", "")
+            page, token = self._ask(doing, right, partial(_get_page, of, params))
+            items += page.items
+            index = index or page.index
             if not token:
                 return Listing(items, index)
 
@@ -196,7 +198,7 @@ class Client:
                 namespace=access.namespace,
                 region=access.region or None,
                 token=access.token or None,
-                timeout=(CONNECT, ANSWER),  # type: ignore[arg-type] # goes to requests as it is
+                timeout=(access.connect, access.answer),  # type: ignore[arg-type] # goes to requests as it is
                 verify=access.verified_by,  # type: ignore[arg-type]
                 cert=access.client_certificate,
                 session=access.session(),
@@ -208,7 +210,7 @@ class Client:
         self._counted += 1
         doing = "read a file of a stage"
         with self._guard:
-            self._files = self._files or self.access.stream_client(ANSWER)
+            self._files = self._files or self.access.stream_client(self.access.answer)
             files = self._files
         try:
             answer = files.get(path, params=asked, extensions=self.access.extensions)
@@ -223,16 +225,40 @@ class Client:
         return answer
 
 
-def _get(of: Callable[[nomad.Nomad], Any], params: dict[str, str], asked: nomad.Nomad) -> requests.Response:
-    answer: requests.Response = of(asked).request(method="get", params=params)
-    return answer
-
-
 def parsed_version(build: str) -> tuple[int, ...]:
     """2.0.6-dev+abc -> (2, 0, 6)."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", build)
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def _index_of(answer: requests.Response) -> int:
-    return int(answer.headers.get("X-Nomad-Index", 0))
+def _get_page(
+    of: Callable[[nomad.Nomad], Any], params: dict[str, str], asked: nomad.Nomad
+) -> tuple[Listing, str]:
+    return _page(of(asked).request(method="get", params=params))
+
+
+def _get(endpoint: Any, name: str) -> Document:
+    return _document(endpoint.request(name, method="get"))
+
+
+def _page(answer: requests.Response) -> tuple[Listing, str]:
+    """With what to ask for the next one by. Raises ValueError for what is no list of objects."""
+    found = answer.json() or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise ValueError("it answered something that is no list of objects")
+    index = int(answer.headers.get("X-Nomad-Index", 0))
+    return Listing(found, index), answer.headers.get("X-Nomad-NextToken", "")
+
+
+def _document(answer: requests.Response) -> Document:
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise ValueError("it answered something that is no object")
+    return found
+
+
+def _size_in(about: bytes) -> int | None:
+    """Of a file's description; what is no description counts as no file."""
+    with suppress(ValueError, KeyError, TypeError):
+        return int(json.loads(about)["Size"])
+    return None

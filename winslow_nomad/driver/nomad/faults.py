@@ -49,7 +49,7 @@ def raised(error: Exception) -> NoReturn:
         raise Answer(cause.response.status_code, cause.response.text) from None
     if isinstance(cause, OSError) and "invalid path" in str(cause) and not isinstance(cause, requests.RequestException):
         raise unreadable_certificate(cause) from error
-    if isinstance(cause, requests.exceptions.SSLError):
+    if isinstance(cause, requests.exceptions.SSLError | httpx.ConnectError) and "[SSL" in str(cause):
         raise NoAnswer(f"TLS failed: {_innermost(cause)}", sent=False) from error
     if isinstance(cause, requests.exceptions.ConnectTimeout | httpx.ConnectTimeout):
         raise NoAnswer("it could not be reached in time", sent=False) from error
@@ -71,10 +71,10 @@ def _never_connected(error: BaseException) -> bool:
 def _innermost(error: BaseException) -> str:
     """The cause that says most, without addresses of objects."""
     text = str(error)
-    for pattern in (r"\[SSL[^\]]*\] [^()]*", r"certificate verify failed: [^(]*", r"\[Errno -?\d+\] [^'\")]*"):
+    for pattern in (r"\[SSL[^\]]*\] ([^()]*)", r"\[Errno -?\d+\] ([^'\")]*)"):
         found = re.search(pattern, text)
         if found:
-            return re.sub(r"^\[Errno -?\d+\] ", "", found.group()).strip().rstrip(".")
+            return found.group(1).strip().rstrip(".")
     if "Connection aborted" in text or "RemoteDisconnected" in text or "IncompleteRead" in text:
         return "the connection was lost"
     return re.sub(r"<[^>]*object at 0x[0-9a-f]+>[:,]? ?", "", text)[:300] or type(error).__name__

@@ -54,7 +54,7 @@ class EventStream:
         self._silence = silence
         self._lines: queue.Queue[Line | Ended] = queue.Queue(AHEAD)
         self._closing = threading.Event()
-        self._response: httpx.Response | None = None
+        self._socket: socket.socket | None = None
         self._subscribed = False
         self._first: Line | None = None
         self._thread = threading.Thread(target=self._read, name="nomad-events", daemon=True)
@@ -68,10 +68,7 @@ class EventStream:
     ) -> None:
         """Wakes the reader, wherever it is."""
         self._closing.set()
-        response = self._response
-        if response is not None:
-            with contextlib.suppress(OSError, KeyError, AttributeError):
-                response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        self._shut()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._lines.get_nowait()
@@ -119,8 +116,8 @@ class EventStream:
 
     def _follow(self, client: httpx.Client) -> str:
         asked = {"index": str(self._index), "topic": list(TOPICS)}
-        with client.stream("GET", "/v1/event/stream", params=asked, extensions=self._access.extensions) as response:
-            self._response = response
+        extensions = {**self._access.extensions, "trace": self._connected}
+        with client.stream("GET", "/v1/event/stream", params=asked, extensions=extensions) as response:
             if response.status_code != 200:
                 response.read()
                 return f"status {response.status_code}: {response.text[:300]}"
@@ -129,6 +126,18 @@ class EventStream:
                 if self._closing.is_set():
                     break
         return ""
+
+    def _connected(self, what: str, about: dict[str, Any]) -> None:
+        """Keeps the socket, so that a reader can be woken from the first moment on, also before any answer."""
+        if what in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = about["return_value"].get_extra_info("socket")
+            if self._closing.is_set():
+                self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _decoded(self, raw: bytes) -> Line:
         found = json.loads(raw)

@@ -1,0 +1,303 @@
+"""What is asked of Nomad over real HTTP, and how its answers, errors and silences are sorted."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.driver.nomad.certificates import Authority
+from tests.driver.nomad.server import FakeNomad
+from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, Invalid
+from winslow_nomad.driver.nomad import faults
+from winslow_nomad.driver.nomad.access import Access
+from winslow_nomad.driver.nomad.client import AlreadyThere, Client, parsed_version
+from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
+
+TOKEN = "7e57c0de-0000-4000-8000-5ec2e7000000"
+JOB = {"ID": "winslow-p-0001-1-abcdef", "Namespace": "winslow", "Meta": {"a": "b"}, "Priority": 50}
+
+
+@pytest.fixture
+def server() -> Iterator[FakeNomad]:
+    with FakeNomad() as made:
+        made.add_node("n1")
+        yield made
+
+
+@pytest.fixture
+def client(server: FakeNomad) -> Iterator[Client]:
+    made = Client(Access(address=server.address, token=TOKEN, region="eu", connect=0.5, answer=0.5))
+    yield made
+    made.close()
+
+
+def test_every_request_names_namespace_and_region_and_shows_the_token(server: FakeNomad, client: Client) -> None:
+    server.files["a", "alloc/x"] = b"12345"
+    client.register(JOB)
+    client.jobs("winslow-", only_wanted=True)
+    client.allocations(filtered='ClientStatus == "x"')
+    client.allocations_of(JOB["ID"])
+    client.evaluations('Status == "blocked"')
+    client.mistakes(JOB)
+    client.size_of("a", "alloc/x")
+    client.bytes_of("a", "alloc/x", 1, 3)
+    client.deregister(JOB["ID"])
+    for asked, query, headers in zip(server.asked, server.queries, server.headers, strict=True):
+        assert query["namespace"] == "winslow" and query["region"] == "eu", asked
+        assert headers["X-Nomad-Token"] == TOKEN, asked
+    assert client.asked == len(server.asked)
+
+
+def test_a_job_is_created_once_and_never_changed(server: FakeNomad, client: Client) -> None:
+    assert client.register(JOB) == server.jobs[JOB["ID"]]["JobModifyIndex"]
+    with pytest.raises(AlreadyThere):
+        client.register(JOB)
+    assert client.job(JOB["ID"])["Meta"] == {"a": "b"}
+    assert client.job("another") is None
+
+
+def test_a_stop_keeps_the_job_and_may_be_repeated(server: FakeNomad, client: Client) -> None:
+    client.register(JOB)
+    for _ in range(2):
+        client.deregister(JOB["ID"])
+    client.deregister("unknown")
+    assert server.jobs[JOB["ID"]]["Stop"]
+    assert not any(query.get("purge") for query in server.queries)
+    assert client.jobs("winslow-", only_wanted=True).items == []
+    assert [j["ID"] for j in client.jobs("winslow-", only_wanted=False).items] == [JOB["ID"]]
+
+
+def test_lists_are_read_to_their_last_page_and_count_up_to_the_first_pages_index(server: FakeNomad) -> None:
+    server.page = 2
+    with_pages = Client(Access(address=server.address))
+    for number in range(5):
+        with_pages.register(JOB | {"ID": f"winslow-{number}"})
+    before = server.index
+    answered = itertools.count()
+
+    def changes_meanwhile(method: str, path: str) -> None:
+        if path == "/v1/jobs" and next(answered) == 1:
+            server.index += 100
+
+    server.faults = changes_meanwhile
+    listing = with_pages.jobs("winslow-", only_wanted=True)
+    assert [j["ID"] for j in listing.items] == [f"winslow-{n}" for n in range(5)]
+    assert listing.index == before
+
+
+def test_a_read_is_repeated_a_write_is_not(server: FakeNomad, client: Client) -> None:
+    failures = itertools.chain(["refuse"], itertools.repeat(None))
+    server.faults = lambda method, path: next(failures)
+    assert client.job("x") is None
+    assert server.count("GET", "/v1/job/") == 2
+    server.faults = lambda method, path: "lose"
+    with pytest.raises(NoAnswer) as lost:
+        client.register(JOB)
+    assert lost.value.sent, "it was carried out, and nobody said so"
+    assert server.count("PUT", "/v1/jobs") == 1
+    assert JOB["ID"] in server.jobs
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_read_that_is_put_off_is_repeated(server: FakeNomad, client: Client, status: int) -> None:
+    said = itertools.chain([(status, "not now")], itertools.repeat(None))
+    server.answers = lambda method, path: next(said)
+    assert client.job("x") is None
+    assert server.count("GET") == 2
+
+
+SORTED = [
+    (403, "Permission denied", DriverUnavailable, "nomad.forbidden", "It needs list-jobs"),
+    (403, "ACL token not found", DriverUnavailable, "nomad.token", "does not know the token"),
+    (403, "ACL token expired", DriverUnavailable, "nomad.token", "has expired"),
+    (403, faults.REGISTRATION_OFF, DriverUnavailable, "nomad.registration_off", "switched off"),
+    (400, "Unable to parse index", DriverRejected, "nomad.not_understood", "Unable to parse index"),
+    (429, "Your IP is issuing too many concurrent connections", DriverUnavailable, "nomad.too_many_requests", "limits"),
+    (500, "rpc error: No cluster leader", DriverUnavailable, "nomad.no_leader", "no leader"),
+    (500, "raft: leadership lost while committing log", DriverUnavailable, "nomad.failed", "leadership lost"),
+    (404, "not found", DriverUnavailable, "nomad.failed", "not found"),
+]
+
+
+@pytest.mark.parametrize(("status", "text", "kind", "code", "said"), SORTED)
+def test_each_refusal_says_what_it_is_and_what_to_do(
+    server: FakeNomad, client: Client, status: int, text: str, kind: type[Exception], code: str, said: str
+) -> None:
+    server.answers = lambda method, path: (status, text)
+    with pytest.raises(kind) as refused:
+        client.jobs("winslow-", only_wanted=True)
+    assert refused.value.code == code
+    assert said in str(refused.value)
+    assert refused.value.hint
+    assert TOKEN not in str(refused.value) + repr(refused.value) + repr(client.access)
+
+
+def test_without_a_token_a_refusal_says_that_one_is_wanted(server: FakeNomad) -> None:
+    server.answers = lambda method, path: (403, "Permission denied")
+    with pytest.raises(DriverUnavailable, match="wants a token") as refused:
+        Client(Access(address=server.address)).nodes()
+    assert refused.value.code == "nomad.token"
+
+
+def test_who_is_not_there_cannot_have_done_anything() -> None:
+    with FakeNomad() as gone:
+        address = gone.address
+    client = Client(Access(address=address))
+    with pytest.raises(NoAnswer) as nobody:
+        client.register(JOB)
+    assert not nobody.value.sent
+    with pytest.raises(DriverUnavailable, match="Connection refused") as refused:
+        client.deregister("x")
+    assert refused.value.code == "nomad.unreachable"
+    with pytest.raises(DriverUnavailable, match="Connection refused"):
+        client.size_of("a", "x")
+
+
+def test_who_says_nothing_may_have_done_it(server: FakeNomad, client: Client) -> None:
+    server.faults = lambda method, path: "silence"
+    with pytest.raises(NoAnswer) as silent:
+        client.register(JOB)
+    assert silent.value.sent
+    with pytest.raises(DriverUnavailable, match="did not answer in time") as unknown:
+        client.deregister("x")
+    assert unknown.value.code == "nomad.no_answer"
+
+
+def test_an_answer_that_is_cut_off_is_none(server: FakeNomad, client: Client) -> None:
+    client.register(JOB)
+    server.faults = lambda method, path: "cut"
+    with pytest.raises(DriverUnavailable, match="the connection was lost"):
+        client.job(JOB["ID"])
+
+
+@pytest.mark.parametrize("text", ["<html>a proxy's idea</html>", "", '"a text"'])
+def test_an_answer_that_is_not_nomads_is_none(server: FakeNomad, client: Client, text: str) -> None:
+    server.answers = lambda method, path: (200, text)
+    with pytest.raises(NoAnswer):
+        client.register(JOB)
+    for asks in (lambda: client.job("x"), client.nodes, lambda: client.allocations_of("x"), client.version):
+        with pytest.raises(DriverUnavailable):
+            asks()
+
+
+def test_a_file_is_looked_at_before_it_is_read(server: FakeNomad, client: Client) -> None:
+    server.files["a", "alloc/winslow/out"] = b"0123456789"
+    assert client.size_of("a", "alloc/winslow/out") == 10
+    assert client.bytes_of("a", "alloc/winslow/out", 3, 4) == b"3456"
+    assert client.size_of("a", "alloc/winslow/err") is None
+    assert client.bytes_of("a", "alloc/winslow/out", 3, 0) == b""
+    reads = [h for (_, path), h in zip(server.asked, server.headers, strict=True) if "readat" in path]
+    assert [h["Accept-Encoding"] for h in reads] == ["identity"]
+
+
+def test_a_file_that_may_not_be_read_says_which_right_is_missing(server: FakeNomad, client: Client) -> None:
+    server.answers = lambda method, path: (403, "Permission denied")
+    with pytest.raises(DriverUnavailable, match="read-fs"):
+        client.size_of("a", "x")
+
+
+@pytest.mark.parametrize(
+    ("members", "version"),
+    [
+        ([("2.0.6-dev+abc", "alive"), ("1.11.3", "alive"), ("1.9.0", "left")], (1, 11, 3)),
+        ([("2.0.10", "alive"), ("2.0.9", "alive")], (2, 0, 9)),
+        ([], ()),
+    ],
+)
+def test_the_oldest_living_server_counts(
+    server: FakeNomad, client: Client, members: list[tuple[str, str]], version: tuple[int, ...]
+) -> None:
+    found = {"Members": [{"Tags": {"build": build}, "Status": status} for build, status in members]}
+    server.answers = lambda method, path: (200, json.dumps(found)) if path == "/v1/agent/members" else None
+    assert client.version() == version
+
+
+def test_what_is_no_version_is_none() -> None:
+    assert [parsed_version(t) for t in ("v2", "", "2.0.6", "10.1.2-beta.1")] == [(), (), (2, 0, 6), (10, 1, 2)]
+
+
+# --- TLS
+
+SERVER_NAME = "server.global.nomad"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[FakeNomad]:
+    """Has a certificate for Nomad's own name only, and wants one of its clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server", SERVER_NAME))
+    context.load_verify_locations(authority.file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with FakeNomad(tls=context) as made:
+        made.files["a", "x"] = b"file"
+        yield made
+
+
+@pytest.fixture
+def trusted(secure: FakeNomad, authority: Authority) -> Access:
+    certificate, key = authority.issue("client", "client.global.nomad")
+    return Access(
+        address=secure.address,
+        ca=str(authority.file),
+        certificate=str(certificate),
+        key=str(key),
+        server_name=SERVER_NAME,
+        answer=2.0,
+    )
+
+
+def test_it_trusts_whom_the_authority_names_and_shows_its_own_certificate(secure: FakeNomad, trusted: Access) -> None:
+    client = Client(trusted)
+    assert client.job("x") is None
+    assert client.size_of("a", "x") == 4
+    client.close()
+
+
+@pytest.mark.parametrize("wrong", [{"server_name": ""}, {"server_name": "server.eu.nomad"}, {"ca": ""}])
+def test_another_name_or_another_authority_is_not_trusted(trusted: Access, wrong: dict[str, str]) -> None:
+    client = Client(replace(trusted, **wrong))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(DriverUnavailable, match="not trusted") as refused:
+            asks()
+        assert refused.value.code == "nomad.tls"
+        assert "NOMAD_TLS_SERVER_NAME" in refused.value.hint
+
+
+def test_whoever_wants_to_may_trust_anybody(trusted: Access) -> None:
+    client = Client(replace(trusted, verify=False, server_name="", ca=""))
+    assert client.job("x") is None
+    assert client.size_of("a", "x") == 4
+    client.close()
+
+
+def test_without_its_own_certificate_it_is_not_let_in(trusted: Access) -> None:
+    client = Client(replace(trusted, certificate="", key=""))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(DriverUnavailable):
+            asks()
+
+
+@pytest.mark.parametrize("name", ["ca", "certificate"])
+def test_a_certificate_file_that_is_not_there_is_named(trusted: Access, name: str, tmp_path: Path) -> None:
+    client = Client(replace(trusted, **{name: str(tmp_path / "missing.pem")}))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(Invalid, match="certificates") as unusable:
+            asks()
+        assert unusable.value.code == "nomad.certificates"
+
+
+def test_answer_and_silence_are_told_apart_from_everything_else() -> None:
+    with pytest.raises(ZeroDivisionError):
+        faults.raised(ZeroDivisionError())
+    assert Answer(500, "a\n  b").text == "a b"
