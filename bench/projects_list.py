@@ -74,7 +74,7 @@ def fill(installation: Installation, count: int) -> tuple[float, int]:
     batch: list[Command] = []
     for number in range(count):
         project = one(number, chance)
-        text = codec.write_record(rows.row(project, rows.tally(project, None, rows.NOTHING)))
+        text = codec.write_row(rows.row(project, rows.tally(project, None, rows.NOTHING)))
         size += len(text)
         batch += indexes.write(keys, None, project, indexes.places(project))
         batch.append(("HSET", keys.project(project.id), "summary", text))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from winslow_nomad.core import said
 from winslow_nomad.core.model import Record
@@ -128,39 +129,50 @@ def _added(known: Tally, fresh: Iterable[EndedStage]) -> Tally:
     return replace(known, newest=newest, seconds=seconds, began=began, counted=counted)
 
 
-def row(project: Project, known: Tally) -> Summary:
+def summary(project: Project, known: Tally) -> Summary:
     """`known`: the tally of this project."""
-    state = project.state
-    started = [s.started for s in project.stages.values() if s.started is not None]
-    current = _current(project)
-    return Summary.model_construct(  # of a project, whose parts were checked when they were made
-        id=project.id,
-        name=project.name,
-        state=state.value,
-        pipeline=project.pipeline.name,
-        title=project.pipeline.title,
-        pipeline_version=project.pipeline.version,
-        pipeline_edited=project.pipeline.edited,
-        tags=project.tags,
-        author=project.author,
-        participants=project.participants,
-        priority=project.priority,
-        created=project.created,
-        updated=project.updated,
-        version=project.version,
-        reason=said.of_project(project).detail[:LONGEST],
-        strip=strip(project, known),
-        current=current,
-        active=sum(s.state in FIRST[:3] for s in project.stages.values()),
-        waiting=sum(s.state is S.QUEUED for s in project.stages.values()),
-        gates=tuple(_short(g) for g in project.gates[:MOST]),
-        failures=tuple(_told(f) for f in project.failures if not f.acknowledged)[-MOST:],
-        pause=_cut(project.pause),
-        began=min(started + ([known.began] if known.began else []), default=None),
-        seconds=round(known.seconds, 1),
-        trashed=project.trashed is not None,
-        thumbnail=thumbnail(project, known),
-    )
+    return Summary.model_validate(row(project, known))
+
+
+def row(project: Project, known: Tally) -> dict[str, Any]:
+    """A Summary as plain values, without most of those that are defaults: it is made with every commit."""
+    state, current = project.state, _current(project)
+    began = [s.started for s in project.stages.values() if s.started is not None]
+    if known.began is not None:
+        began.append(known.began)
+    open_ones = project.stages.values()
+    found: dict[str, Any] = {
+        "id": project.id,
+        "name": project.name,
+        "state": state.value,
+        "pipeline": project.pipeline.name,
+        "author": project.author,
+        "created": project.created,
+        "updated": project.updated,
+        "version": project.version,
+        "priority": project.priority,
+        "strip": [_cell(c) for c in cells(project, known)],
+        "seconds": round(known.seconds, 1),
+    }
+    more: dict[str, Any] = {
+        "title": project.pipeline.title,
+        "pipeline_version": project.pipeline.version,
+        "pipeline_edited": project.pipeline.edited,
+        "tags": project.tags,
+        "participants": [{"user": m.user, "role": m.role} for m in project.participants],
+        "reason": said.of_project(project, state).detail[:LONGEST],
+        "current": current,
+        "active": sum(s.state in FIRST[:3] for s in open_ones),
+        "waiting": sum(s.state is S.QUEUED for s in open_ones),
+        "gates": [_short(g) for g in project.gates[:MOST]],
+        "failures": [_told(f) for f in project.failures if not f.acknowledged][-MOST:],
+        "pause": _cut(project.pause),
+        "began": min(began, default=None),
+        "trashed": project.trashed is not None,
+        "thumbnail": thumbnail(project, known),
+    }
+    found.update((name, value) for name, value in more.items() if value)
+    return found
 
 
 def asked_since(project: Project) -> datetime | None:
@@ -175,6 +187,17 @@ def asked_since(project: Project) -> datetime | None:
 
 def strip(project: Project, known: Tally) -> tuple[Cell, ...]:
     """One cell for each stage of the pipeline, in its order."""
+    return tuple(Cell(id=i, state=s, done=d, total=t) for i, s, d, t in cells(project, known))
+
+
+def _cell(cell: tuple[str, str, int, int]) -> dict[str, Any]:
+    name, state, done, total = cell
+    found: dict[str, Any] = {"id": name} if state == LATER else {"id": name, "state": state}
+    return {**found, "done": done, "total": total} if total else found
+
+
+def cells(project: Project, known: Tally) -> list[tuple[str, str, int, int]]:
+    """Fields of a Cell for each stage of the pipeline."""
     asked = {g.stage for g in project.gates}
     choosing = {project.sweeps[g.sweep].id for g in project.gates if g.sweep in project.sweeps}
     open_ones: dict[str, Stage] = {}
@@ -183,7 +206,7 @@ def strip(project: Project, known: Tally) -> tuple[Cell, ...]:
         if there is None or _rank(stage) < _rank(there):
             open_ones[stage.definition.id] = stage
     newest_sweep = {s.id: s for s in sorted(project.sweeps.values(), key=lambda s: s.number)}
-    cells = []
+    found = []
     for definition in project.pipeline.stages:
         name = definition.id
         running, ended, sweep = open_ones.get(name), known.newest.get(name), newest_sweep.get(name)
@@ -195,43 +218,43 @@ def strip(project: Project, known: Tally) -> tuple[Cell, ...]:
         elif ended is not None:
             state = ended.state.value
         about = sweep if sweep is not None and (not sweep.closed or name in choosing) else None
-        cells.append(
-            Cell.model_construct(
-                id=name, state=state, done=about.succeeded if about else 0, total=about.total if about else 0
-            )
-        )
-    return tuple(cells)
+        found.append((name, state, about.succeeded if about else 0, about.total if about else 0))
+    return found
 
 
 def _rank(stage: Stage) -> tuple[int, int]:
     return FIRST.index(stage.state), stage.number
 
 
-def _current(project: Project) -> Now | None:
-    asked = {g.stage for g in project.gates if g.stage}
-    candidates = [s for s in project.stages.values()]
-    running = [s for s in candidates if s.state in FIRST[:3]]
-    if not running and asked:
-        candidates = [s for s in candidates if s.number in asked] or candidates
+def _current(project: Project) -> dict[str, Any] | None:
+    """Fields of a Now."""
+    candidates = list(project.stages.values())
     if not candidates:
         return None
+    asked = {g.stage for g in project.gates if g.stage}
+    if asked and not any(s.state in FIRST[:3] for s in candidates):
+        candidates = [s for s in candidates if s.number in asked] or candidates
     stage = min(candidates, key=_rank)
     told = said.of_stage(project, stage, project.updated)
     gpu = (stage.overrides.resources or stage.definition.resources).gpu
     last = stage.attempt
-    return Now.model_construct(
-        stage=stage.number,
-        id=stage.definition.id,
-        title=stage.definition.title,
-        state=WAITING if stage.number in asked else stage.state.value,
-        attempt=last.number if last is not None else 0,
-        node=last.node if last is not None else "",
-        gpus=gpu.count if gpu is not None else 0,
-        gpu_model=gpu.model if gpu is not None else "",
-        gpu_memory=gpu.memory if gpu is not None else 0,
-        since=stage.started or stage.queued,
-        reason=(told.detail if told.word == stage.state.value else told.sentence)[:LONGEST],
-    )
+    found: dict[str, Any] = {
+        "stage": stage.number,
+        "id": stage.definition.id,
+        "state": WAITING if stage.number in asked else stage.state.value,
+        "since": stage.started or stage.queued,
+    }
+    more: dict[str, Any] = {
+        "title": stage.definition.title,
+        "attempt": last.number if last is not None else 0,
+        "node": last.node if last is not None else "",
+        "gpus": gpu.count if gpu is not None else 0,
+        "gpu_model": gpu.model if gpu is not None else "",
+        "gpu_memory": gpu.memory if gpu is not None else 0,
+        "reason": (told.detail if told.word == stage.state.value else told.sentence)[:LONGEST],
+    }
+    found.update((name, value) for name, value in more.items() if value)
+    return found
 
 
 def _short(gate: Gate) -> Gate:

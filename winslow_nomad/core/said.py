@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from winslow_nomad.core.line import why
-from winslow_nomad.core.model import Value
 from winslow_nomad.core.project import Project, ProjectState
 from winslow_nomad.core.stage import ENDED, EndedStage, Stage
 
 WAITS_FOR_PERSON = "waits for you"
 
 
-class Said(Value):
+@dataclass(frozen=True, slots=True)
+class Said:
     """look: which shape and colour (a state, or `waiting`, `failed`, `later`); word: the state as it reads;
     detail: why, or how it ended."""
 
@@ -47,9 +48,9 @@ def of_stage(project: Project, stage: Stage | EndedStage, now: datetime) -> Said
     return Said(look=look, word="waits" if word == "submitted" else word, detail=text)
 
 
-def of_project(project: Project) -> Said:
-    """The project's state with its reason."""
-    state = project.state
+def of_project(project: Project, state: ProjectState | None = None) -> Said:
+    """The project's state with its reason. `state`: where it is known already."""
+    state = state or project.state
     if project.trashed is not None:
         return Said(look="idle", word="in the trash")
     if state is ProjectState.WAITING:

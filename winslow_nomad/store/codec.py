@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, from_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from winslow_nomad.core.errors import Invalid, StoreUnavailable
 from winslow_nomad.core.model import Value
@@ -37,6 +37,14 @@ def write_record(record: Value) -> bytes:
         return record.model_dump_json(exclude_defaults=True).encode()
     except (PydanticSerializationError, UnicodeEncodeError) as error:
         raise _unwritable(f"a {type(record).__name__}", error) from error
+
+
+def write_row(row: Mapping[str, object]) -> bytes:
+    """A line of a list, as plain values."""
+    try:
+        return to_json(row)
+    except (PydanticSerializationError, UnicodeEncodeError) as error:
+        raise _unwritable("a line of a list", error) from error
 
 
 def write_pipeline(pipeline: Pipeline) -> tuple[str, bytes]:

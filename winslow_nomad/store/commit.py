@@ -123,7 +123,7 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
     head = codec.write_head(project)
     fields: list[str | bytes | int] = [
         "version", project.version, "head", head, "log", after.log_text, "marks", write_marks(after),
-        "summary", codec.write_record(rows.row(project, counted)),
+        "summary", codec.write_row(rows.row(project, counted)),
     ]  # fmt: skip
     if before is None or digest != before.digest:
         fields += ["format", codec.FORMAT, "pipeline", digest]

@@ -17,7 +17,7 @@ from winslow_nomad.core.errors import Conflict
 from winslow_nomad.core.lists import TRASH, Counts, Page, Query
 from winslow_nomad.core.ports import Change, Clock
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.rows import NOTHING, asked_since, row, tally
+from winslow_nomad.core.rows import NOTHING, asked_since, summary, tally
 from winslow_nomad.store import codec, extracts, indexes
 from winslow_nomad.store.lists import RING_AFTER
 
@@ -192,7 +192,7 @@ class MemoryStore:
             position = (cut if sign == "~" else int(cut), project)
             placed = [p for p in placed if (p[0] < position if _descends(query) else p[0] > position)]
         shown, more = placed[: query.limit], len(placed) > query.limit
-        rows = tuple(row(p, tally(p, None, NOTHING)) for _, p in shown)
+        rows = tuple(summary(p, tally(p, None, NOTHING)) for _, p in shown)
         return Page(rows=rows, next=sign.join(map(str, shown[-1][0])) if more else "")
 
     def text(self, query: Query) -> tuple[bytes, str]:

@@ -58,7 +58,7 @@ def _place(client: Redis, keys: Keys, store: RedisStore, name: str) -> None:
             if project is None:
                 return
             place = indexes.places(project)
-            summary = codec.write_record(rows.row(project, rows.tally(project, None, rows.NOTHING)))
+            summary = codec.write_row(rows.row(project, rows.tally(project, None, rows.NOTHING)))
             try:
                 with Transaction.on(client) as transaction:
                     wanted: list[Command] = [("HGET", keys.project(name), "version"), ("ZSCORE", keys.created, name)]
