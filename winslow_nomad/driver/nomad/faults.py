@@ -49,7 +49,7 @@ def raised(error: Exception) -> NoReturn:
         raise Answer(cause.response.status_code, cause.response.text) from None
     if isinstance(cause, OSError) and "invalid path" in str(cause) and not isinstance(cause, requests.RequestException):
         raise unreadable_certificate(cause) from error
-    if isinstance(cause, requests.exceptions.SSLError | httpx.ConnectError) and "[SSL" in str(cause):
+    if isinstance(cause, requests.exceptions.SSLError | httpx.ConnectError) and _of_tls(cause):
         raise NoAnswer(f"TLS failed: {_innermost(cause)}", sent=False) from error
     if isinstance(cause, requests.exceptions.ConnectTimeout | httpx.ConnectTimeout):
         raise NoAnswer("it could not be reached in time", sent=False) from error
@@ -64,6 +64,10 @@ def raised(error: Exception) -> NoReturn:
     raise error
 
 
+def _of_tls(error: Exception) -> bool:
+    return isinstance(error, requests.exceptions.SSLError) or "[SSL" in str(error)
+
+
 def _never_connected(error: BaseException) -> bool:
     return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
 
@@ -71,7 +75,7 @@ def _never_connected(error: BaseException) -> bool:
 def _innermost(error: BaseException) -> str:
     """The cause that says most, without addresses of objects."""
     text = str(error)
-    for pattern in (r"\[SSL[^\]]*\] ([^()]*)", r"\[Errno -?\d+\] ([^'\")]*)"):
+    for pattern in (r"\[SSL[^\]]*\] ([^()]*)", r"CertificateError\([\"'](.*?)[\"']\)", r"\[Errno -?\d+\] ([^'\")]*)"):
         found = re.search(pattern, text)
         if found:
             return found.group(1).strip().rstrip(".")
