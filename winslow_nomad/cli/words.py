@@ -72,38 +72,18 @@ def every(project: Project) -> list[Stage | EndedStage]:
 
 def of_stage(project: Project, stage: Stage | EndedStage, now: datetime) -> Said:
     """What a stage's line says: `waits for a GPU: both are in use, 2 stages ahead`."""
-    from winslow_nomad.core.line import why
-    from winslow_nomad.core.stage import ENDED, EndedStage
+    from winslow_nomad.core import said
 
-    if isinstance(stage, EndedStage) or stage.state in ENDED:
-        return Said(stage.state.value, stage.state.value, stage.message)
-    if any(g.stage == stage.number for g in project.gates):
-        question = next(g.question for g in project.gates if g.stage == stage.number)
-        return Said("waiting", "waits for you", question)
-    reason = why(project, stage, now)
-    look, word = stage.state.value, stage.state.value
-    if stage.stop in ("terminate", "kill"):
-        return Said(look, "is being stopped")
-    text = reason.text if reason is not None else ""
-    for start in ("waits", "cannot start"):
-        if text.startswith(start):
-            rest = text.removeprefix(start).lstrip(":").strip()
-            return Said("failed" if start == "cannot start" else look, start, rest)
-    return Said(look, "waits" if word == "submitted" else word, text)
+    told = said.of_stage(project, stage, now)
+    return Said(told.look, told.word, told.detail)
 
 
 def of_project(project: Project) -> Said:
     """The project's state with its reason."""
-    state = project.state.value
-    if state == "waiting":
-        questions = "; ".join(g.question for g in project.gates)
-        return Said("waiting", "waits for you", questions)
-    if state == "paused" and project.pause is not None:
-        look = "failed" if project.pause.kind in ("failure", "impossible") else "paused"
-        return Said(look, "paused", project.pause.text)
-    if state == "failed":
-        return Said("failed", "failed", "; ".join(f.message for f in project.failures))
-    return Said(state, state)
+    from winslow_nomad.core import said
+
+    told = said.of_project(project)
+    return Said(told.look, told.word, told.detail)
 
 
 def duration(seconds: float) -> str:
