@@ -10,10 +10,10 @@ from fastapi import Header
 
 from winslow_nomad.api.authority import check_project
 from winslow_nomad.api.services import Services
-from winslow_nomad.api.views.commands import EditPipelineBody, SetSecretsBody, action_of
+from winslow_nomad.api.views.commands import EditPipelineBody, SetSecretsBody, TagBody, action_of
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.access import Principal
-from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused
+from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused, VersionChanged
 from winslow_nomad.core.project import Project
 
 IdempotencyKey = Annotated[
@@ -59,6 +59,8 @@ def send(
     """Carry out a body of views.commands, once it is sure that `who` may. Raises what the core refuses with."""
     found = check_project(given, who, action_of(body), project)
     request = request_hash(project, body) if key else ""
+    if isinstance(body, TagBody) and expected is None:
+        return _tag(given, who, found, body, key, request)
     made: list[str] = []
     command = command_of(given, who, found, body, made)
     try:
@@ -68,6 +70,16 @@ def send(
         raise
     forget(given, [r for r in made if r not in after.secrets.values()])
     return after
+
+
+def _tag(given: Services, who: Principal, project: Project, body: TagBody, key: str, request: str) -> Project:
+    """On the version that the tags were read from; again when somebody was quicker."""
+    while True:
+        command = command_of(given, who, project, body, [])
+        try:
+            return given.client.send(project.id, command, key=key, request=request, expected=project.version)
+        except VersionChanged:
+            project = given.client.project(project.id)
 
 
 def command_of(given: Services, who: Principal, project: Project, body: Any, made: list[str]) -> m.AnyCommand:
@@ -95,6 +107,9 @@ def command_of(given: Services, who: Principal, project: Project, body: Any, mad
         same = pipeline == present.but(version=0, edited=False)
         pipeline = pipeline.but(version=present.version, edited=present.edited if same else True)
         return m.EditPipeline(pipeline=pipeline, expected_version=body.expected_version, actor=who.user)
+    if isinstance(body, TagBody):
+        kept = [t for t in project.tags if t not in body.remove]
+        return m.Describe(tags=tuple(dict.fromkeys([*kept, *body.add])), actor=who.user)
     return m.COMMANDS.validate_python({**body.model_dump(), "actor": who.user})
 
 

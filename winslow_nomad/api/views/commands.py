@@ -1,6 +1,6 @@
 """What can be asked of a project, as bodies: the commands of core.messages without the actor, who is always the one
-that asks. Three are another thing here: secrets come as texts, pipelines as what people write, and a project is made
-elsewhere."""
+that asks. Some are another thing here: secrets come as texts, pipelines as what people write, tags one by one, and a
+project is made elsewhere."""
 
 from __future__ import annotations
 
@@ -55,8 +55,16 @@ class EditPipelineBody(Request):
         return self
 
 
+class TagBody(Request):
+    """Add tags and take tags away; the others stay, whoever sets them meanwhile."""
+
+    kind: Literal["tag_project"] = "tag_project"
+    add: list[str] = Field(default=[], max_length=50)
+    remove: list[str] = Field(default=[], max_length=50)
+
+
 BODIES = tuple(body_of(c) for c in AS_THEY_ARE)
-OneOf: Any = Union[(*BODIES, SetSecretsBody, EditPipelineBody)]
+OneOf: Any = Union[(*BODIES, SetSecretsBody, EditPipelineBody, TagBody)]
 CommandBody = Annotated[OneOf, Field(discriminator="kind")]
 EXAMPLES: dict[str, Any] = {
     "start": {"summary": "Start", "value": {"kind": "start_project"}},
