@@ -82,7 +82,7 @@ class Hub:
         self._running = False
         self._cursor = ""
         self._told: dict[str, dict[int, Told]] = {}
-        self._encoded: OrderedDict[tuple[str, int, str, float | None], str] = OrderedDict()
+        self._encoded: OrderedDict[tuple[str, str], tuple[Row, str]] = OrderedDict()
 
     async def listen(self, listener: Listener) -> str:
         """From the cursor on that is answered it is told of everything, until `leave`."""
@@ -219,14 +219,13 @@ class Hub:
 
     def encoded(self, row: Row, role: str) -> str:
         """As JSON for somebody who is `role` in the project; the same for all of them."""
-        key = (row.id, row.version, role, row.percent)
-        text = self._encoded.get(key)
-        if text is None:
-            text = row.model_copy(update={"role": role}).model_dump_json()
-            self._encoded[key] = text
-            if len(self._encoded) > REMEMBERED:
-                self._encoded.popitem(last=False)
-        return text
+        known = self._encoded.pop((row.id, role), None)
+        if known is None or known[0] is not row:
+            known = (row, row.model_copy(update={"role": role}).model_dump_json())
+        self._encoded[row.id, role] = known
+        if len(self._encoded) > REMEMBERED:
+            self._encoded.popitem(last=False)
+        return known[1]
 
 
 def _left(happened: Sequence[Happened]) -> frozenset[str]:
