@@ -73,13 +73,14 @@ class World:
         return client
 
 
-def make_world(home: Path, address: Address, prefix: str) -> World:
+def make_world(home: Path, address: Address, prefix: str, **settings: str) -> World:
     environ = {
         "WINSLOW_HOME": str(home / "h"),
         "HOME": str(home),
         "USER": "ann",
         "REDIS_URL": url_of(address),
         "WINSLOW_INSTALLATION": prefix,
+        **settings,
     }
     installation = Installation(config.load(environ))
     quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -9,10 +9,8 @@ import base64
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,11 +23,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api import tus
-from tests.api.conftest import Served, World, make_world
+from tests.api.conftest import Served, World
+from tests.api.standing import member, served, standing, world
 from tests.waiting import until
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
-from winslow_nomad.store.embedded import Embedded
+
+__all__ = ["member", "served", "standing", "world"]
 
 MIB = 1 << 20
 CONTENT = os.urandom(3 * MIB + 4321)
@@ -43,42 +43,6 @@ def inputs(world: World) -> Path:
 
 def left_over(world: World) -> list[str]:
     return sorted(p.name for p in (world.installation.settings.share / "uploads").glob("[!.]*"))
-
-
-@pytest.fixture(scope="module")
-def standing(running_server: Embedded) -> Iterator[Served]:
-    """One server for all tests that do not kill it."""
-    folder = Path(tempfile.mkdtemp(prefix="api-", dir="/tmp"))
-    world = make_world(folder, running_server.address, f"t{secrets.token_hex(4)}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        made = Served(world, probe.getsockname()[1])
-    made.start()
-    yield made
-    made.kill()
-    world.installation.close()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def world(standing: Served) -> Iterator[World]:
-    """Its files are new for each test."""
-    yield standing.world
-    share = standing.world.installation.settings.share
-    for name in ("inputs", "uploads", "trash", "projects"):
-        shutil.rmtree(share / name, ignore_errors=True)
-
-
-@pytest.fixture
-def served(world: World, standing: Served) -> Iterator[Served]:
-    yield standing
-    if standing.processes[-1].poll() is not None:
-        standing.start()
-
-
-@pytest.fixture
-def member(world: World) -> TestClient:
-    return world.signed_in("mem")
 
 
 @pytest.fixture(params=["through the process", "from the connection"])

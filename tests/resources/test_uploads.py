@@ -312,7 +312,7 @@ def test_whichever_step_it_is_killed_before_the_file_is_there_once(tmp_path: Pat
     for step in range(count):
         share, fd = prepared(step + 1)
         killed_before(lambda fd=fd: finishing(fd), step)
-        after = uploads.look(fd, ID)
+        after = uploads.look(fd, ID, finish=True)
         assert after["offset"] == len(CONTENT)
         assert after["done"] == ["inputs", "clip.mp4"], step
         assert tree(share / "inputs") == {"clip.mp4": CONTENT}, step
@@ -418,7 +418,7 @@ def test_a_writer_that_is_killed_loses_what_it_was_about_to_write_and_its_lock(p
         porter.ask("write", buffer=0, count=1000)
     assert not porter.fit
     porters.give_back(porter, long=True)
-    found = porters.ask("look", id=ID)
+    found = porters.ask("look", id=ID, finish=True)
     assert (found["offset"], found["busy"]) == (1000, False)
 
 

@@ -67,6 +67,8 @@ class FileRoute(APIRoute):
                 return await handle(request)
             except WinslowError as error:
                 status = STATUS.get(error.code)
+                if error.code == "path.taken" and "if-none-match" in request.headers:
+                    status = 412
                 if status is None:
                     raise
                 return answer(request, status, error.code, error.message, hint=error.hint, headers=more(request, error))
@@ -120,7 +122,6 @@ def example(value: Any) -> Mapping[int | str, dict[str, Any]]:
 
 
 TAKE = "winslow.http.request.take"
-AS_LONG_AS_IT_TAKES = 30 * 86400.0  # seconds; whoever writes looks after its own patience
 LOOK_EVERY = 0.5  # seconds
 DIRECT = 1024 * 1024  # bytes from which it is worth it
 
@@ -216,7 +217,7 @@ class _Pouring:
             if taken.connection < 0:
                 return self.came
             read = partial(self._target.read, taken.connection, taken.left)
-            reading = asyncio.ensure_future(self._lane(read, deadline=AS_LONG_AS_IT_TAKES))
+            reading = asyncio.ensure_future(self._lane(read))
             try:
                 whole = await self._until_it_ends(reading)
             except asyncio.CancelledError:

@@ -20,6 +20,7 @@ from fastapi import Request
 from winslow_nomad.core.errors import ShareUnavailable, TooMany
 
 T = TypeVar("T")
+AS_LONG_AS_IT_TAKES = 30 * 86400.0  # seconds
 
 
 class _Task:
@@ -136,7 +137,7 @@ class Lanes:
     to their end."""
 
     def __init__(self) -> None:
-        self.look = Lane("look", 8, deadline=10.0)
+        self.look = Lane("look", 8, deadline=5.0)
         self.flow = Lane("flow", 16, deadline=30.0)
         self.count = Lane("count", 2, waiting=32, deadline=90.0)
 
@@ -146,7 +147,7 @@ class Roads:
     waits for the processes that write, which have deadlines of their own: one thread for each upload."""
 
     def __init__(self) -> None:
-        self.write = Lane("write", 64, deadline=1860.0)
+        self.write = Lane("write", 64, deadline=AS_LONG_AS_IT_TAKES)
         self._places: dict[str, Lanes] = {}
 
     def to(self, place: str) -> Lanes:

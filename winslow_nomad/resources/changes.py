@@ -33,7 +33,7 @@ def share_at(path: str, mark: str) -> Iterator[int]:
     """The share's root as a descriptor. ShareUnavailable where it is not mounted: nothing may be written then."""
     fd = -1
     try:
-        fd = os.open(path, FOLDER)
+        fd = os.open(path, FOLDER & ~os.O_NOFOLLOW)  # where it is mounted is the administrator's word
         os.stat(mark, dir_fd=fd)
     except (FileNotFoundError, NotADirectoryError) as error:
         if fd >= 0:

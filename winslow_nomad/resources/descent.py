@@ -33,6 +33,10 @@ class Rules(Protocol):
 
     def visible(self, parts: Parts, /) -> bool: ...
 
+    def open_below(self, parts: Parts, /) -> bool:
+        """Whether all of a visible folder is visible, so that nobody has to ask for each name."""
+        ...
+
     def instead(self, parts: Parts, folder: int, /) -> Parts | None:
         """For a name that is not there, below the folder it should be in: the parts from the root it stands for."""
         ...
@@ -46,6 +50,9 @@ class Everything:
     """All is visible, and no link leads out."""
 
     def visible(self, _: Parts) -> bool:
+        return True
+
+    def open_below(self, _: Parts) -> bool:
         return True
 
     def instead(self, _: Parts, __: int) -> Parts | None:

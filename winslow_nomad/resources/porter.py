@@ -32,7 +32,7 @@ LARGEST_ANSWER = 256 * 1024
 ALIVE = b"{}"  # as portering says it
 SOON = 10.0  # seconds for what touches only names
 WRITE = 60.0  # for four megabytes: a disk that has fallen behind makes its writers wait
-FINISH = 1800.0  # for bringing to the disk what is still in memory, and for reading all of it for its sum
+FINISH = 600.0  # for bringing to the disk what is still in memory
 KEPT_IDLE = 4
 
 

@@ -45,6 +45,7 @@ class Porter:
         self.memory = memory
         self.channel = channel
         self.handed: list[int] = []  # descriptors that came with the request
+        self.said = 0.0
         self.part: uploads.Part | None = None
         self.announced = uploads.Announced()
 
@@ -56,6 +57,12 @@ class Porter:
             return {"error": {"kind": kind, "message": error.message, "hint": error.hint, "code": error.code}}
         except OSError as error:
             return {"errno": error.errno or 0, "text": error.strerror or str(error)}
+
+    def alive(self) -> None:
+        """Says so, at most as often as anybody wants to know."""
+        if time.monotonic() - self.said > LOOK_EVERY:
+            self.said = time.monotonic()
+            self.channel.send(ALIVE)
 
     # --- the tree
 
@@ -90,7 +97,7 @@ class Porter:
 
     def do_look(self, request: Request) -> uploads.Record:
         with changes.share_at(self.share, self.mark) as root:
-            return uploads.look(root, request["id"])
+            return uploads.look(root, request["id"], finish=request["finish"], alive=self.alive)
 
     def do_drop(self, request: Request) -> None:
         with changes.share_at(self.share, self.mark) as root:
@@ -127,7 +134,7 @@ class Porter:
 
     def do_finish(self, _: Request) -> uploads.Record:
         assert self.part is not None
-        record = self.part.finish()
+        record = self.part.finish(self.alive)
         self.leave()
         return record
 

@@ -66,9 +66,11 @@ class ShareUploads:
         return upload(self._mine(who, identifier))
 
     def _mine(self, who: Principal, identifier: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._porters.ask("look", FINISH, id=checked_id(identifier))
+        found: dict[str, Any] = self._porters.ask("look", id=checked_id(identifier), finish=False)
         if found["owner"] != who.user:
             raise not_there()
+        if found["offset"] == found["length"] and not found.get("done") and not found["busy"]:
+            found = self._porters.ask("look", FINISH, id=identifier, finish=True)  # who was to do it was killed
         return found
 
     def write(self, area: Area, identifier: str, offset: int, *, verified: bool = False) -> ShareWriting:

@@ -27,10 +27,13 @@ FOLDERS = ("workspace", "output")
 
 
 class PoolRules:
-    """`mapped`: names in the pool that stand for folders elsewhere. `may_see`: by the folders' groups."""
+    """`may_see`: by the folders' groups."""
 
     def __init__(self, may_see: Callable[[Parts], bool]) -> None:
         self._may_see = may_see
+
+    def open_below(self, parts: Parts) -> bool:
+        return bool(parts) and self._may_see is everything
 
     def visible(self, parts: Parts) -> bool:
         if parts and (parts[0] == OWN or parts[0].startswith(PARTIAL)):
@@ -74,6 +77,9 @@ class ProjectRules:
             case ("sweeps", number, *below):
                 return number.isdecimal() and number.isascii() and below[:1] in ([], ["workspace"])
         return False
+
+    def open_below(self, parts: Parts) -> bool:
+        return bool(parts) and (parts[-1] in FOLDERS or not set(FOLDERS).isdisjoint(parts[2:]))
 
     @staticmethod
     def _of_stage(stage: str, below: Parts) -> bool:
@@ -129,10 +135,14 @@ def _inside(root: str, target: str) -> Parts | None:
     return tuple(n for n in names[len(top) :] if n)
 
 
-def seen_by(groups: Mapping[str, Sequence[str]], mine: frozenset[str], everything: bool) -> Callable[[Parts], bool]:
-    """Every folder from the root down to a path must let one of `mine` in; `everything`: whoever looks after all."""
-    if everything or not groups:
-        return lambda _: True
+def everything(_: Parts) -> bool:
+    return True
+
+
+def seen_by(groups: Mapping[str, Sequence[str]], mine: frozenset[str]) -> Callable[[Parts], bool]:
+    """Every folder from the root down to a path must let one of `mine` in."""
+    if not groups:
+        return everything
     closed = frozenset(folder for folder, wanted in groups.items() if wanted and not mine & set(wanted))
 
     def may_see(parts: Parts) -> bool:

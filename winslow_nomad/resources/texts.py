@@ -17,7 +17,6 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-WIDE = {"utf-16": 2, "utf-16-le": 2, "utf-16-be": 2, "utf-32": 4}
 
 
 def text(opened: Opened, *, lines: int, tail: bool, encoding: Encoding = "") -> Text:
@@ -32,12 +31,15 @@ def text(opened: Opened, *, lines: int, tail: bool, encoding: Encoding = "") -> 
             hint="Download it, or name the encoding it is in.",
             code="file.not_text",
         )
+    exact = _exact(chosen, beginning)
     start = max(0, size - MOST) if tail else 0
-    start -= start % WIDE.get(chosen, 1)
+    start -= start % _width(exact)
     data = opened.read(start, min(MOST, size - start))
     cut_before, cut_behind = start > 0, start + len(data) < size
-    first, kept = _lines(data, lines, tail, chosen, cut_before, cut_behind)
-    decoded = _decoded(kept, chosen, beginning, start + first)
+    first, kept = _lines(data, lines, tail, exact, cut_before, cut_behind)
+    decoded = kept.decode(exact, "replace")
+    if start + first == 0:
+        decoded = decoded.removeprefix("\ufeff")
     return Text(
         text=decoded,
         lines=len(decoded.splitlines()),
@@ -99,11 +101,19 @@ def _lines(data: bytes, count: int, tail: bool, encoding: str, cut_before: bool,
     return 0, data[:at]
 
 
+def _exact(encoding: str, beginning: bytes) -> str:
+    """With the order of bytes, which a mark at the beginning may tell."""
+    if encoding not in ("utf-16", "utf-32"):
+        return encoding
+    return f"{encoding}-{'be' if beginning.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) else 'le'}"
+
+
+def _width(encoding: str) -> int:
+    return {"utf-16": 2, "utf-32": 4}.get(encoding[:6], 1)
+
+
 def _newline(encoding: str) -> bytes:
-    if encoding == "utf-16-be":
-        return b"\0\n"
-    width = WIDE.get(encoding, 1)
-    return b"\n" + bytes(width - 1)
+    return b"\n".rjust(_width(encoding), b"\0") if encoding.endswith("-be") else b"\n".ljust(_width(encoding), b"\0")
 
 
 def _find(data: bytes, what: bytes, at: int = 0) -> int:
@@ -122,10 +132,3 @@ def _rfind(data: bytes, what: bytes, begin: int, end: int) -> int:
         end = found + len(what) - 1
     return -1
 
-
-def _decoded(data: bytes, encoding: str, beginning: bytes, at: int) -> str:
-    if encoding in ("utf-16", "utf-32"):
-        big = beginning.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
-        encoding = f"{encoding}-{'be' if big else 'le'}"
-    decoded = data.decode(encoding, "replace")
-    return decoded.removeprefix("\ufeff") if at == 0 else decoded

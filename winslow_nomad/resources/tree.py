@@ -89,9 +89,7 @@ class Tree:
         return Root(self.share / layout.INPUTS, spaces.PoolRules(may_see), parts, (), (layout.INPUTS,))
 
     def may_see(self, who: Principal) -> Callable[[Parts], bool]:
-        if who.sees_all:
-            return lambda _: True
-        return spaces.seen_by(self.rules_of_folders(), who.groups, who.sees_all)
+        return spaces.everything if who.sees_all else spaces.seen_by(self.rules_of_folders(), who.groups)
 
     def rules_of_folders(self) -> dict[str, list[str]]:
         """The groups of folders of the pool, by path. Nobody is let in where they cannot be read."""
@@ -158,9 +156,11 @@ class Tree:
 
     def open(self, area: Area, path: str) -> OpenedFile:
         """Raises Invalid (path.not_a_file) for folders, pipes and devices, which are never opened."""
+        if self._is_there_in_time(area, split(from_text(path))):
+            raise not_a_file(path)
         with self.at(area, path) as (place, root):
             if not place.is_file:
-                raise Invalid(f"{shown(from_text(path))} is not a file; it was not opened.", code="path.not_a_file")
+                raise not_a_file(path)
             entry = self._entry(_Look(self, area, root, place.parts[:-1]), path, place.found, "")
             return OpenedFile(entry, self._opened(place, path))
 
@@ -239,10 +239,14 @@ class Tree:
     def members(self, area: Area, path: str) -> Iterator[tuple[Packed, OpenedFile | None]]:
         """All of a folder, in order. Links are left out, but for those that make up the output view of a project. The
         caller closes what it is given."""
-        with self.at(area, path) as (place, root):
-            if not place.is_folder:
-                raise Invalid(f"{shown(from_text(path))} is not a folder.", code="path.not_a_folder")
-            yield from self._below(area, root, place, "")
+        try:
+            with self.at(area, path) as (place, root):
+                if not place.is_folder:
+                    raise Invalid(f"{shown(from_text(path))} is not a folder.", code="path.not_a_folder")
+                yield from self._below(area, root, place, "")
+        except NotFound:
+            if not self._is_there_in_time(area, split(from_text(path))):
+                raise
 
     def _below(self, area: Area, root: Root, place: Place, prefix: str) -> Iterator[tuple[Packed, OpenedFile | None]]:
         fd = place.opened(os.O_RDONLY | os.O_DIRECTORY)
@@ -287,16 +291,21 @@ class _Look:
         folders: list[Key] = []
         others: list[Key] = []
         seen: set[str] = set()
+        besides = self._besides()
         if fd >= 0:
+            every = self.root.rules.open_below(self.parts) and not self._at_top_of_pool()
             with os.scandir(fd) as entries:
                 for found in entries:
-                    if not self._visible(found.name):
+                    if not every and not self._visible(found.name):
                         continue
-                    seen.add(found.name)
+                    if besides:
+                        seen.add(found.name)
                     is_folder = found.is_dir(follow_symlinks=False)
-                    with suppress(FileNotFoundError):
+                    try:
                         (folders if is_folder else others).append((_key(found, sort, is_folder), found.name))
-        for name in self._besides():
+                    except FileNotFoundError:
+                        continue  # gone meanwhile
+        for name in besides:
             if name not in seen:
                 folders.append((name.casefold() if sort == "name" else 0, name))
         return folders, others
@@ -385,6 +394,10 @@ class _Look:
         if self._rules is None:
             self._rules = self.tree.rules_of_folders()
         return tuple(self._rules.get("/".join((*self.root.above, *self.parts, name)), ()))
+
+
+def not_a_file(path: str) -> Invalid:
+    return Invalid(f"{shown(from_text(path))} is not a file; it was not opened.", code="path.not_a_file")
 
 
 def may_write(area: Area) -> bool:

@@ -21,7 +21,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -40,6 +40,7 @@ DONE_KEPT = 86400.0  # seconds that is known of a finished one where its file is
 START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
 
 Record = dict[str, Any]
+Alive = Callable[[], None]  # called every now and then while something takes long
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -129,9 +130,9 @@ def check_room(folder: int, length: int, coming: int, kept_free: float) -> None:
         )
 
 
-def look(root: int, identifier: str) -> Record:
-    """The record with `offset`, `modified` (seconds since 1970) and `busy`. One that is complete and that nobody
-    holds is brought to its name first."""
+def look(root: int, identifier: str, *, finish: bool = False, alive: Alive = lambda: None) -> Record:
+    """The record with `offset`, `modified` (seconds since 1970) and `busy`. `finish`: one that is complete and that
+    nobody holds is brought to its name first, which may take long."""
     with opened(root) as folder:
         record = read(folder, identifier)
         if record.get("done"):
@@ -142,8 +143,8 @@ def look(root: int, identifier: str) -> Record:
             size = _size(folder, identifier)
             return {**record, "offset": size[0], "modified": size[1], "busy": True}
         with part:
-            if part.offset == record["length"]:
-                part.finish()
+            if part.offset == record["length"] and finish:
+                part.finish(alive)
             found = os.fstat(part.fd)
             return {**part.record, "offset": part.offset, "modified": found.st_mtime, "busy": False}
 
@@ -262,12 +263,12 @@ class Part:
             os.unlink(f"{self.record['id']}.check", dir_fd=self.folder)
         return good
 
-    def finish(self) -> Record:
+    def finish(self, alive: Alive = lambda: None) -> Record:
         """Raises Conflict (upload.checksum, upload.incomplete, path.changed), Refused (stage.ended, path.taken)."""
         if self.offset != self.record["length"]:
             raise Conflict("Not all of it is there.", code="upload.incomplete")
         os.fsync(self.fd)
-        self._check_sum()
+        self._check_sum(alive)
         unless_ended(self.root, self.record.get("unless", ()))
         place = self._publish()
         self.record = {**self.record, "done": place}
@@ -276,7 +277,7 @@ class Part:
         self._forget_part()
         return self.record
 
-    def _check_sum(self) -> None:
+    def _check_sum(self, alive: Alive) -> None:
         expected = self.record.get("sha256", "")
         if not expected:
             return
@@ -284,6 +285,7 @@ class Part:
         while block := os.pread(self.fd, BLOCK, at):
             digest.update(block)
             at += len(block)
+            alive()
         if digest.hexdigest() != expected:
             os.ftruncate(self.fd, 0)
             self.offset = 0

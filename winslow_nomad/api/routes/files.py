@@ -52,6 +52,7 @@ from winslow_nomad.core.operations import Operation
 router = APIRouter(prefix="/api/v1/files/{space}", tags=["files"], route_class=FileRoute)
 Road = Annotated[Roads, Depends(roads)]
 
+LARGE_FOLDER = 20.0  # seconds for a page of it
 SMALL = 8 * 1024 * 1024  # bytes that come in one request; more comes as a resumable upload
 SUMMED = 4 * 1024 * 1024  # bytes read at once for a sum
 READ = documented(401, 403, 404, 409, 422, 429, 503)
@@ -142,7 +143,8 @@ async def list_files(
     after: Annotated[str, Query(max_length=2000, description="`next` of the page before")] = "",
 ) -> FilePage:
     look = road.to(given.files.place(area.space, path)).look
-    found: Listing = await look(partial(given.files.page, area, path, sort=sort, limit=limit, after=after))
+    page = partial(given.files.page, area, path, sort=sort, limit=limit, after=after)
+    found: Listing = await look(page, deadline=LARGE_FOLDER)
     return FilePage(items=found.entries, next=found.next)
 
 
