@@ -66,7 +66,7 @@ class ShareFiles:
         clock: Clock,
         *,
         new_id: Callable[[str], str],
-        give: Callable[[str], None],
+        give: Callable[[str], object],
         sizes: Path,
     ) -> None:
         self.tree = tree
