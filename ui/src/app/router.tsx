@@ -121,6 +121,12 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/run"), "RunPage"),
 });
 
+const nodes = createRoute({
+  getParentRoute: () => inside,
+  path: "/nodes",
+  component: lazyRouteComponent(() => import("@/features/nodes"), "NodesPage"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -128,7 +134,7 @@ function numberOf<K extends string>(search: Record<string, unknown>, key: K): { 
 
 const tree = root.addChildren([
   login,
-  inside.addChildren([home, projects, create, project.addChildren([overview, logs, run])]),
+  inside.addChildren([home, projects, create, nodes, project.addChildren([overview, logs, run])]),
 ]);
 
 export const router = createRouter({
