@@ -53,7 +53,8 @@ class Services:
     live: Stream
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
+    """Async, so that looking it up takes no turn in a thread."""
     found: Services = request.app.state.services
     return found
 
