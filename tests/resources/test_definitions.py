@@ -21,6 +21,7 @@ from winslow_nomad.core.pipeline import (
     Chart,
     Confirm,
     Gpu,
+    LogParser,
     Parameter,
     ParameterKind,
     Pipeline,
@@ -89,6 +90,8 @@ stages:
     results: {vehicles: integer}
     sweep: {max_running: 2, on_failure: continue, workspace: nested}
     charts: [{file: counts.csv, x: second, y: [vehicles]}]
+    log_parsers:
+      - {file: "${kind}.csv", pattern: '(?P<kind>a+)=(?P<n>1)', columns: {n: "${n}"}, lines: 2, stream: err}
     run_as: image
   - id: track
     needs: [detect]
@@ -144,6 +147,11 @@ FULL_PIPELINE = Pipeline(
             results={"vehicles": ResultKind.INTEGER},
             sweep=SweepPolicy(max_running=2, on_failure="continue", workspace="nested"),
             charts=(Chart(file="counts.csv", x="second", y=("vehicles",)),),
+            log_parsers=(
+                LogParser(
+                    file="${kind}.csv", pattern="(?P<kind>a+)=(?P<n>1)", columns={"n": "${n}"}, lines=2, stream="err"
+                ),
+            ),
             run_as="image",
         ),
         StageDefinition(

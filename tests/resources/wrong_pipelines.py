@@ -602,6 +602,32 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
             "6:37: y is empty; write y: [vehicles]",
         ),
     ),
+    "log parsers": (
+        "winslow: 1\n"
+        "name: t\n"
+        "environment: {MODEL: fast}\n"
+        "stages:\n"
+        "  - id: detect\n"
+        "    command: [detect]\n"
+        "    log_parsers:\n"
+        "      - {file: ../a.csv, pattern: '(?P<n>1)'}\n"
+        "      - {file: a.csv, pattern: '(?=a)'}\n"
+        "      - {file: a.csv, pattern: 'a'}\n"
+        "      - {file: '${k}.csv', pattern: '(?P<kind>a)', columns: {m: '${MODEL}', l: '${LINE}', n: '${nmber}'}}\n"
+        "      - {file: a.csv, pattern: '(?P<number>a)', columns: {n: '${nmber}', 'a,b': x}}\n",
+        (
+            "8:16: '../a.csv' cannot be used for file; a path, without .., such as counts.csv",
+            "9:32: This cannot be searched for: invalid perl operator: (?=; "
+            "the language is that of RE2: no look-around, no back-references",
+            "10:32: this pattern has no named groups, and no columns say what is to be kept; "
+            r"name what is to be kept: (?P<vehicles>\d+)",
+            "11:16: ${k} is not defined; did you mean kind?",
+            "11:94: ${nmber} is not defined; declare it under parameters or environment; "
+            "$${ stands for the characters ${",
+            "12:62: ${nmber} is not defined; did you mean number?",
+            "12:74: 'a,b' cannot be a name in columns; headings have no commas, quotes and $",
+        ),
+    ),
     "retry": (
         "winslow: 1\n"
         "name: t\n"

@@ -94,6 +94,22 @@ class Chart(Value):
     title: str = ""
 
 
+class LogParser(Value):
+    """Makes a table of a log: where `pattern` (RE2) is found in a line, or in so many `lines` of one stream that follow
+    one another, a row is added to `file`. `columns`: heading -> text with `${name}` of groups, of TIMESTAMP, SOURCE,
+    LINE and MATCH, and of variables; none: the time and all groups. `file` may hold such names as well."""
+
+    file: str
+    pattern: str
+    columns: dict[str, str] = {}
+    lines: int = Field(default=1, ge=1, le=100)
+    stream: Literal["", "out", "err"] = ""  # empty: either
+
+
+PARSED = ".log_parser_output"  # the folder that the files of log parsers seem to be in
+OF_MATCH = ("TIMESTAMP", "SOURCE", "LINE", "MATCH")  # what a log parser knows of each match beside its groups
+
+
 class ResultKind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
@@ -121,6 +137,7 @@ class StageDefinition(Value):
     results: dict[str, ResultKind] = {}
     sweep: SweepPolicy | None = None  # None: not meant for sweeps, which a person may still ask for
     charts: tuple[Chart, ...] = ()
+    log_parsers: tuple[LogParser, ...] = ()
     needs: tuple[str, ...] = ()
     join: Literal["all", "any"] = "all"
     when: str | None = None

@@ -18,6 +18,7 @@ from winslow_nomad.core.pipeline import (
     Chart,
     Confirm,
     Gpu,
+    LogParser,
     Parameter,
     Pipeline,
     Placement,
@@ -204,6 +205,7 @@ def _stage(step: Step) -> StageDefinition:
         "sweep": lambda v: SweepPolicy(**v),
         "confirm": lambda v: Confirm(**v),
         "charts": lambda v: tuple(Chart(**c) for c in v),
+        "log_parsers": lambda v: tuple(LogParser(**p) for p in v),
     }
     for key, make in made.items():
         if key in fields:

@@ -24,9 +24,9 @@ _TOKEN = re.compile(
 
 
 class LinePattern:
-    """Raises Invalid (log.pattern)."""
+    """Raises Invalid (log.pattern). spanning: for texts of several lines; ends of line can be matched then."""
 
-    def __init__(self, pattern: str, *, regex: bool = True, case: bool = True) -> None:
+    def __init__(self, pattern: str, *, regex: bool = True, case: bool = True, spanning: bool = False) -> None:
         if not pattern or len(pattern) > LONGEST:
             raise _wrong(f"it must have between 1 and {LONGEST} characters")
         if not regex and "\n" in pattern:
@@ -35,14 +35,19 @@ class LinePattern:
             raise _wrong(r"\A, \z, \Q and \E are not of use here", r"Write ^ and $ for the ends of a line.")
         source = "(?m)" + pattern if regex else re2.escape(pattern)
         try:
-            self.compiled = re2.compile(source, _options(case))
-            literal = required_literal(pattern) if regex and case else ""
+            self.compiled = re2.compile(source, _options(case, spanning))
+            literal = required_literal(pattern) if regex and case and not spanning else ""
             self._literal = re2.compile(re2.escape(literal), _options(case)) if literal else None
         except re2.error as error:
             reason = error.args[0] if error.args else error
             raise _wrong(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
         finally:
             re2.purge()  # its cache would keep as many automata as people have had ideas
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """The named ones, in their order."""
+        return dict(sorted(self.compiled.groupindex.items(), key=lambda item: item[1]))
 
     def in_line(self, line: bytes) -> bool:
         return self.compiled.search(line) is not None
@@ -96,9 +101,9 @@ def required_literal(pattern: str) -> str:
     return longest if len(longest) >= 3 and longest not in runs[0] else ""
 
 
-def _options(case: bool) -> re2.Options:
+def _options(case: bool, spanning: bool = False) -> re2.Options:
     options = re2.Options()
-    options.never_nl, options.log_errors = True, False
+    options.never_nl, options.log_errors = not spanning, False
     options.case_sensitive, options.max_mem = case, MEMORY
     return options
 

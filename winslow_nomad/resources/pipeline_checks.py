@@ -14,10 +14,11 @@ from typing import Any
 from winslow_nomad.core import expression
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.expand import RESERVED, WINSLOW_VARIABLES, names_in, resolved
-from winslow_nomad.core.pipeline import Parameter, ParameterKind, ResultKind
+from winslow_nomad.core.pipeline import OF_MATCH, Parameter, ParameterKind, ResultKind
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.core.suggest import closest, did_you_mean
 from winslow_nomad.core.values import check_value
+from winslow_nomad.resources.log_patterns import LinePattern
 from winslow_nomad.resources.pipeline_keys import STAGE
 from winslow_nomad.resources.yaml_text import Mapping, Node, Report, Scalar, at
 
@@ -75,6 +76,7 @@ def check(file: File) -> None:
         _secrets(file, step)
         _limits(file, step)
         _program(file, step)
+        _log_parsers(file, step)
     _references(file)
 
 
@@ -264,6 +266,33 @@ def _program(file: File, step: Step) -> None:
             'write command: [python, "${WINSLOW_PIPELINE}/<file>.py"]',
             "missing",
         )
+
+
+def _log_parsers(file: File, step: Step) -> None:
+    """Patterns that can be used, and names that mean something."""
+    node = step.node.get("environment")
+    known = {*file.names("parameters"), *file.names("environment"), *step.values.get("required", ())}
+    known |= {key.text for key, _ in node.entries} if isinstance(node, Mapping) else set()
+    for number, parser in enumerate(step.values.get("log_parsers", ())):
+        if "pattern" not in parser:
+            continue
+        try:
+            groups = LinePattern(parser["pattern"], spanning=parser.get("lines", 1) > 1).groups
+        except Invalid as wrong:
+            _refused(file, at(step.node, "log_parsers", number, "pattern"), wrong, "wrong_value")
+            continue
+        if not groups and "columns" not in parser:
+            file.report.add(
+                at(step.node, "log_parsers", number, "pattern"),
+                "this pattern has no named groups, and no columns say what is to be kept",
+                "name what is to be kept: (?P<vehicles>\\d+)",
+                "missing",
+            )
+        names = known | set(groups) | set(OF_MATCH) | set(WINSLOW_VARIABLES)
+        if "file" in parser:
+            _defined(file, at(step.node, "log_parsers", number, "file"), parser["file"], names, ())
+        for heading, text in parser.get("columns", {}).items():
+            _defined(file, at(step.node, "log_parsers", number, "columns", heading), text, names, ())
 
 
 # -- parameters and variables

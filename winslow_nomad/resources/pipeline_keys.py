@@ -15,6 +15,9 @@ TAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 LINE = r"[^\n\r]*"
 RELATIVE = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\n\r]+"
 
+HEADING = r"[^\s,;\"'$][^,;\"'\n\r$]{0,99}"
+HEADING_WORDS = "headings have no commas, quotes and $"
+
 _id = Text("detect", STAGE_ID, ID_WORDS)
 _title = Text("Vehicles in a street video", LINE, "one line", 200)
 _variables = Names(VARIABLE, VARIABLE_WORDS, Text("info"), "{LOG_LEVEL: info}")
@@ -116,6 +119,30 @@ CHART = Table(
     ),
     "{file: counts.csv, x: second, y: [vehicles]}",
 )
+LOG_PARSER = Table(
+    (
+        Key(
+            "file",
+            Text("counts.csv", RELATIVE, "a path, without .."),
+            "CSV file that it makes, below .log_parser_output; may hold ${name} of groups.",
+            required=True,
+        ),
+        Key(
+            "pattern",
+            Text(r"frame (?P<frame>\d+): (?P<vehicles>\d+) vehicles", longest=1000),
+            "Regular expression (RE2) that is looked for; its named groups are variables.",
+            required=True,
+        ),
+        Key(
+            "columns",
+            Names(HEADING, HEADING_WORDS, Text("${frame}", LINE, "one line", 500), '{frame: "${frame}"}'),
+            "Headings and what stands below them; default: time and all named groups.",
+        ),
+        Key("lines", Number(1, 100, "3"), "Lines that the pattern may span; default: 1."),
+        Key("stream", Choice(("out", "err")), "Only this stream; default: either."),
+    ),
+    r"{file: counts.csv, pattern: 'frame (?P<frame>\d+): (?P<vehicles>\d+) vehicles'}",
+)
 CONFIRM = Table(
     (
         Key("ask", Choice(("never", "once", "always")), "Whether a person is asked before it starts; default: never."),
@@ -164,6 +191,11 @@ SHARED = (
     ),
     Key("sweep", SWEEP, "How sweeps over this stage run."),
     Key("charts", Items(CHART, "[{file: counts.csv, x: second, y: [vehicles]}]"), "Charts of CSV files in the output."),
+    Key(
+        "log_parsers",
+        Items(LOG_PARSER, r"[{file: counts.csv, pattern: '(?P<vehicles>\d+) vehicles'}]"),
+        "Tables made of what it prints.",
+    ),
     Key("join", Choice(("all", "any")), "With several needs: run when all of them, or any of them, was not skipped."),
     Key("gather", Boolean(), "One stage for all stages of the sweep before it."),
     Key(
