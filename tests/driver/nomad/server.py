@@ -263,6 +263,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body leave together
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -310,6 +311,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw[: len(raw) // 2] if fault == "cut" else raw)
+        self.wfile.flush()
         if fault == "cut":
             self._hang_up()
 
@@ -317,6 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
         nomad = self.server.nomad
         self.close_connection = True
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+        self.wfile.flush()
         lines = nomad.subscribe(index)
         while True:
             try:

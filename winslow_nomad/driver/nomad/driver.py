@@ -22,7 +22,7 @@ from winslow_nomad.driver.nomad import faults, job, nodes, reasons
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool
-from winslow_nomad.driver.nomad.follow import Follower, Lag
+from winslow_nomad.driver.nomad.follow import RESYNC, Follower, Lag
 from winslow_nomad.driver.nomad.nodes import NodeDetail
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
 from winslow_nomad.driver.nomad.picture import Picture
@@ -49,10 +49,12 @@ class NomadDriver:
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
         end_grace: float = END_GRACE,
+        resync: float = RESYNC,
     ) -> None:
         self._client, self._site = client, site
         self._attempts, self._clock, self._monotonic = attempts, clock, monotonic
         self._end_grace = end_grace
+        self.resync = resync
         self._picture = Picture(client, job.prefix(site.installation), monotonic)
         self._claims: dict[AttemptRef, Claim] = {}  # of runners, and such that say "cancelled": they never change
         self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
@@ -256,6 +258,7 @@ class Following:
             self._tell,
             self._look_again,
             lambda: driver._client.jobs(driver._picture.prefix, only_wanted=True),
+            resync=driver.resync,
             lag=driver.lag,
         )
         follower.run(stopping)
