@@ -52,11 +52,11 @@ from winslow_nomad.core.operations import Operation
 router = APIRouter(prefix="/api/v1/files/{space}", tags=["files"], route_class=FileRoute)
 Road = Annotated[Roads, Depends(roads)]
 
-LARGE_FOLDER = 20.0  # seconds for a page of it
+LARGE_FOLDER = 10.0  # seconds for a page of it
 SMALL = 8 * 1024 * 1024  # bytes that come in one request; more comes as a resumable upload
 SUMMED = 4 * 1024 * 1024  # bytes read at once for a sum
 READ = documented(401, 403, 404, 409, 422, 429, 503)
-CHANGE = documented(401, 403, 404, 409, 422, 429, 503, 507)
+CHANGE = documented(400, 401, 403, 404, 409, 422, 429, 503, 507)
 ENTRY = {
     "name": "north.mp4",
     "path": "junction/north.mp4",
@@ -238,7 +238,7 @@ async def _summed(opened: Opened, lane: Lane) -> AsyncIterator[str]:
     response_class=Response,
     responses={
         **documented(401, 403, 404, 409, 416, 422, 429, 503),
-        200: {"content": {"image/*": {}, "video/*": {}, "text/html": {}, "application/octet-stream": {}}},
+        200: {"content": {kind: {} for kind in sorted({*SHOWN, "application/octet-stream"})}},
         206: {"description": "the range that was asked for"},
         304: {"description": "nothing has changed since"},
     },
