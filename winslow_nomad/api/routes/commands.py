@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1", tags=["commands"])
 @router.post(
     "/projects/{project}/commands",
     summary="Ask something of a project",
-    responses=documented(401, 403, 404, 409, 412, 422),
+    responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503),
 )
 def command_project(
     project: str,
@@ -41,7 +41,7 @@ def command_project(
     return showing.show(given, who, after)
 
 
-@router.post("/bulk", summary="Ask the same of several projects", responses=documented(401, 403, 422))
+@router.post("/bulk", summary="Ask the same of several projects", responses=documented(400, 401, 403, 413, 422, 503))
 def command_many(
     body: BulkBody,
     given: Given,

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/v1/inbox", tags=["inbox"])
 CAP = 4000  # projects that one page looks at
 
 
-@router.get("", summary="What waits for you", responses=documented(401, 403, 422))
+@router.get("", summary="What waits for you", responses=documented(401, 403, 422, 503))
 def list_inbox(
     given: Given,
     who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))],

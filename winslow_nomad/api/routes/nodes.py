@@ -22,7 +22,7 @@ Managing = Annotated[Principal, Depends(may(Action.MANAGE_NODES))]
 LONGEST = timedelta(days=32)
 
 
-@router.get("", summary="List nodes", responses=documented(401, 403, 503))
+@router.get("", summary="List nodes", responses=documented(401, 403, 422, 503))
 def list_nodes(given: Given, who: Viewing) -> NodesView:
     """By name."""
     found = given.nodes.all()
@@ -37,7 +37,7 @@ def list_nodes(given: Given, who: Viewing) -> NodesView:
     )
 
 
-@router.get("/{node}", summary="One node", responses=documented(401, 403, 404, 503))
+@router.get("/{node}", summary="One node", responses=documented(401, 403, 404, 422, 503))
 def read_node(node: str, given: Given, who: Viewing) -> NodeView:
     """With what works on it."""
     found = given.nodes.get(node)
@@ -64,14 +64,14 @@ def list_samples(
     return Samples(node=node, items=list(given.nodes.samples(node, first, last)))
 
 
-@router.post("/{node}/drain", summary="Drain a node", responses=documented(401, 403, 404, 409, 503))
+@router.post("/{node}/drain", summary="Drain a node", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
 def drain_node(node: str, body: Draining, given: Given, who: Managing) -> NodeView:
     """Nothing new starts there; what runs goes on to its end."""
     reason = f"{who.user}: {body.text}" if body.text else who.user
     return node_view(given.nodes.drain(node, reason), None)
 
 
-@router.post("/{node}/undrain", summary="End a drain", responses=documented(401, 403, 404, 409, 503))
+@router.post("/{node}/undrain", summary="End a drain", responses=documented(401, 403, 404, 409, 422, 503))
 def undrain_node(node: str, given: Given, who: Managing) -> NodeView:  # noqa: ARG001 - who is asked for
     """It takes work again."""
     return node_view(given.nodes.undrain(node), None)

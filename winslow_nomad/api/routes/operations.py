@@ -52,7 +52,7 @@ class OperationsView(Answer):
     model_config = example(items=[])
 
 
-@router.get("", summary="List operations", responses=documented(401, 403))
+@router.get("", summary="List operations", responses=documented(401, 403, 422, 503))
 def list_operations(
     given: Given,
     who: Viewing,
@@ -72,13 +72,13 @@ def list_operations(
     return OperationsView(items=items)
 
 
-@router.get("/{operation}", summary="One operation", responses=documented(401, 403, 404))
+@router.get("/{operation}", summary="One operation", responses=documented(401, 403, 404, 422, 503))
 def read_operation(operation: str, given: Given, who: Viewing) -> OperationView:
     """With how far it is."""
     return view(_found(given, who, operation))
 
 
-@router.delete("/{operation}", summary="Cancel an operation", responses=documented(401, 403, 404))
+@router.delete("/{operation}", summary="Cancel an operation", responses=documented(401, 403, 404, 422, 503))
 def cancel_operation(operation: str, given: Given, who: Viewing) -> OperationView:
     """It ends within a second or so; what it has made so far is removed. One that has ended stays as it is."""
     found = _found(given, who, operation)

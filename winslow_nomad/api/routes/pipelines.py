@@ -52,7 +52,7 @@ Viewing = Annotated[Principal, Depends(may(Action.VIEW_PIPELINES))]
 Editing = Annotated[Principal, Depends(may(Action.EDIT_PIPELINES))]
 
 
-@router.get("", summary="List pipelines", responses=documented(401, 403))
+@router.get("", summary="List pipelines", responses=documented(401, 403, 422, 503))
 def list_pipelines(
     given: Given,
     who: Viewing,
@@ -70,19 +70,19 @@ def list_pipelines(
     return Shelves(items=[_shelf(given, who, s, used) for s in shelves])
 
 
-@router.get("/schema", summary="Schema of pipeline files", responses=documented(401, 403))
+@router.get("/schema", summary="Schema of pipeline files", responses=documented(401, 403, 422, 503))
 def read_pipeline_schema(given: Given, who: Viewing) -> SchemaView:  # noqa: ARG001 - who is asked for
     """For editors: keys, kinds and descriptions."""
     return SchemaView(json_schema=dict(given.texts.schema()))
 
 
-@router.get("/examples", summary="Pipelines to begin with", responses=documented(401, 403))
+@router.get("/examples", summary="Pipelines to begin with", responses=documented(401, 403, 422, 503))
 def list_pipeline_examples(given: Given, who: Viewing) -> Examples:  # noqa: ARG001 - who is asked for
     """None of them needs a folder of code."""
     return Examples(items=list(given.library.examples()))
 
 
-@router.post("/validate", summary="Check a pipeline file", responses=documented(401, 403, 404, 422))
+@router.post("/validate", summary="Check a pipeline file", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def validate_pipeline(body: Checking, given: Given, who: Viewing) -> Checked:
     """Every mistake with its place; nothing is stored. What no node could hold is a warning."""
     folder, driver = None, given.defaults.driver
@@ -99,7 +99,7 @@ def validate_pipeline(body: Checking, given: Given, who: Viewing) -> Checked:
 @router.post(
     "/validate/folder",
     summary="Check a folder and keep its code",
-    responses=documented(401, 403, 413, 422, 503),
+    responses=documented(400, 401, 403, 413, 422, 503),
     openapi_extra=ZIP,
     max_body_size=LARGEST_ZIP,
 )
@@ -132,7 +132,12 @@ def warnings(given: Services, pipeline: Pipeline, driver: str) -> list[Warned]:
     return [Warned(stage=stage, text=f"could not start now: {text}") for stage, text in texts if text is not None]
 
 
-@router.post("", status_code=201, summary="Publish a new pipeline", responses=documented(401, 403, 409, 413, 422))
+@router.post(
+    "",
+    status_code=201,
+    summary="Publish a new pipeline",
+    responses=documented(400, 401, 403, 409, 413, 422, 503),
+)
 def create_pipeline(body: Published, given: Given, response: Response, who: Editing) -> VersionView:
     """From the text of a file. The name in the file must be free; for another version of a pipeline use PUT."""
     name = given.texts.parse(body.text).name
@@ -146,7 +151,7 @@ def create_pipeline(body: Published, given: Given, response: Response, who: Edit
     "/folder",
     status_code=201,
     summary="Publish a folder as a pipeline",
-    responses=documented(401, 403, 409, 413, 422, 503),
+    responses=documented(400, 401, 403, 409, 413, 422, 503),
     openapi_extra=ZIP,
     max_body_size=LARGEST_ZIP,
 )
@@ -167,7 +172,7 @@ def upload_pipeline(
     return version_view(name, given.library.publish(text, folder, who.user, expected=expected, comment=comment))
 
 
-@router.get("/{name}", summary="One pipeline", responses=documented(401, 403, 404))
+@router.get("/{name}", summary="One pipeline", responses=documented(401, 403, 404, 422, 503))
 def read_pipeline(name: str, given: Given, who: Viewing) -> OneShelf:
     """With its newest version."""
     shelf = given.library.shelf(name)
@@ -178,7 +183,7 @@ def read_pipeline(name: str, given: Given, who: Viewing) -> OneShelf:
     return OneShelf(**common, version=version, typical=usual)
 
 
-@router.put("/{name}", summary="Publish a version", responses=documented(401, 403, 404, 409, 413, 422))
+@router.put("/{name}", summary="Publish a version", responses=documented(400, 401, 403, 404, 409, 413, 422, 503))
 def publish_pipeline(name: str, body: Published, given: Given, who: Editing) -> VersionView:
     """Of a pipeline that is there. The same text again makes no new version."""
     shelf = given.library.shelf(name)
@@ -191,7 +196,7 @@ def publish_pipeline(name: str, body: Published, given: Given, who: Editing) -> 
     return version_view(name, version)
 
 
-@router.patch("/{name}", summary="Share a pipeline", responses=documented(401, 403, 404, 422))
+@router.patch("/{name}", summary="Share a pipeline", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def share_pipeline(name: str, body: Sharing, given: Given, who: Editing) -> ShelfView:
     """Who else may publish versions of it."""
     _must_edit(who, given.library.shelf(name))
@@ -199,27 +204,35 @@ def share_pipeline(name: str, body: Sharing, given: Given, who: Editing) -> Shel
     return _shelf(given, who, given.library.describe(name, author=body.author, participants=members), {})
 
 
-@router.delete("/{name}", summary="Put a pipeline into the trash", responses=documented(401, 403, 404))
+@router.delete("/{name}", summary="Put a pipeline into the trash", responses=documented(401, 403, 404, 422, 503))
 def delete_pipeline(name: str, given: Given, who: Editing) -> ShelfView:
     """Projects keep their copies; versions stay."""
     _must_edit(who, given.library.shelf(name))
     return _shelf(given, who, given.library.trash(name), {})
 
 
-@router.post("/{name}/restore", summary="Take a pipeline out of the trash", responses=documented(401, 403, 404))
+@router.post(
+    "/{name}/restore",
+    summary="Take a pipeline out of the trash",
+    responses=documented(401, 403, 404, 422, 503),
+)
 def restore_pipeline(name: str, given: Given, who: Editing) -> ShelfView:
     """As it was."""
     _must_edit(who, given.library.shelf(name))
     return _shelf(given, who, given.library.restore(name), {})
 
 
-@router.get("/{name}/versions", summary="Versions of a pipeline", responses=documented(401, 403, 404))
+@router.get("/{name}/versions", summary="Versions of a pipeline", responses=documented(401, 403, 404, 422, 503))
 def list_pipeline_versions(name: str, given: Given, who: Viewing) -> Versions:  # noqa: ARG001 - who is asked for
     """The newest first."""
     return Versions(items=[VersionRow(**version_row(v)) for v in given.library.versions(name)])
 
 
-@router.get("/{name}/versions/{number}", summary="One version of a pipeline", responses=documented(401, 403, 404, 422))
+@router.get(
+    "/{name}/versions/{number}",
+    summary="One version of a pipeline",
+    responses=documented(401, 403, 404, 422, 503),
+)
 def read_pipeline_version(name: str, number: int, given: Given, who: Viewing) -> VersionView:  # noqa: ARG001
     """With the text as it was written."""
     return version_view(name, _version(given, name, number))

@@ -24,7 +24,7 @@ CAP = 4000  # projects that one page looks at; it may come back short, with a cu
 MOST_ASKED = 100  # questions that are counted one by one
 
 
-@router.get("", summary="List projects", response_model=Rows, responses=documented(401, 403, 404, 422))
+@router.get("", summary="List projects", response_model=Rows, responses=documented(401, 403, 404, 422, 503))
 def list_projects(
     given: Given,
     who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))],
@@ -40,7 +40,7 @@ def list_projects(
     return Response(to_json({"items": showing.rows(given, who, stored), "next": after}), media_type="application/json")
 
 
-@router.get("/counts", summary="Count projects by state", responses=documented(401, 403))
+@router.get("/counts", summary="Count projects by state", responses=documented(401, 403, 422, 503))
 def count_projects(given: Given, who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))]) -> CountsView:
     """Of those that the caller may see."""
     found = given.listing.counts(None if who.sees_all else who.names, who.user)
@@ -49,14 +49,19 @@ def count_projects(given: Given, who: Annotated[Principal, Depends(may(Action.LI
     return CountsView(states=found.states, total=found.total, mine=found.mine, waiting_for_me=asking)
 
 
-@router.get("/facets", summary="What projects can be filtered by", responses=documented(401, 403))
+@router.get("/facets", summary="What projects can be filtered by", responses=documented(401, 403, 422, 503))
 def list_facets(given: Given, who: Annotated[Principal, Depends(may(Action.LIST_PROJECTS))]) -> Facets:
     """Tags and pipelines of the projects that the caller may see."""
     names = None if who.sees_all else who.names
     return Facets(tags=given.listing.used_tags(names), pipelines=given.listing.used_pipelines(names))
 
 
-@router.post("", status_code=201, summary="Make a project", responses=documented(401, 403, 404, 409, 422))
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a project",
+    responses=documented(400, 401, 403, 404, 409, 413, 422, 503),
+)
 def create_project(
     body: NewProject,
     given: Given,
@@ -74,7 +79,7 @@ def create_project(
 @router.get(
     "/{project}",
     summary="One project",
-    responses=documented(401, 403, 404),
+    responses=documented(401, 403, 404, 422, 503),
 )
 def read_project(
     project: str,
@@ -88,7 +93,11 @@ def read_project(
     return showing.show(given, who, found)
 
 
-@router.patch("/{project}", summary="Describe a project", responses=documented(401, 403, 404, 409, 412, 422))
+@router.patch(
+    "/{project}",
+    summary="Describe a project",
+    responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503),
+)
 def describe_project(
     project: str,
     body: Describing,
@@ -106,7 +115,7 @@ def describe_project(
 
 
 @router.delete(
-    "/{project}", summary="Put a project into the trash", responses=documented(401, 403, 404, 409, 412, 422)
+    "/{project}", summary="Put a project into the trash", responses=documented(401, 403, 404, 409, 412, 422, 503)
 )
 def delete_project(
     project: str,
@@ -125,7 +134,7 @@ def delete_project(
 @router.post(
     "/{project}/restore",
     summary="Take a project out of the trash",
-    responses=documented(401, 403, 404, 409, 412, 422),
+    responses=documented(401, 403, 404, 409, 412, 422, 503),
 )
 def restore_project(
     project: str,

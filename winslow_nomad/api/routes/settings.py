@@ -46,7 +46,7 @@ class Findings(Answer):
     model_config = example(items=[{"severity": "ok", "subject": "store", "text": "answers", "fix": ""}])
 
 
-@router.get("/settings", summary="Settings", responses=documented(401, 403))
+@router.get("/settings", summary="Settings", responses=documented(401, 403, 422, 503))
 def list_settings(given: Given, who: Annotated[Principal, Depends(may(Action.VIEW_SETTINGS))]) -> SettingsView:
     """With where each comes from, and which can be changed while everything runs."""
     found = given.settings.all()
@@ -54,7 +54,7 @@ def list_settings(given: Given, who: Annotated[Principal, Depends(may(Action.VIE
     return SettingsView(items=[s for s in found if everything or s.name not in ABOUT_MACHINES])
 
 
-@router.patch("/settings", summary="Change settings", responses=documented(401, 403, 422))
+@router.patch("/settings", summary="Change settings", responses=documented(400, 401, 403, 413, 422, 503))
 def change_settings(
     body: Changes,
     given: Given,
@@ -64,7 +64,7 @@ def change_settings(
     return SettingsView(items=list(given.settings.change(body.values)))
 
 
-@router.get("/doctor", summary="Examine the installation", responses=documented(401, 403, 503))
+@router.get("/doctor", summary="Examine the installation", responses=documented(401, 403, 422, 503))
 def examine_installation(
     given: Given,
     who: Annotated[Principal, Depends(may(Action.MANAGE_SETTINGS))],  # noqa: ARG001 - who is asked for

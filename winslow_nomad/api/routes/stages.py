@@ -39,7 +39,7 @@ Running = Annotated[Principal, Depends(may(Action.RUN_PROJECT))]
 Number = Annotated[int, Query(ge=1, lt=10**9)]
 
 
-@router.get("/stages", summary="Stages of a project", responses=documented(401, 403, 404, 422))
+@router.get("/stages", summary="Stages of a project", responses=documented(401, 403, 404, 422, 503))
 def list_stages(
     project: str,
     given: Given,
@@ -65,7 +65,7 @@ def read_stage(project: str, stage: int, given: Given, who: Viewing) -> StageRec
     return stage_record(found, view, given.client.record(project, stage), given.defaults.environment)
 
 
-@router.get("/progress", summary="Progress of what runs", responses=documented(401, 403, 404, 503))
+@router.get("/progress", summary="Progress of what runs", responses=documented(401, 403, 404, 422, 503))
 def read_progress(project: str, given: Given, who: Viewing) -> ProgressView:  # noqa: ARG001
     """As the running attempts say at this moment."""
     now = given.clock.now()
@@ -91,7 +91,7 @@ def list_history(
     return HistoryPage(items=items, next=items[-1].version if len(items) == limit else 0)
 
 
-@router.get("/disk", summary="What a project uses of the share", responses=documented(401, 403, 404))
+@router.get("/disk", summary="What a project uses of the share", responses=documented(401, 403, 404, 422, 503))
 def read_disk(project: str, given: Given, who: Viewing) -> Disk:  # noqa: ARG001
     """Counted in the background, the largest first."""
     parts = sorted(given.sizes.of_project(project), key=lambda p: -p.bytes)
@@ -133,7 +133,7 @@ class Switch(Request):
     model_config = example(library="traffic", version=8)
 
 
-@router.get("/pipeline", summary="A project's own pipeline", responses=documented(401, 403, 404))
+@router.get("/pipeline", summary="A project's own pipeline", responses=documented(401, 403, 404, 422, 503))
 def read_own_pipeline(project: str, given: Given, response: Response, who: Viewing) -> OwnPipeline:  # noqa: ARG001
     """As text, to be edited."""
     found = given.client.project(project)
@@ -149,7 +149,11 @@ def read_own_pipeline(project: str, given: Given, response: Response, who: Viewi
     )
 
 
-@router.put("/pipeline", summary="Edit a project's own pipeline", responses=documented(401, 403, 404, 409, 412, 422))
+@router.put(
+    "/pipeline",
+    summary="Edit a project's own pipeline",
+    responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503),
+)
 def edit_own_pipeline(
     project: str,
     body: NewText,
@@ -169,7 +173,7 @@ def edit_own_pipeline(
 @router.post(
     "/pipeline/switch",
     summary="Take another pipeline, or another version",
-    responses=documented(401, 403, 404, 409, 412, 422),
+    responses=documented(400, 401, 403, 404, 409, 412, 413, 422, 503),
 )
 def switch_pipeline(
     project: str,
@@ -211,7 +215,7 @@ def compare_stages(
     return comparison(found, views, records, given.defaults.environment)
 
 
-@router.get("/form/{stage_id}", summary="The form of a stage", responses=documented(401, 403, 404, 422))
+@router.get("/form/{stage_id}", summary="The form of a stage", responses=documented(401, 403, 404, 422, 503))
 def read_form(
     project: str,
     stage_id: str,
@@ -229,7 +233,11 @@ def read_form(
     return form(found, definition, blueprint, given.defaults.environment, typical)
 
 
-@router.post("/sweep-size", summary="How many stages a sweep makes", responses=documented(401, 403, 404, 422))
+@router.post(
+    "/sweep-size",
+    summary="How many stages a sweep makes",
+    responses=documented(400, 401, 403, 404, 413, 422, 503),
+)
 def size_sweep(
     project: str,
     body: SweepAsked,

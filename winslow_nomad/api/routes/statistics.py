@@ -67,7 +67,7 @@ class Looked:
         return {"since": self.since, "until": self.until, "zone": self.zone_name}
 
 
-@router.get("", summary="Totals", response_model=views.Summary, responses=CSV | documented(401, 403, 422))
+@router.get("", summary="Totals", response_model=views.Summary, responses=CSV | documented(401, 403, 422, 503))
 def read_statistics(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.Summary:  # noqa: ARG001
     """Starts, ends, times of waiting, GPU seconds used and idle, which part of the time nodes were idle."""
     looked = Looked(given, asked)
@@ -79,7 +79,7 @@ def read_statistics(given: Given, request: Request, asked: Ranged, who: Viewing)
     "/activity",
     summary="By weekday and hour",
     response_model=views.Activity,
-    responses=CSV | documented(401, 403, 422),
+    responses=CSV | documented(401, 403, 422, 503),
 )
 def read_activity(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.Activity:  # noqa: ARG001
     """Starts by hand and by themselves apart, and how many stages and GPUs worked at once."""
@@ -102,7 +102,7 @@ def read_activity(given: Given, request: Request, asked: Ranged, who: Viewing) -
     "/durations",
     summary="How long stages take",
     response_model=views.DurationsView,
-    responses=CSV | documented(401, 403, 422),
+    responses=CSV | documented(401, 403, 422, 503),
 )
 def read_durations(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.DurationsView:  # noqa: ARG001
     """By pipeline and stage: percentiles of running, of waiting for a machine and for a person; within 5 %."""
@@ -115,7 +115,7 @@ def read_durations(given: Given, request: Request, asked: Ranged, who: Viewing) 
     "/failures",
     summary="Why attempts failed",
     response_model=views.Failures,
-    responses=CSV | documented(401, 403, 422),
+    responses=CSV | documented(401, 403, 422, 503),
 )
 def read_failures(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.Failures:  # noqa: ARG001
     """By cause, those that were tried again included."""
@@ -126,7 +126,7 @@ def read_failures(given: Given, request: Request, asked: Ranged, who: Viewing) -
 
 
 @router.get(
-    "/idle", summary="Idle GPUs by day", response_model=views.Idle, responses=CSV | documented(401, 403, 422)
+    "/idle", summary="Idle GPUs by day", response_model=views.Idle, responses=CSV | documented(401, 403, 422, 503)
 )
 def read_idle(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.Idle:  # noqa: ARG001
     """GPU seconds used, and idle by reason: nothing to do, a project waited for a person, what waited did not fit, the
