@@ -158,8 +158,9 @@ def test_the_library_tells_how_often_a_pipeline_is_used_and_how_its_stages_go(
     runs.start(3)
     runs.end(3, code=1)
     new(member, "of the same name")
+    assert until(lambda: member.get(PATH).json()["items"][0]["succeeded"] == 0.5, every=0.2)  # remembered for a moment
     row = member.get(PATH).json()["items"][0]
-    assert (row["projects"], row["succeeded"], row["stages"], row["newest"]) == (2, 0.5, 2, 1)
+    assert (row["projects"], row["stages"], row["newest"]) == (2, 2, 1)
     typical = member.get(f"{PATH}/traffic").json()["typical"]["detect"]
     assert typical["ended"] == {"failed": 1, "succeeded": 1} and typical["median"] is not None
 

@@ -1,4 +1,4 @@
-"""How long stages usually take, for many who ask at once: of each pipeline read again every ten seconds."""
+"""How long stages usually take, for many who ask at once: of each pipeline read again every two seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.durations import Typical
 from winslow_nomad.store.statistics import Statistics
 
-FRESH = 10.0  # seconds
+FRESH = 2.0  # seconds
 KEPT = 500  # pipelines
 
 
