@@ -9,6 +9,7 @@ import { useNow } from "@/design/time.tsx";
 import { LogInAgain } from "@/features/session";
 import { countsQuery } from "@/shared/counts.ts";
 import { beLive, live, useConnection, useTopic } from "@/shared/live.ts";
+import { TransfersTray } from "@/shared/TransfersTray.tsx";
 import { useWaiting } from "@/shared/title.ts";
 
 const PLACES: { to: string; icon: IconName; word: string }[] = [
@@ -33,6 +34,7 @@ export function Shell() {
         <ConnectionLine />
         <Outlet />
       </main>
+      <TransfersTray />
       <LogInAgain />
     </div>
   );

@@ -11,6 +11,7 @@ import {
 } from "@tanstack/react-router";
 import { ProblemPage } from "@/design/Problem.tsx";
 import type { CreateSearch } from "@/features/create";
+import type { FilesSearch } from "@/features/files";
 import type { LogsSearch } from "@/features/logs";
 import type { ProjectsSearch } from "@/features/projects";
 import type { RunSearch } from "@/features/run";
@@ -127,6 +128,26 @@ const nodes = createRoute({
   component: lazyRouteComponent(() => import("@/features/nodes"), "NodesPage"),
 });
 
+const filesSearch = (search: Record<string, unknown>): FilesSearch => ({
+  ...(search.path ? { path: String(search.path) } : {}),
+  ...(search.file ? { file: String(search.file) } : {}),
+});
+
+const files = createRoute({
+  getParentRoute: () => project,
+  path: "/files",
+  staticData: { slim: true },
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("@/features/files"), "ProjectFiles"),
+});
+
+const inputs = createRoute({
+  getParentRoute: () => inside,
+  path: "/inputs",
+  validateSearch: filesSearch,
+  component: lazyRouteComponent(() => import("@/features/files"), "InputsPage"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -134,7 +155,14 @@ function numberOf<K extends string>(search: Record<string, unknown>, key: K): { 
 
 const tree = root.addChildren([
   login,
-  inside.addChildren([home, projects, create, nodes, project.addChildren([overview, logs, run])]),
+  inside.addChildren([
+    home,
+    projects,
+    create,
+    inputs,
+    nodes,
+    project.addChildren([overview, logs, files, run]),
+  ]),
 ]);
 
 export const router = createRouter({

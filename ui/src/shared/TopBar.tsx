@@ -5,6 +5,7 @@ import { Avatar } from "@/design/parts.tsx";
 import { useConnection } from "./live.ts";
 import { SchemeButton } from "./SchemeButton.tsx";
 import { useSession } from "./session.ts";
+import { TransfersButton } from "./TransfersTray.tsx";
 
 /** Every page begins with it: the way here at the left, what holds everywhere at the right. */
 export function TopBar({ children }: { children: ReactNode }) {
@@ -22,6 +23,7 @@ export function TopBar({ children }: { children: ReactNode }) {
       ) : (
         <span className="live away">not live</span>
       )}
+      <TransfersButton />
       <SchemeButton />
       <Link to="/settings" aria-label="Your settings">
         <Avatar name={session?.display_name || session?.user || "?"} me />

@@ -1,0 +1,558 @@
+/** A folder of the input pool or of a project: list, preview, and what can be done with what is in it. */
+import { Modal } from "@mantine/core";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type DragEvent, type FormEvent, useEffect, useMemo, useRef, useState } from "react";
+import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { bytes, count, plural } from "@/design/format.ts";
+import { Icon, type IconName } from "@/design/Icon.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { Ago } from "@/design/time.tsx";
+import { useKeys } from "@/shared/keys.ts";
+import { useSession } from "@/shared/session.ts";
+import { dropped, sendAll } from "@/shared/transfers.ts";
+import { addressOf, kindOf } from "./kinds.ts";
+import { Preview } from "./Preview.tsx";
+import "./files.css";
+
+export type Entry = components["schemas"]["winslow_nomad__core__filing__Entry"];
+
+const ROW = 32;
+const PAGE = 500;
+
+export interface BrowserProps {
+  space: string;
+  path: string;
+  onPath: (path: string, file?: string) => void;
+  /** name of the entry that is previewed */
+  file: string;
+  root: string;
+  empty: string;
+}
+
+export function Browser({ space, path, onPath, file, root, empty }: BrowserProps) {
+  const client = useQueryClient();
+  const [filter, setFilter] = useState("");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [asking, setAsking] = useState<"" | "folder" | "rename" | "delete">("");
+  const [over, setOver] = useState(false);
+  const [sort, setSort] = useState<"name" | "modified" | "size">("name");
+  const field = useRef<HTMLInputElement>(null);
+  const chooser = useRef<HTMLInputElement>(null);
+  const key = useMemo(() => ["files", space, path, sort] as const, [space, path, sort]);
+  const list = useInfiniteQuery({
+    queryKey: key,
+    queryFn: ({ signal, pageParam }) =>
+      taken(
+        api.GET("/api/v1/files/{space}/list", {
+          params: { path: { space }, query: { path, limit: PAGE, after: pageParam, sort: sort as never } },
+          signal,
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next || undefined,
+  });
+  const folder = useQuery({
+    queryKey: ["files", space, path, "info"],
+    queryFn: ({ signal }) =>
+      taken(api.GET("/api/v1/files/{space}/info", { params: { path: { space }, query: { path } }, signal })),
+  });
+  const all = useMemo(() => (list.data?.pages ?? []).flatMap((p) => p.items), [list.data]);
+  const entries = useMemo(() => {
+    const wanted = filter.toLowerCase();
+    return wanted ? all.filter((e) => e.name.toLowerCase().includes(wanted)) : all;
+  }, [all, filter]);
+  const role = useSession()?.role;
+  // the top of the pool itself can be neither renamed nor deleted, but filled
+  const top = space === "inputs" && !path;
+  const writable = role !== "viewer" && (top || (folder.data?.writable ?? false));
+  const shown = all.find((e) => e.name === file);
+  const chosen = all.filter((e) => selected.has(e.name));
+  const refresh = () => client.invalidateQueries({ queryKey: ["files", space] });
+  useKeys({
+    "/": () => field.current?.focus(),
+    Escape: () => (file ? onPath(path) : setSelected(new Set())),
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another folder has other entries
+  useEffect(() => setSelected(new Set()), [path, space]);
+
+  const bring = async (files: { path: string; file: File }[]) => {
+    await sendAll(space, path, files);
+    await refresh();
+  };
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    if (writable) void dropped(event.dataTransfer).then(bring);
+  };
+  const parts = path ? path.split("/") : [];
+  const download = chosen.length === 1 ? chosen[0] : undefined;
+  return (
+    <section
+      aria-label="Files"
+      className="files"
+      data-over={over || undefined}
+      data-preview={shown ? "" : undefined}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={(event) => {
+        if (event.currentTarget === event.target) setOver(false);
+      }}
+      onDrop={onDrop}
+    >
+      <div className="files-main">
+        <nav className="files-path" aria-label="Folder">
+          <button type="button" onClick={() => onPath("")}>
+            {root}
+          </button>
+          {parts.map((part, at) => (
+            <span key={parts.slice(0, at + 1).join("/")} className="row">
+              /
+              <button
+                type="button"
+                aria-current={at === parts.length - 1 ? "page" : undefined}
+                onClick={() => onPath(parts.slice(0, at + 1).join("/"))}
+              >
+                {part}
+              </button>
+            </span>
+          ))}
+          <span className="grow" />
+          {folder.data && !writable ? (
+            <Tag>
+              <Icon name="lock" /> read-only
+            </Tag>
+          ) : null}
+        </nav>
+        <div className="files-bar wrap">
+          {writable ? (
+            <>
+              <Button
+                small
+                look={all.length ? "plain" : "primary"}
+                icon="up"
+                onClick={() => chooser.current?.click()}
+              >
+                Upload
+              </Button>
+              <input
+                ref={chooser}
+                type="file"
+                multiple
+                hidden
+                aria-label="Files to upload"
+                onChange={(event) => {
+                  void bring([...(event.target.files ?? [])].map((f) => ({ path: f.name, file: f })));
+                  event.target.value = "";
+                }}
+              />
+              <Button small icon="folder" onClick={() => setAsking("folder")}>
+                New folder
+              </Button>
+            </>
+          ) : null}
+          {download ? (
+            <a
+              className="btn sm"
+              href={
+                download.kind === "folder"
+                  ? archive(space, download.path)
+                  : addressOf(space, download.path, "content")
+              }
+              download
+            >
+              <Icon name="down" />
+              {download.kind === "folder" ? "Download as zip" : `Download, ${bytes(download.bytes)}`}
+            </a>
+          ) : all.length ? (
+            <a className="btn ghost sm" href={archive(space, path)} download>
+              <Icon name="down" />
+              Folder as zip
+            </a>
+          ) : null}
+          {writable && download && /\.(zip|tar\.gz|tgz)$/i.test(download.name) ? (
+            <Unpack space={space} entry={download} onDone={refresh} />
+          ) : null}
+          {writable && download ? (
+            <Button small look="ghost" icon="edit" onClick={() => setAsking("rename")}>
+              Rename
+            </Button>
+          ) : null}
+          {writable && chosen.length ? (
+            <Button small look="ghost" className="danger" icon="trash" onClick={() => setAsking("delete")}>
+              Delete
+            </Button>
+          ) : null}
+          <span className="grow" />
+          <input
+            ref={field}
+            className="in files-filter"
+            aria-label="Filter"
+            placeholder="filter  /"
+            value={filter}
+            onChange={(event) => setFilter(event.target.value)}
+          />
+        </div>
+        {list.error ? (
+          <ProblemPage
+            error={list.error}
+            again={() => void list.refetch()}
+            title="This folder could not be read"
+          />
+        ) : null}
+        {!list.data && !list.error ? <Skeleton rows={8} height={ROW} /> : null}
+        {list.data && !entries.length ? (
+          <Empty icon="folder" title={filter ? "Nothing is called like that" : "Nothing here yet"}>
+            {filter
+              ? `${plural(all.length, "entry", "entries")} hidden by the filter.`
+              : writable
+                ? empty
+                : "Nothing was written here."}
+          </Empty>
+        ) : null}
+        {entries.length ? (
+          <Rows
+            entries={entries}
+            current={file}
+            selected={selected}
+            sort={sort}
+            onSort={setSort}
+            onSelect={(name, on) =>
+              setSelected((old) => {
+                const next = new Set(old);
+                if (on) next.add(name);
+                else next.delete(name);
+                return next;
+              })
+            }
+            onOpen={(entry) =>
+              onPath(
+                entry.kind === "folder" ? entry.path : path,
+                entry.kind === "folder" ? undefined : entry.name,
+              )
+            }
+            onEnd={() => {
+              if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
+            }}
+          />
+        ) : null}
+        {all.length ? (
+          <p className="files-foot small m3">
+            {plural(all.length, "entry", "entries")}
+            {list.hasNextPage ? " and more" : ""},{" "}
+            {bytes(all.reduce((sum, e) => sum + (e.kind === "file" ? e.bytes : 0), 0))} in files.
+            {writable ? " Drop files or folders here to bring them." : ""}
+          </p>
+        ) : null}
+      </div>
+      {shown ? <Preview space={space} entry={shown} onClose={() => onPath(path)} /> : null}
+      <Ask
+        opened={asking === "folder"}
+        title="New folder"
+        label="Name"
+        word="Make it"
+        onClose={() => setAsking("")}
+        onTake={async (name) => {
+          await taken(
+            api.POST("/api/v1/files/{space}/folders", {
+              params: { path: { space } },
+              body: { path: join(path, name) } as never,
+            }),
+          );
+          await refresh();
+        }}
+      />
+      <Ask
+        opened={asking === "rename"}
+        title={`Rename ${download?.name}`}
+        label="New name"
+        value={download?.name}
+        word="Rename"
+        onClose={() => setAsking("")}
+        onTake={async (name) => {
+          if (!download) return;
+          await taken(
+            api.POST("/api/v1/files/{space}/rename", {
+              params: { path: { space } },
+              body: { from: download.path, to: join(path, name) } as never,
+            }),
+          );
+          setSelected(new Set());
+          await refresh();
+        }}
+      />
+      <Delete
+        opened={asking === "delete"}
+        space={space}
+        entries={chosen}
+        onClose={() => setAsking("")}
+        onDone={async () => {
+          setSelected(new Set());
+          await refresh();
+        }}
+      />
+    </section>
+  );
+}
+
+function join(path: string, name: string): string {
+  return path ? `${path}/${name}` : name;
+}
+
+function archive(space: string, path: string): string {
+  return `/api/v1/files/${encodeURIComponent(space)}/archive?format=zip&path=${encodeURIComponent(path)}`;
+}
+
+const ICONS: Record<string, IconName> = {
+  folder: "folder",
+  image: "image",
+  video: "video",
+  table: "csv",
+  text: "file",
+  page: "file",
+  other: "file",
+};
+
+function Rows({
+  entries,
+  current,
+  selected,
+  sort,
+  onSort,
+  onSelect,
+  onOpen,
+  onEnd,
+}: {
+  entries: Entry[];
+  current: string;
+  selected: ReadonlySet<string>;
+  sort: string;
+  onSort: (sort: "name" | "modified" | "size") => void;
+  onSelect: (name: string, on: boolean) => void;
+  onOpen: (entry: Entry) => void;
+  onEnd: () => void;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: entries.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (last >= entries.length - 20) onEnd();
+  });
+  const head = (name: "name" | "size" | "modified", word: string) => (
+    <span role="columnheader" className={`f-${name}`} aria-sort={sort === name ? "ascending" : undefined}>
+      <button type="button" onClick={() => onSort(name)}>
+        {word}
+        {sort === name ? <Icon name="cd" /> : null}
+      </button>
+    </span>
+  );
+  return (
+    <div className="f-list" role="table" aria-label="Entries" aria-rowcount={entries.length + 1}>
+      <div role="row" className="f-row f-head">
+        <span role="columnheader">
+          <span className="vh">Chosen</span>
+        </span>
+        {head("name", "Name")}
+        {head("size", "Size")}
+        {head("modified", "Changed")}
+      </div>
+      <div ref={box} className="f-body" role="rowgroup">
+        <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
+          {items.map((item) => {
+            const entry = entries[item.index];
+            if (!entry) return null;
+            return (
+              <div
+                key={entry.name}
+                role="row"
+                className="f-row"
+                aria-selected={selected.has(entry.name) || entry.name === current}
+                style={{ position: "absolute", insetInline: 0, transform: `translateY(${item.start}px)` }}
+              >
+                <span role="cell">
+                  <input
+                    type="checkbox"
+                    aria-label={`Choose ${entry.name}`}
+                    checked={selected.has(entry.name)}
+                    onChange={(event) => onSelect(entry.name, event.target.checked)}
+                  />
+                </span>
+                <span role="cell" className="f-name">
+                  <button type="button" onClick={() => onOpen(entry)}>
+                    <Icon name={ICONS[entry.kind === "folder" ? "folder" : kindOf(entry.name)] ?? "file"} />
+                    <span className="trunc">{entry.name}</span>
+                  </button>
+                </span>
+                <span role="cell" className="f-size">
+                  {entry.kind === "folder" ? "" : bytes(entry.bytes)}
+                </span>
+                <span role="cell" className="f-modified m2">
+                  <Ago at={entry.modified} />
+                </span>
+              </div>
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Ask({
+  opened,
+  title,
+  label,
+  value,
+  word,
+  onClose,
+  onTake,
+}: {
+  opened: boolean;
+  title: string;
+  label: string;
+  value?: string;
+  word: string;
+  onClose: () => void;
+  onTake: (text: string) => Promise<void>;
+}) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const text = String(new FormData(event.currentTarget).get("text")).trim();
+    setBusy(true);
+    try {
+      await onTake(text);
+      setError(null);
+      onClose();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal opened={opened} onClose={onClose} title={title} centered>
+      <form className="col gap" onSubmit={submit}>
+        <label className="field">
+          <span className="lbl">{label}</span>
+          <input className="in" name="text" defaultValue={value} required maxLength={255} data-autofocus />
+        </label>
+        {error ? <ProblemNote error={error} /> : null}
+        <div className="row end">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" busy={busy}>
+            {word}
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+function Delete({
+  opened,
+  space,
+  entries,
+  onClose,
+  onDone,
+}: {
+  opened: boolean;
+  space: string;
+  entries: Entry[];
+  onClose: () => void;
+  onDone: () => Promise<void>;
+}) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const word = entries.length === 1 ? (entries[0]?.name ?? "") : plural(entries.length, "entry", "entries");
+  const go = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      for (const entry of entries) {
+        await taken(
+          api.DELETE("/api/v1/files/{space}/content", {
+            params: { path: { space }, query: { path: entry.path } },
+          }),
+        );
+      }
+      onClose();
+    } catch (problem) {
+      setError(problem);
+    } finally {
+      setBusy(false);
+      await onDone();
+    }
+  };
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Delete ${word}?`} centered>
+      <div className="col gap">
+        <p>
+          It moves to the trash, where it stays for some days. Stages that want to read it will not find it.
+        </p>
+        {error ? <ProblemNote error={error} /> : null}
+        <div className="row end">
+          <Button onClick={onClose}>Keep it</Button>
+          <Button look="danger solid" busy={busy} onClick={() => void go()}>
+            Delete {count(entries.length) === "1" ? "it" : word}
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}
+
+function Unpack({ space, entry, onDone }: { space: string; entry: Entry; onDone: () => Promise<void> }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState("");
+  const go = async () => {
+    setError(null);
+    try {
+      const into = entry.path.replace(/\.(zip|tar\.gz|tgz)$/i, "");
+      const operation = await taken(
+        api.POST("/api/v1/files/{space}/unpack", {
+          params: { path: { space } },
+          body: { path: entry.path, into } as never,
+        }),
+      );
+      setBusy((operation as { id: string }).id);
+    } catch (problem) {
+      setError(problem);
+    }
+  };
+  const operation = useQuery({
+    queryKey: ["operations", busy],
+    queryFn: ({ signal }) =>
+      taken(api.GET("/api/v1/operations/{operation}", { params: { path: { operation: busy } }, signal })),
+    enabled: !!busy,
+    refetchInterval: (query) =>
+      ["done", "failed", "cancelled"].includes(query.state.data?.state ?? "") ? false : 500,
+  });
+  const state = operation.data?.state;
+  useEffect(() => {
+    if (state === "done") void onDone();
+  }, [state, onDone]);
+  if (error) return <ProblemNote error={error} />;
+  if (busy && state !== "done")
+    return (
+      <span className="small m2">
+        {state === "failed" ? operation.data?.text : `unpacking, ${bytes(operation.data?.bytes_done ?? 0)}`}
+      </span>
+    );
+  return (
+    <Button small look="ghost" onClick={() => void go()}>
+      Unpack
+    </Button>
+  );
+}

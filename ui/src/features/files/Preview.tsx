@@ -1,0 +1,143 @@
+/** A file beside the list: picture, video with seeking, table, report in a sandbox, text. */
+import { useQuery } from "@tanstack/react-query";
+import { api, taken } from "@/api/client.ts";
+import { bytes, count } from "@/design/format.ts";
+import { ProblemNote } from "@/design/Problem.tsx";
+import { Button, Empty } from "@/design/parts.tsx";
+import { Ago } from "@/design/time.tsx";
+import type { Entry } from "./Browser.tsx";
+import { addressOf, cellsOf, kindOf } from "./kinds.ts";
+
+const HEAD = 64 * 1024;
+const ROWS = 200;
+
+export function Preview({ space, entry, onClose }: { space: string; entry: Entry; onClose: () => void }) {
+  const address = addressOf(space, entry.path, "preview");
+  const kind = kindOf(entry.name);
+  return (
+    <aside className="f-preview" aria-label={entry.name}>
+      <header className="row">
+        <b className="trunc grow">{entry.name}</b>
+        <a
+          className="btn ghost sm icon"
+          href={address}
+          target="_blank"
+          rel="noreferrer"
+          aria-label="Open in a tab of its own"
+        >
+          ↗
+        </a>
+        <a className="btn ghost sm" href={addressOf(space, entry.path, "content")} download>
+          Download
+        </a>
+        <Button small look="ghost" icon="x" aria-label="Close the preview" onClick={onClose} />
+      </header>
+      <div className="f-shown">
+        {kind === "image" ? (
+          <img src={address} alt={entry.name} />
+        ) : kind === "video" ? (
+          // biome-ignore lint/a11y/useMediaCaption: what a camera saw has no words
+          <video src={address} controls preload="metadata" />
+        ) : kind === "page" ? (
+          <iframe src={address} title={entry.name} sandbox="" />
+        ) : kind === "other" ? (
+          <Empty icon="file" title="No preview of this kind">
+            It can be downloaded.
+          </Empty>
+        ) : (
+          <Words
+            space={space}
+            path={entry.path}
+            tag={entry.tag}
+            table={kind === "table"}
+            separator={/\.tsv$/i.test(entry.name) ? "\t" : ","}
+          />
+        )}
+      </div>
+      <dl className="kv small">
+        <dt>Size</dt>
+        <dd>
+          {bytes(entry.bytes)} ({count(entry.bytes)} bytes)
+        </dd>
+        <dt>Changed</dt>
+        <dd>
+          <Ago at={entry.modified} />
+        </dd>
+        <dt>Path</dt>
+        <dd className="mono">{entry.path}</dd>
+        {entry.link ? (
+          <>
+            <dt>Link to</dt>
+            <dd className="mono">{entry.link}</dd>
+          </>
+        ) : null}
+      </dl>
+    </aside>
+  );
+}
+
+function Words({
+  space,
+  path,
+  tag,
+  table,
+  separator,
+}: {
+  space: string;
+  path: string;
+  tag: string;
+  table: boolean;
+  separator: string;
+}) {
+  const { data, error } = useQuery({
+    queryKey: ["text", space, path, tag],
+    queryFn: ({ signal }) =>
+      taken(
+        api.GET("/api/v1/files/{space}/text", {
+          params: { path: { space }, query: { path, head: HEAD } },
+          signal,
+        }),
+      ),
+  });
+  if (error) return <ProblemNote error={error} />;
+  if (!data) return null;
+  if (!table) {
+    return (
+      <>
+        <pre className="mono small">{data.text}</pre>
+        {data.complete ? null : (
+          <p className="small m3">
+            The first {bytes(data.bytes)} of {bytes(data.size)}.
+          </p>
+        )}
+      </>
+    );
+  }
+  const lines = data.text
+    .split(/\r?\n/)
+    .filter(Boolean)
+    .slice(0, ROWS + 1);
+  const [head = [], ...rest] = lines.map((line) => cellsOf(line, separator));
+  return (
+    <table className="tbl small">
+      <thead>
+        <tr>
+          {head.map((cell) => (
+            <th key={cell}>{cell}</th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rest.map((cells, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the rows of a file have no other identity
+          <tr key={at}>
+            {cells.map((cell, column) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: nor have its cells
+              <td key={column}>{cell}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

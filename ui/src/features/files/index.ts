@@ -1,0 +1,1 @@
+export { type FilesSearch, InputsPage, ProjectFiles } from "./pages.tsx";
