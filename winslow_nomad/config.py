@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from winslow_nomad import config_nomad
@@ -29,11 +30,17 @@ HINTS = {
     "installation": "Letters, digits and . _ - make one, 63 at most, beginning with a letter or a digit.",
     "names": "Write host names, with commas between them.",
     "trusted_proxies": "Write addresses or networks (10.0.0.7, 10.0.0.0/24), with commas between them.",
+    "metrics_from": "Write addresses or networks (10.0.0.7, 10.0.0.0/24), with commas between them.",
+    "public_url": "Write an address such as https://winslow.example.org.",
+    "smtp_url": "Write smtp://user:password@host:port or smtps://..., with special characters as %xx.",
+    "mail_from": "Write an address such as winslow@example.org.",
     "roots": 'Write name = "/an/absolute/path" for each.',
     "environment": 'Write NAME = "value" for each.',
 }
 INSTALLATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # begins the names of keys and of jobs
+SECRET = {"redis_url", "smtp_url"}  # may hold a password
 NUMBERS = {"cpu", "sweep_seconds", "keep_failed_days", "keep_superseded_days", "keep_trash_days", "keep_audit_days"}
+ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+|[^@<>,;\r\n]+ <[^@\s<>,;]+@[^@\s<>,;]+>")
 VARIABLE = re.compile(r"(?!WINSLOW_)[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -65,6 +72,11 @@ class Settings:
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-* is believed
+    public_url: str = ""  # where people find the web UI, for links in notifications
+    smtp_url: str = ""  # the server that takes mail; may hold a password
+    mail_from: str = ""
+    private_webhooks: bool = False  # whoever makes a channel may name machines of Winslow's own network
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # who may read metrics without a token
     origins: dict[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -125,7 +137,7 @@ def converted(key: str, value: Any, origin: str) -> Any:
         return _value(key, value)
     except (AttributeError, TypeError, ValueError, LookupError, RuntimeError, OSError) as error:  # the last two: which folder
         raise Invalid(
-            f"The setting {key} ({origin}) cannot be {str(value)[:200]!r}.",
+            f"The setting {key} ({origin}) cannot be {'what it is' if key in SECRET else repr(str(value)[:200])}.",
             hint=HINTS.get(key, HINT),
             code="settings.invalid",
         ) from error
@@ -137,11 +149,17 @@ def _value(key: str, value: Any) -> Any:
     if key in NUMBERS:
         number = float(_wanted(value, not isinstance(value, bool)))
         return _wanted(number, 0 < number < 1e9 or (number == 0 and key != "sweep_seconds"))
-    if key == "open_projects":
+    if key in ("open_projects", "private_webhooks"):
         return {"true": True, "false": False}[str(value).lower()]
     if key == "zone":
         return ZoneInfo(_wanted(value, isinstance(value, str) and value != "")).key
-    if key in ("names", "trusted_proxies"):
+    if key == "public_url":
+        return _address(value, ("http", "https")).rstrip("/")
+    if key == "smtp_url":
+        return _address(value, ("smtp", "smtps"))
+    if key == "mail_from":
+        return _wanted(value, isinstance(value, str) and (not value or ADDRESS.fullmatch(value) is not None))
+    if key in ("names", "trusted_proxies", "metrics_from"):
         given = value.split(",") if isinstance(value, str) else list(value)
         texts = tuple(t.strip() for t in given if t.strip())
         return _wanted(texts, key == "names" or all(ip_network(t, strict=False) for t in texts))
@@ -159,6 +177,15 @@ def _value(key: str, value: Any) -> Any:
     if key != "redis_url":  # which may hold a password and is looked at where it is used
         text.encode()
     return _wanted(text, key != "installation" or INSTALLATION.fullmatch(text) is not None)
+
+
+def _address(value: Any, schemes: tuple[str, ...]) -> str:
+    """An address with a server in it, or nothing."""
+    text: str = _wanted(value, isinstance(value, str) and value.isprintable() and " " not in value)
+    if text:
+        found = urlsplit(text)
+        _wanted(text, found.scheme in schemes and bool(found.hostname) and (found.port or 1) > 0)
+    return text
 
 
 T = TypeVar("T")

@@ -66,7 +66,7 @@ class Simulation:
             cluster, script, clock=self.clock, attempts=self.attempts, seed=seed, faults=faults
         )
         drivers = {"simulated": self.driver}
-        self.sender = Sender(self.store, self.clock, lambda *_: None)
+        self.sender = Sender(self.store, self.clock)
         self.breaker = Breaker()
         self.admission = Admission(drivers, self.store, self.clock, self.sender)
         performer = Performer(drivers, self.attempts, NoOperations())  # type: ignore[arg-type]

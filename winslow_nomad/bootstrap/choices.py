@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from winslow_nomad.config import Settings, converted
+from winslow_nomad.config import SECRET, Settings, converted
 from winslow_nomad.core.errors import Invalid, StoreUnavailable
 from winslow_nomad.core.settings import Setting, SettingKind
 from winslow_nomad.store.settings import ChangedSettings
@@ -22,10 +22,12 @@ CHANGEABLE: dict[str, tuple[SettingKind, str]] = {
     "keep_failed_days": ("number", "days that workspaces of failed stages stay"),
     "keep_superseded_days": ("number", "days that superseded attempts stay"),
     "keep_trash_days": ("number", "days that deleted things can be taken out of the trash"),
+    "public_url": ("text", "where people find the web UI, for the links in notifications"),
+    "mail_from": ("text", "whom notifications by mail come from"),
+    "private_webhooks": ("boolean", "notifications of anybody may go to machines of Winslow's own network"),
     "environment": ("variables", "variables of every stage, unless something nearer sets them"),
-    "roots": ("folders", "folders of the nodes that are shown read-only in the input pool"),
 }
-NOT_SHOWN = frozenset({"origins", "redis_url"})  # an address may hold a password
+NOT_SHOWN = frozenset({"origins", *SECRET})
 STORE = "store"
 
 
@@ -116,4 +118,6 @@ class Choices:
 
 
 def _of(value: Any) -> tuple[SettingKind, str]:
+    if isinstance(value, dict):
+        return "folders", "folders of the nodes that are shown read-only in the input pool"
     return ("boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"), ""

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from winslow_nomad.bootstrap import files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.notices import telling
 from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.bootstrap.watching import Watching
 from winslow_nomad.config import Settings
@@ -50,6 +51,7 @@ class Engine:
             threading.Thread(target=controller(installation).run, args=(self._stopping,), name="controller"),
             threading.Thread(target=for_files.watch, args=(self._stopping,), name="files"),
             threading.Thread(target=Watching(installation, owner()).run, args=(self._stopping,), name="watch"),
+            threading.Thread(target=telling(installation, owner()).run, args=(self._stopping,), name="notices"),
         ]
 
     def start(self) -> None:
@@ -224,11 +226,18 @@ def run_controller(settings: Settings) -> None:
     installation = Installation(settings)
     try:
         installation.state  # noqa: B018 - as above
-        watching = Watching(installation, owner())
-        beside = threading.Thread(target=watching.run, args=(stopping,), name="watch", daemon=True)
-        beside.start()
+        beside = [
+            threading.Thread(target=work, args=(stopping,), name=name, daemon=True)
+            for name, work in (
+                ("watch", Watching(installation, owner()).run),
+                ("notices", telling(installation, owner()).run),
+            )
+        ]
+        for thread in beside:
+            thread.start()
         controller(installation).run(stopping)
-        beside.join(timeout=5)
+        for thread in beside:
+            thread.join(timeout=5)
     finally:
         installation.close()
 

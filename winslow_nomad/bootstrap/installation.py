@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,13 +23,11 @@ from winslow_nomad.bootstrap.housekeeping import largest
 from winslow_nomad.bootstrap.nomad import nomad_driver
 from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
-from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.errors import DriverUnavailable, Refused, StoreUnavailable
 from winslow_nomad.core.messages import FilesGiven
 from winslow_nomad.core.nodes import Loads
 from winslow_nomad.core.operations import OperationKind
 from winslow_nomad.core.ports import Driver
-from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.driver.local import machine
 from winslow_nomad.driver.local.driver import LocalDriver
@@ -317,17 +314,7 @@ class Installation:
 
     @cached_property
     def sender(self) -> Sender:
-        return Sender(self.store, self.clock, self.tell)
-
-    def tell(self, project: Project, notice: Notify) -> None:
-        """People are told by a hook, if there is one: `<home>/notify <what> <project id> <name> <text>`."""
-        hook = self.settings.home / "notify"
-        if shutil.which(str(hook)) is not None:
-            argv = [str(hook), notice.what, project.id, project.name, notice.text]
-            try:
-                os.posix_spawn(argv[0], argv, os.environ, setsid=True)
-            except OSError as error:
-                log.warning("the notification hook failed: %s", error)
+        return Sender(self.store, self.clock)
 
     @cached_property
     def choices(self) -> Choices:

@@ -19,6 +19,7 @@ from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.progress import StageKey, Told
 from winslow_nomad.core.stage import AttemptState
 from winslow_nomad.core.statistics import QUARTER, Cell
+from winslow_nomad.store.notices import Outbox
 from winslow_nomad.store.progress import RedisProgresses
 from winslow_nomad.store.samples import Samples
 from winslow_nomad.store.statistics import Statistics
@@ -37,6 +38,7 @@ class Watching:
         self._samples = Samples(installation.state, installation.keys)
         self._statistics = Statistics(installation.state, installation.keys)
         self._nodes = InstalledNodes(installation)
+        self._outbox = Outbox(installation.state, installation.keys)
         self._library = InstalledLibrary(installation, InstalledTexts(installation))
         self._beats: dict[AttemptRef, int] = {}
         self._next = {"progress": 0.0, "nodes": 0.0, "library": 0.0}
@@ -105,6 +107,7 @@ class Watching:
         """A sample of each node, and the seconds since the last one as used or idle, with the reason."""
         now = self._installation.clock.now()
         found = self._nodes.all()
+        self._outbox.nodes({n.node.name: n.node.ready or n.draining is not None for n in found}, now)
         reason = self._why_idle()
         for one in found:
             self._samples.put(one.node.name, sample(one, now))

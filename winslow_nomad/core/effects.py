@@ -42,7 +42,7 @@ class WakeAt(Value):
 
 
 class Notify(Value):
-    """Tell people: carried by the live stream and by notification hooks; at most once, never waited for."""
+    """Tell people: carried by the live stream, and by the outbox, which is written in the same commit."""
 
     kind: Literal["notify"] = "notify"
     what: Literal["gate", "failure", "finished", "impossible"]

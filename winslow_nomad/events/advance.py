@@ -14,7 +14,7 @@ from typing import Protocol
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
-from winslow_nomad.core.effects import Effect, Notify, PrepareWorkspace, SealStage, WakeAt
+from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, WakeAt
 from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable, VersionChanged
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import Clock, Store
@@ -49,10 +49,9 @@ class Breaker(Protocol):
 class Sender:
     """Messages into `decide`, committed."""
 
-    def __init__(self, store: Store, clock: Clock, tell: Callable[[Project, Notify], None]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.tell = tell
 
     def __call__(
         self,
@@ -67,21 +66,13 @@ class Sender:
         expected: int | None = None,
     ) -> Project:
         """`expected`: the version that who asks has seen; VersionChanged where it is another."""
-        notices: list[Notify] = []
 
         def decide(before: Project | None) -> Decision:
             if expected is not None and before is not None and before.version != expected:
                 raise version_changed(before.version, expected)
-            decision = decide_all(before, messages, self.clock.now())
-            notices[:] = [e for e in decision.effects if isinstance(e, Notify)]
-            return decision
+            return decide_all(before, messages, self.clock.now())
 
-        after, change = self.store.change(
-            project, decide, key=key, request=request, actor=actor, epoch=epoch, quiet=quiet
-        )
-        if change.applied:
-            for notice in notices:
-                self.tell(after, notice)
+        after, _ = self.store.change(project, decide, key=key, request=request, actor=actor, epoch=epoch, quiet=quiet)
         return after
 
     def admit(self, project: str, fact: m.Admitted, prepare: Prepare, *, quiet: bool = False) -> None:

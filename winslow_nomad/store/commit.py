@@ -18,6 +18,7 @@ from winslow_nomad.core import journal, ledger, rows, statistics
 from winslow_nomad.core.admit import Waiting
 from winslow_nomad.core.effects import Effect, Notify
 from winslow_nomad.core.messages import Entry
+from winslow_nomad.core.notices import Notice
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Stage
 from winslow_nomad.store import codec, extracts, indexes
@@ -142,6 +143,7 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
         line = _line(after, cause, entries, head, pipeline_text, stages, sealing, ended)
         commands.append(("XADD", keys.journal, "*", "p", project.id, "l", line))
         commands.append(_live(keys, project, cause, entries))
+        commands += _outbox(keys, project, cause)
     return commands, after
 
 
@@ -287,6 +289,28 @@ def _live(keys: Keys, project: Project, cause: Cause, entries: bytes) -> Command
         "XADD", keys.live, "MAXLEN", "~", LIVE_LENGTH, "*",
         "p", project.id, "v", project.version, "t", cause.time.isoformat(), "e", entries,
     )  # fmt: skip
+
+
+def _outbox(keys: Keys, project: Project, cause: Cause) -> list[Command]:
+    """What people may want to be told of: nobody has to remember it after the commit."""
+    found: list[Command] = []
+    for effect in cause.effects:
+        if isinstance(effect, Notify):
+            stages = (project.stages, project.sealing)
+            about = next((s[effect.stage] for s in stages if effect.stage in s), None)
+            notice = Notice(
+                id=f"{cause.commit}.{len(found)}",
+                what=effect.what,
+                text=effect.text,
+                at=cause.time,
+                project=project.id,
+                name=project.name,
+                stage=effect.stage,
+                stage_id=about.definition.id if about is not None else "",
+                actor=cause.actor,
+            )
+            found.append(("XADD", keys.outbox, "*", "n", codec.write_record(notice)))
+    return found
 
 
 def write_log(log: tuple[LogEntry, ...]) -> bytes:

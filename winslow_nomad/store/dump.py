@@ -55,9 +55,9 @@ LEFT_OUT = frozenset(
         "ops",
         "schema",
         "session",
-        "session",
-        "link",
-        "limit",
+        "outbox",
+        "messages",
+        "totals",
     }
 )  # first words of keys
 FENCED = ("controller", "mirror")  # leases whose epochs stand in the journals

@@ -261,5 +261,53 @@ class Keys:
         return f"{self.prefix}:session:{digest}"
 
     @property
+    def outbox(self) -> str:
+        """Stream of core.notices.Notice that nobody has made into messages yet."""
+        return f"{self.prefix}:outbox"
+
+    @property
+    def messages(self) -> str:
+        """Hash: id -> core.notices.Message that was not sent yet."""
+        return f"{self.prefix}:messages"
+
+    @property
+    def messages_due(self) -> str:
+        """Sorted set: id of a message -> when it is tried next, in seconds."""
+        return f"{self.prefix}:messages:due"
+
+    @property
+    def messages_open(self) -> str:
+        """Hash: `<person>|<channel>` -> id of the message that takes what comes."""
+        return f"{self.prefix}:messages:open"
+
+    @property
+    def messages_last(self) -> str:
+        """Hash: `<person>|<channel>` -> when something was sent there last, in seconds."""
+        return f"{self.prefix}:messages:last"
+
+    def message_test(self, test: str) -> str:
+        """core.notices.Tried, for minutes."""
+        return f"{self.prefix}:messages:test:{test}"
+
+    @property
+    def nodes_down(self) -> str:
+        """Hash: node -> since when it is not ready in seconds, and whether people were told."""
+        return f"{self.prefix}:messages:nodes"
+
+    @property
+    def rules(self) -> str:
+        """Hash: person -> core.notices.Rules."""
+        return f"{self.prefix}:rules"
+
+    def rules_of(self, project: str) -> str:
+        """Hash: person -> what the person wants to be told of this project."""
+        return f"{self.prefix}:rules:{project}"
+
+    @property
+    def totals(self) -> str:
+        """Hash of counters that only grow, for graphs of the installation: `<what>|<label>`."""
+        return f"{self.prefix}:totals"
+
+    @property
     def schema(self) -> str:
         return f"{self.prefix}:schema"
