@@ -22,7 +22,7 @@ class InstalledHistory:
         self._installation = installation
 
     def read(self, project: str, before: int = 0, limit: int = 100) -> Sequence[Told]:
-        fresh = [history.read(line) for _, name, line in self._installation.journal.pending() if name == project]
+        fresh = [history.read(line) for line in self._installation.journal.newest(project)]
         found = {t.version: t for t in fresh if t is not None and t.entries and (not before or t.version < before)}
         folder = self._installation.reader.root / layout.project_folder(project) / "journal"
         older = self._installation.reader.call(

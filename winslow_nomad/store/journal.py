@@ -36,6 +36,12 @@ class JournalFeed:
             found.append((cursor.decode(), fields[b"p"].decode(), fields[b"l"].decode()))
         return found
 
+    def newest(self, project: str, count: int = 2000) -> list[str]:
+        """Lines of a project that are not on the share yet, the newest first; looks at so many of all."""
+        found = ask(self._client, ("XREVRANGE", self._key, "+", "-", "COUNT", count))[0]
+        rows = (as_dict(raw) for _, raw in found)
+        return [fields[b"l"].decode() for fields in rows if fields[b"p"].decode() == project]
+
     def done(self, cursors: Sequence[str]) -> None:
         """These are on the share, synced. Doing it twice is harmless."""
         if cursors:
