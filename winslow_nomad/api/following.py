@@ -30,11 +30,13 @@ AWAY = 1.0  # seconds until the next try when share or store do not answer
 
 
 class LogLanes:
-    """Threads for logs, apart from those of other requests. Searching takes a good part of a core each."""
+    """Threads for logs and what is drawn of them, apart from those of other requests. Searching takes a good part of a
+    core each."""
 
     def __init__(self) -> None:
         self.read = Lane("log", 6, deadline=20.0)
         self.search = Lane("log-search", 2, waiting=16, deadline=20.0)
+        self.chart = Lane("charts", 4, waiting=128, deadline=90.0)
 
 
 def lanes(request: Request) -> LogLanes:

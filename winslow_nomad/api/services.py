@@ -25,6 +25,7 @@ from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
 from winslow_nomad.core.progress import Progresses
 from winslow_nomad.core.settings import SettingsBook
+from winslow_nomad.core.tables import LogTables
 from winslow_nomad.core.vault import Vault
 
 
@@ -51,6 +52,7 @@ class Services:
     uploads: Uploads
     logs: Logs
     live: Stream
+    tables: LogTables
 
 
 async def services(request: Request) -> Services:

@@ -13,6 +13,7 @@ from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
 from winslow_nomad.bootstrap.nodes import InstalledNodes
 from winslow_nomad.bootstrap.usual import CachedDurations
 from winslow_nomad.resources.log_cache import LogCache
+from winslow_nomad.resources.log_tables import ShareTables
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.receiving import ShareUploads
 from winslow_nomad.resources.share_files import ShareFiles
@@ -27,6 +28,7 @@ def services(installation: Installation) -> Services:
     keep = timedelta(days=installation.settings.keep_audit_days)
     texts = InstalledTexts(installation)
     files = installation.files
+    read = logs(installation)
     return Services(
         client=LocalClient(installation),
         people=RedisPeople(installation.state, installation.clock, installation.keys),
@@ -47,8 +49,9 @@ def services(installation: Installation) -> Services:
         counters=CachedCounters(installation),
         files=files,
         uploads=uploads(installation, files),
-        logs=logs(installation),
+        logs=read,
         live=installation.live,
+        tables=ShareTables(read, installation.settings.home / "cache" / "tables"),
     )
 
 

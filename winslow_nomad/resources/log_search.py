@@ -78,7 +78,7 @@ def _ahead_of_us(
     try:
         while True:
             for first, last in itertools.islice(slices, AHEAD - len(under_way)):
-                work = partial(_in_slice, places, masker, wanted, first, last)
+                work = partial(in_slice, places, masker, wanted, first, last)
                 under_way.append((first, last, helpers.submit(call, work)))
             if not under_way:
                 return
@@ -115,7 +115,7 @@ def _ahead(places: Places, first: int, size: int, end: int) -> int:
     return min(max(first + 1, last), end)
 
 
-def _in_slice(
+def in_slice(
     places: Places, masker: Masker, wanted: Wanted, first: int, last: int, files: LogFiles
 ) -> list[Begun]:
     page = Page(files, places, masker)
