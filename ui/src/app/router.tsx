@@ -148,6 +148,26 @@ const inputs = createRoute({
   component: lazyRouteComponent(() => import("@/features/files"), "InputsPage"),
 });
 
+const history = createRoute({
+  getParentRoute: () => project,
+  path: "/history",
+  component: lazyRouteComponent(() => import("@/features/history"), "HistoryPage"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => project,
+  path: "/compare",
+  validateSearch: (search: Record<string, unknown>): { stages?: string } =>
+    search.stages ? { stages: String(search.stages) } : {},
+  component: lazyRouteComponent(() => import("@/features/history"), "ComparePage"),
+});
+
+const events = createRoute({
+  getParentRoute: () => project,
+  path: "/events",
+  component: lazyRouteComponent(() => import("@/features/history"), "EventsPage"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -161,7 +181,7 @@ const tree = root.addChildren([
     create,
     inputs,
     nodes,
-    project.addChildren([overview, logs, files, run]),
+    project.addChildren([overview, history, compare, events, logs, files, run]),
   ]),
 ]);
 

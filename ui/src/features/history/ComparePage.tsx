@@ -1,0 +1,228 @@
+/** Two or more executions side by side: what differs in values, results and run, with the best marked. */
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Fragment, useState } from "react";
+import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { bytes, count, duration } from "@/design/format.ts";
+import { ProblemPage } from "@/design/Problem.tsx";
+import { Button, Empty, Skeleton } from "@/design/parts.tsx";
+import { type State, StateMark } from "@/design/state.tsx";
+import { may, numbered, useCommand, useProject } from "@/shared/project.ts";
+import { against, best } from "./lineage.ts";
+import "./history.css";
+
+type Line = components["schemas"]["Compared"];
+const GROUPS: [string, string][] = [
+  ["values", "Values"],
+  ["results", "Results"],
+  ["run", "Run"],
+  ["definition", "Definition"],
+];
+const LOW = new Set(["seconds", "duration", "waited", "cpu_seconds", "peak_memory_bytes", "memory"]);
+
+export function ComparePage() {
+  const { project: id } = useParams({ from: "/inside/projects/$project" });
+  const { stages = "" } = useSearch({ from: "/inside/projects/$project/compare" });
+  const { data: project } = useProject(id);
+  const navigate = useNavigate();
+  const command = useCommand(id);
+  const [only, setOnly] = useState(true);
+  const numbers = stages
+    .split(",")
+    .map(Number)
+    .filter((n) => n > 0);
+  const [left = 0, right = 0, ...more] = numbers;
+  const compared = useQuery({
+    queryKey: ["compare", id, stages],
+    queryFn: ({ signal }) =>
+      taken(
+        api.GET("/api/v1/projects/{project}/compare", {
+          params: { path: { project: id }, query: { left, right, more } },
+          signal,
+        }),
+      ),
+    enabled: right > 0,
+  });
+  if (!right) {
+    return (
+      <Empty
+        icon="chart"
+        title="Compare which?"
+        action={
+          <Link className="btn" to="/projects/$project/history" params={{ project: id }}>
+            To the history
+          </Link>
+        }
+      >
+        Choose two or more executions in the history.
+      </Empty>
+    );
+  }
+  if (compared.error)
+    return (
+      <div className="page">
+        <ProblemPage error={compared.error} again={() => void compared.refetch()} />
+      </div>
+    );
+  if (!compared.data || !project) return <Skeleton rows={8} height={32} />;
+  const { stages: shown, lines, differing } = compared.data;
+  const choice = project.gates.find((g) => g.kind === "choice");
+  const drop = (n: number) =>
+    void navigate({
+      to: "/projects/$project/compare",
+      params: { project: id },
+      search: { stages: numbers.filter((o) => o !== n).join(",") },
+    });
+  return (
+    <div className="page">
+      <div className="row wrap history-bar">
+        <h1>{[...new Set(shown.map((s) => s.id))].join(" and ")}, side by side</h1>
+        <span className="grow" />
+        <div className="seg" role="group" aria-label="Which lines">
+          <button type="button" aria-pressed={only} onClick={() => setOnly(true)}>
+            Only differences
+          </button>
+          <button type="button" aria-pressed={!only} onClick={() => setOnly(false)}>
+            All {count(lines.length)} lines
+          </button>
+        </div>
+        <Button
+          icon="down"
+          onClick={() =>
+            save(
+              csvOf(
+                shown.map((s) => s.name),
+                lines,
+              ),
+              `${project.name}.csv`,
+            )
+          }
+        >
+          CSV
+        </Button>
+      </div>
+      <div className="scroll-x">
+        <table className="tbl compare">
+          <thead>
+            <tr>
+              <th className="m3">Compared to {numbered(shown[0]?.number ?? 0)}</th>
+              {shown.map((stage) => (
+                <th key={stage.number} className="num">
+                  <span className="row end">
+                    <StateMark state={stage.state as State} label={stage.word} />
+                    <b>
+                      {stage.id} {numbered(stage.number)}
+                    </b>
+                    {shown.length > 2 ? (
+                      <Button
+                        small
+                        look="ghost"
+                        icon="x"
+                        aria-label={`Without ${stage.name}`}
+                        onClick={() => drop(stage.number)}
+                      />
+                    ) : null}
+                  </span>
+                  {choice &&
+                  stage.sweep === choice.sweep &&
+                  stage.state === "succeeded" &&
+                  may(project, "run") ? (
+                    <Button
+                      small
+                      busy={command.isPending}
+                      onClick={() =>
+                        command.mutate(
+                          {
+                            kind: "answer_gate",
+                            gate: choice.id,
+                            answer: "go",
+                            values: {},
+                            stage: stage.number,
+                          },
+                          {
+                            onSuccess: () =>
+                              void navigate({ to: "/projects/$project", params: { project: id } }),
+                          },
+                        )
+                      }
+                    >
+                      Go on with {numbered(stage.number)}
+                    </Button>
+                  ) : null}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {GROUPS.map(([group, title]) => {
+              const own = lines.filter((l) => l.group === group);
+              const visible = only ? own.filter((l) => l.differs) : own;
+              if (!visible.length) return null;
+              return (
+                <Fragment key={group}>
+                  <tr className="group">
+                    <th colSpan={shown.length + 1} scope="colgroup">
+                      {title}{" "}
+                      <span className="m3">
+                        {count(own.filter((l) => l.differs).length)} of {count(own.length)} differ
+                      </span>
+                    </th>
+                  </tr>
+                  {visible.map((line) => (
+                    <Compared key={line.name} line={line} />
+                  ))}
+                </Fragment>
+              );
+            })}
+          </tbody>
+        </table>
+        {differing ? null : <Empty icon="check" title="Nothing differs" />}
+      </div>
+    </div>
+  );
+}
+
+function Compared({ line }: { line: Line }) {
+  const winner = line.group === "run" && LOW.has(line.name) ? best(line.values, "low") : -1;
+  return (
+    <tr>
+      <td className={line.group === "values" ? "mono" : ""}>{line.name.replaceAll("_", " ")}</td>
+      {line.values.map((value, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the columns are the stages, in their order
+        <td key={at} className={`num ${line.differs && line.group === "values" ? "differs" : ""}`}>
+          {at === winner ? <span className="best">best </span> : null}
+          {shownAs(line, value)} <span className="m3 small">{at ? against(value, line.values[0]) : ""}</span>
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+function shownAs(line: Line, value: unknown): string {
+  if (value == null || value === "") return "–";
+  if (typeof value === "number") {
+    if (/seconds|waited|duration/.test(line.name) && line.group === "run") return duration(value * 1000);
+    if (/bytes|memory/.test(line.name) && line.group !== "results") return bytes(value);
+    return count(value);
+  }
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function csvOf(names: string[], lines: Line[]): string {
+  const cell = (value: unknown) => {
+    const text = value == null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [["group", "name", ...names], ...lines.map((l) => [l.group, l.name, ...l.values])]
+    .map((row) => row.map(cell).join(","))
+    .join("\n");
+}
+
+function save(text: string, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

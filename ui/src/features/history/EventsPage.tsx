@@ -1,0 +1,85 @@
+/** What has happened in a project, in order, with who did it. */
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { duration } from "@/design/format.ts";
+import { ProblemPage } from "@/design/Problem.tsx";
+import { Button, Skeleton } from "@/design/parts.tsx";
+import { Clock } from "@/design/time.tsx";
+import { numbered, useProject } from "@/shared/project.ts";
+import { useSession } from "@/shared/session.ts";
+import "./history.css";
+
+type Entry = components["schemas"]["winslow_nomad__core__messages__Entry"];
+
+export function EventsPage() {
+  const { project: id } = useParams({ from: "/inside/projects/$project" });
+  const { data: project } = useProject(id);
+  const me = useSession()?.user;
+  const pages = useInfiniteQuery({
+    queryKey: ["project", id, "history", project?.version ?? 0],
+    queryFn: ({ signal, pageParam }) =>
+      taken(
+        api.GET("/api/v1/projects/{project}/history", {
+          params: {
+            path: { project: id },
+            query: { limit: 100, ...(pageParam ? { before: pageParam } : {}) } as never,
+          },
+          signal,
+        }),
+      ),
+    initialPageParam: 0,
+    getNextPageParam: (last) => last.next || undefined,
+    placeholderData: (old) => old,
+  });
+  if (pages.error)
+    return (
+      <div className="page">
+        <ProblemPage error={pages.error} again={() => void pages.refetch()} />
+      </div>
+    );
+  if (!pages.data) return <Skeleton rows={10} height={32} />;
+  const told = pages.data.pages.flatMap((p) => p.items);
+  return (
+    <div className="page">
+      <ol className="events">
+        {told.map((each) => (
+          <li key={each.version}>
+            <span className="m3 small nowrap">
+              <Clock at={each.at} />
+            </span>
+            <span className="m2">{each.actor ? (each.actor === me ? "you" : each.actor) : "Winslow"}</span>
+            <span>
+              {each.entries.map((entry, at) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: what happened together has no other identity
+                <span key={at} className="event">
+                  {said(entry)}
+                </span>
+              ))}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {pages.hasNextPage ? (
+        <Button look="ghost" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+          Earlier
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+function said(entry: Entry): string {
+  const stage = entry.stage ? `${entry.id} ${numbered(entry.stage)}` : entry.id;
+  const words = entry.what.replaceAll("_", " ");
+  const data = entry.data ?? {};
+  const details = [
+    entry.text,
+    typeof data.state === "string" ? data.state : "",
+    typeof data.seconds === "number" ? `after ${duration(data.seconds * 1000)}` : "",
+    typeof data.waited === "number" && data.waited >= 1 ? `waited ${duration(data.waited * 1000)}` : "",
+    typeof data.cause === "string" && data.cause !== "exit" ? data.cause.replaceAll("_", " ") : "",
+  ].filter(Boolean);
+  return [words, stage, details.length ? `(${details.join(", ")})` : ""].filter(Boolean).join(" ");
+}
