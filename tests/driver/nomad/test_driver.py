@@ -301,6 +301,7 @@ def test_a_job_that_somebody_stopped_in_nomad_is_still_looked_at(world: World, s
     allocation = world.runs(spec.ref)
     server._job_changed(world.job(spec.ref), Stop=True, index=server._next())
     assert world.see(spec.ref).phase == "running"
+    assert world.see(spec.ref, driver=world.another()).phase == "running", "lists leave stopped jobs out"
     server.becomes(allocation, ClientStatus="complete", DesiredStatus="stop")
     world.runner_ends(spec.ref, code=143)
     assert world.see(spec.ref).outcome.code == 143
@@ -377,8 +378,9 @@ def test_who_follows_hears_each_change_once_and_asks_nothing(world: World, serve
         world.runner_ends(spec.ref, code=5)
         server.ends(allocation, code=5)
         assert followed.heard(spec.ref, "ended").outcome.code == 5
+        world.seconds += 100.0
         assert world.driver.observe([spec.ref])[0].outcome.code == 5
-        world.driver.inventory()
+        assert len(world.driver.inventory().nodes) == 2
         assert len(server.asked) == before
     assert phases(followed, spec.ref).count("running") == 1
     assert phases(followed, spec.ref)[-1] == "ended"
@@ -412,9 +414,9 @@ def test_what_was_missed_while_nobody_listened_is_heard_on_the_next_connection(
         server.faults = lambda method, path: None
         assert followed.heard(specs[0].ref, "ended").outcome.succeeded
         followed.heard(specs[1].ref, "out_of_contact")
-        world.driver.submit(late)
+        world.worker.submit(late)
         followed.heard(late.ref, "waiting")
-        assert phases(followed, specs[2].ref) == phases(followed, specs[2].ref)[:2], "nothing new about this one"
+        assert phases(followed, specs[2].ref).count("running") == 1, "there was nothing new about this one"
 
 
 def test_events_that_are_lost_without_a_sign_are_found_by_the_next_comparison(
