@@ -180,6 +180,29 @@ def test_folders_and_files_are_made_moved_and_deleted(world: World, member: Test
     assert (inputs(world) / "c/d/uno").read_bytes() == b"2"
 
 
+def test_what_was_deleted_is_taken_back(world: World, police: TestClient, viewer: TestClient) -> None:
+    put(police, "a/clip", b"one")
+    put(police, "cases/clip", b"two")
+    police.put(f"{INPUTS}/access?path=cases", json={"groups": ["police"]})
+    gone = [police.delete(f"{INPUTS}/content", params={"path": p}).json()["trash"] for p in ("a", "cases/clip")]
+    there = police.get(f"{INPUTS}/trash").json()["items"]
+    assert [(t["id"], t["path"], t["actor"]) for t in there] == [
+        (gone[1], "cases/clip", "mem"),
+        (gone[0], "a", "mem"),
+    ]
+    assert [t["path"] for t in viewer.get(f"{INPUTS}/trash").json()["items"]] == ["a"]
+    assert viewer.post(f"{INPUTS}/trash/{gone[0]}/restore").status_code == 403
+    put(police, "a", b"another")
+    taken = police.post(f"{INPUTS}/trash/{gone[0]}/restore")
+    assert problem(taken) == (409, "path.taken")
+    police.delete(f"{INPUTS}/content", params={"path": "a"})
+    assert police.post(f"{INPUTS}/trash/{gone[0]}/restore").json()["path"] == "a"
+    assert (inputs(world) / "a/clip").read_bytes() == b"one"
+    assert problem(police.post(f"{INPUTS}/trash/{gone[0]}/restore")) == (404, "trash.not_found")
+    for hostile in ("..", "restored", gone[0] + "%2f..", ".", "f" * 99):
+        assert police.post(f"{INPUTS}/trash/{hostile}/restore").status_code in (404, 405), hostile
+
+
 def test_nothing_is_moved_over_a_folder(world: World, member: TestClient) -> None:
     for name in ("a", "b"):
         member.post(f"{INPUTS}/folders", json={"path": name})
@@ -681,7 +704,12 @@ def test_a_stage_that_runs_may_be_helped_until_it_ends(world: World, member: Tes
     gone = member.delete(f"{FILES}/{project}/content", params={"path": "stages/0002-track/workspace/hint"})
     assert gone.status_code == 200
     assert world.installation.trash.entries()[-1].project == project.removeprefix("project:")
+    assert [t["path"] for t in member.get(f"{FILES}/{project}/trash").json()["items"]] == [
+        "stages/0002-track/attempts/1/workspace/hint"
+    ]
     (base / "end.json").write_text("{}")  # the runner was quicker than the news of it
+    back = member.post(f"{FILES}/{project}/trash/{gone.json()['trash']}/restore")
+    assert problem(back) == (409, "stage.ended")
     late = put(member, "stages/0002-track/workspace/late", space=project)
     assert problem(late) == (409, "stage.ended")
     assert not (base / "workspace/late").exists()

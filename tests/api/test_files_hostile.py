@@ -65,7 +65,8 @@ ROUTES: dict[str, Ask] = {
     "begin_upload": lambda c, p: _upload(c, path=p, filename="f"),
     "begin_upload name": lambda c, p: _upload(c, path="", filename=p),
 }
-WITHOUT_PATH = {"file_usage", "upload_options", "upload_offset", "continue_upload", "cancel_upload"}
+WITHOUT_PATH = {"list_trash", "restore_file", "file_usage", "upload_options", "upload_offset", "continue_upload",
+                "cancel_upload"}  # fmt: skip
 
 
 def _upload(client: TestClient, **told: str) -> Any:

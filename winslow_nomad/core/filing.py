@@ -164,6 +164,16 @@ class SpaceUsage(Value):
     total: int
 
 
+class Trashed(Value):
+    """Something that was deleted or replaced, and can be taken back until the trash is emptied."""
+
+    id: str
+    path: str
+    why: str
+    actor: str
+    at: datetime
+
+
 class Files(Protocol):
     """Every call may raise NotFound, Invalid, Refused, ShareUnavailable, and may take as long as the share does: it
     belongs into a lane with a deadline. What a person may not see is answered as if it were not there."""
@@ -204,6 +214,14 @@ class Files(Protocol):
 
     def trash(self, area: Area, path: str) -> str:
         """Out of sight, until the trash is emptied; answers the entry's id."""
+        ...
+
+    def trashed(self, area: Area) -> Sequence[Trashed]:
+        """What people have deleted of a space, the newest first."""
+        ...
+
+    def restore(self, area: Area, identifier: str) -> Entry:
+        """Back to where it was. Refused (path.taken) where something else is by now."""
         ...
 
     def unpack(self, area: Area, path: str, into: str) -> Operation:

@@ -147,6 +147,32 @@ def trash(root: int, parts: Sequence[str], aside: tuple[str, str]) -> None:
         put_aside(root, folder, parts, aside)
 
 
+def restore(root: int, entry: str, parts: Sequence[str]) -> None:
+    """What `put_aside` put into the trash, back to `parts`."""
+    try:
+        with folder_at(root, ("trash", entry, "content")) as content:
+            _lstat(content, ("trash", "0"))
+            with folder_at(root, parts[:-1], make=True) as folder:
+                rename_new(content, "0", folder, parts[-1])
+                os.fsync(folder)
+            os.fsync(content)
+    except NotFound as error:
+        raise not_in_trash() from error
+    with folder_at(root, ("trash", entry)) as place:
+        os.rmdir("content", dir_fd=place)
+        os.unlink("manifest.json", dir_fd=place)
+    with folder_at(root, ("trash",)) as trash:
+        os.rmdir(entry, dir_fd=trash)
+
+
+def not_in_trash() -> NotFound:
+    return NotFound(
+        "That is not in the trash (any more); nothing was done.",
+        hint="It was emptied, or taken back by somebody else.",
+        code="trash.not_found",
+    )
+
+
 def rename_new(old: int, name: str, new: int, target: str) -> None:
     """Never over something that is there: Refused (path.taken), and the source stays. One file system."""
     if _libc.renameat2(old, os.fsencode(name), new, os.fsencode(target), NO_REPLACE) == 0:

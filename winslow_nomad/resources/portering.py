@@ -85,6 +85,11 @@ class Porter:
             uploads.unless_ended(root, request["unless"])
             changes.trash(root, request["parts"], request["aside"])
 
+    def do_restore(self, request: Request) -> None:
+        with changes.share_at(self.share, self.mark) as root:
+            uploads.unless_ended(root, request["unless"])
+            changes.restore(root, request["entry"], request["parts"])
+
     def do_set_groups(self, request: Request) -> None:
         with changes.share_at(self.share, self.mark) as root:
             changes.set_groups(root, request["folder"], request["groups"])

@@ -23,7 +23,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -42,7 +42,6 @@ KEPT = 128  # answers
 FRESH = 5.0  # seconds after which nobody is in the middle of a line any more
 DELIMITERS = (",", ";", "\t", "|")
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "nil"})
-BESIDES = ("inf", "+inf", "-inf", "infinity", "-infinity")
 
 Kind = Literal["number", "time", "text"]
 Row = tuple[float | None, ...]
@@ -101,25 +100,44 @@ def _in_a_process(opened: Opened, x: str, y: Sequence[str], points: int) -> Seri
     return Series.model_validate(answer)
 
 
-@dataclass
 class _Bucket:
-    """`rows`: by number, those that hold an extreme. `least`, `most`: by series, (value, number of the row)."""
+    """Some rows of a table in order. Of each series (value, number of the row) of its least and its greatest; of all
+    rows, those that hold one of them, or had held one when they came."""
 
-    rows: dict[int, Row] = field(default_factory=dict)
-    least: list[tuple[float, int] | None] = field(default_factory=list)
-    most: list[tuple[float, int] | None] = field(default_factory=list)
+    def __init__(self, number: int, row: Row) -> None:
+        self.first = number
+        self.rows: dict[int, Row] = {number: row}
+        self.least: list[tuple[float, int] | None] = [None if v is None else (v, number) for v in row[1:]]
+        self.most = list(self.least)
 
-    @classmethod
-    def of(cls, number: int, row: Row) -> _Bucket:
-        values = [None if v is None else (v, number) for v in row[1:]]
-        return cls({number: row}, list(values), list(values))
+    def add(self, number: int, row: Row) -> None:
+        holds = False
+        for n, value in enumerate(row[1:]):
+            if value is None:
+                continue
+            least, most = self.least[n], self.most[n]
+            if least is None or value < least[0]:
+                self.least[n] = (value, number)
+                holds = True
+            if most is None or value > most[0]:
+                self.most[n] = (value, number)
+                holds = True
+        if holds:
+            self.rows[number] = row
+            if len(self.rows) > 8 * len(row):
+                self.tidy()
 
     def take(self, other: _Bucket) -> None:
-        """`other` comes behind. What holds no extreme any more is let go."""
+        """`other` comes behind."""
         self.least = [_better(a, b, least=True) for a, b in zip(self.least, other.least, strict=True)]
         self.most = [_better(a, b, least=False) for a, b in zip(self.most, other.most, strict=True)]
-        wanted = {found[1] for found in (*self.least, *self.most) if found is not None} or {min(self.rows)}
-        self.rows = {n: r for n, r in (*self.rows.items(), *other.rows.items()) if n in wanted}
+        self.rows.update(other.rows)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Let go of what holds no extreme any more; a bucket without any value keeps its first row."""
+        wanted = {found[1] for found in (*self.least, *self.most) if found is not None} or {self.first}
+        self.rows = {n: r for n, r in self.rows.items() if n in wanted}
 
 
 def _better(a: tuple[float, int] | None, b: tuple[float, int] | None, *, least: bool) -> tuple[float, int] | None:
@@ -132,7 +150,7 @@ class Thinning:
     """Takes rows (x first) and keeps at most `points` of them, or a few for each column where that is more."""
 
     def __init__(self, series: int, points: int) -> None:
-        self._most = max(2, points // max(1, 2 * series))
+        self._most = max(2, points // max(1, 2 * series) // 2 * 2)  # buckets; of an even number, to be paired
         self._points = points
         self._whole: list[Row] | None = []
         self._buckets: list[_Bucket] = []
@@ -157,10 +175,10 @@ class Thinning:
 
     def _put(self, number: int, row: Row) -> None:
         if self._buckets and self._filled < self._width:
-            self._buckets[-1].take(_Bucket.of(number, row))
+            self._buckets[-1].add(number, row)
             self._filled += 1
             return
-        if len(self._buckets) >= 2 * self._most:
+        if len(self._buckets) >= self._most:
             pairs = zip(self._buckets[0::2], self._buckets[1::2], strict=True)
             merged = []
             for first, second in pairs:
@@ -168,7 +186,7 @@ class Thinning:
                 merged.append(first)
             self._buckets = merged
             self._width *= 2
-        self._buckets.append(_Bucket.of(number, row))
+        self._buckets.append(_Bucket(number, row))
         self._filled = 1
 
     def kept(self) -> list[Row]:
@@ -178,6 +196,7 @@ class Thinning:
         assert self._ends is not None
         rows: dict[int, Row] = {0: self._ends[0], self.rows - 1: self._ends[1]}
         for bucket in self._buckets:
+            bucket.tidy()
             rows.update(bucket.rows)
         return [rows[n] for n in sorted(rows)]
 
@@ -189,16 +208,19 @@ def thinned(lines: Iterable[str], *, x: str, y: Sequence[str], points: int) -> S
     """`lines` of a CSV file, the last one whole. x: a column, empty: the first that is a time or ever grows, else
     the number of the row. y: columns, empty: all numbers up to MOST_SERIES. Raises Invalid."""
     csv.field_size_limit(FIELD)
-    rows = iter(lines)
+    try:
+        return _thinned(iter(lines), x, y, min(max(points, 2), MOST_POINTS))
+    except csv.Error as error:
+        raise Invalid(f"This is not a table: {error}.", hint="Draw a CSV file.", code="series.not_a_table") from error
+
+
+def _thinned(rows: Iterator[str], x: str, y: Sequence[str], points: int) -> Series:
     head = list(itertools.islice(rows, SAMPLE))
     if not any(line.strip() for line in head):
         return Series(columns=(), x_name="", x_type="row", x=(), y={}, rows=0, thinned=False)
     dialect = _dialect(head)
     table = csv.reader(itertools.chain(head, rows), delimiter=dialect.delimiter, skipinitialspace=True)
-    try:
-        return _series(table, dialect, x, y, min(max(points, 2), MOST_POINTS))
-    except csv.Error as error:
-        raise Invalid(f"This is not a table: {error}.", hint="Draw a CSV file.", code="series.not_a_table") from error
+    return _series(table, dialect, x, y, points)
 
 
 @dataclass
@@ -273,7 +295,7 @@ def _kind(cells: Sequence[str], dialect: _Dialect) -> Kind:
     there = [c for c in cells if c.strip().lower() not in MISSING]
     if not there:
         return "number"
-    numbers = sum(_number(c, dialect) is not None or c.strip().lower() in BESIDES for c in there)
+    numbers = sum(_float(c, dialect) is not None for c in there)
     if numbers > 0.8 * len(there):
         return "number"
     return "time" if sum(_time(c) is not None for c in there) > 0.8 * len(there) else "text"
@@ -326,16 +348,18 @@ def _value(cell: str, column: _Made, dialect: _Dialect) -> float | None:
 
 def _number(cell: str, dialect: _Dialect) -> float | None:
     """Finite ones; others cannot be drawn, nor written as JSON."""
+    value = _float(cell, dialect)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _float(cell: str, dialect: _Dialect) -> float | None:
     text = cell.strip()
     if dialect.comma and "," in text and "." not in text:
         text = text.replace(",", ".", 1)
-    if "_" in text:
-        return None
     try:
-        value = float(text)
+        return None if "_" in text else float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
 
 
 def _time(cell: str) -> float | None:

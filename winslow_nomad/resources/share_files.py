@@ -26,17 +26,18 @@ from winslow_nomad.core.filing import (
     Space,
     SpaceUsage,
     Text,
+    Trashed,
     from_text,
     to_text,
 )
 from winslow_nomad.core.operations import Operation, Operations
 from winslow_nomad.core.ports import Clock
-from winslow_nomad.resources import archiving, series, spaces, texts
+from winslow_nomad.resources import archiving, changes, series, spaces, texts
 from winslow_nomad.resources.descent import Parts, split
 from winslow_nomad.resources.layout import INPUTS, project_folder
 from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.porter import Porters
-from winslow_nomad.resources.trash import TrashEntry
+from winslow_nomad.resources.trash import Trash, TrashEntry
 from winslow_nomad.resources.tree import Tree, may_write
 from winslow_nomad.resources.usage import Measured
 from winslow_nomad.resources.work import share_conditions
@@ -77,6 +78,7 @@ class ShareFiles:
         self._give = give
         self._sizes = sizes
         self._thinned = series.Thinned()
+        self._trash = Trash(tree.share)
 
     # --- reading
 
@@ -178,6 +180,27 @@ class ShareFiles:
         aside = self.aside(area, target.parts, "it was deleted")
         self.porters.ask("trash", parts=target.parts, aside=aside, unless=target.unless)
         return aside[0]
+
+    def trashed(self, area: Area) -> list[Trashed]:
+        project = area.project.id if area.project is not None else ""
+        may_see = self.tree.may_see(area.who) if area.project is None else spaces.everything
+        found = []
+        for entry in self._trash.entries():
+            parts = tuple(entry.paths[0].split("/"))
+            ours = entry.project == project and (project or parts[0] == INPUTS)
+            below = parts[2:] if project else parts[1:]
+            if entry.actor and ours and not entry.whole_project and len(entry.paths) == 1 and may_see(below):
+                path = to_text("/".join(below))
+                found.append(Trashed(id=entry.id, path=path, why=entry.why, actor=entry.actor, at=entry.at))
+        return sorted(found, key=lambda t: t.at, reverse=True)
+
+    def restore(self, area: Area, identifier: str) -> Entry:
+        found = next((t for t in self.trashed(area) if t.id == identifier), None)
+        if found is None:
+            raise changes.not_in_trash()
+        target = self.new(area, found.path)
+        self.porters.ask("restore", entry=found.id, parts=target.parts, unless=target.unless)
+        return self.tree.entry(area, target.path)
 
     def unpack(self, area: Area, path: str, into: str) -> Operation:
         with self.tree.at(area, path) as (place, root):

@@ -154,6 +154,10 @@ def seen_by(groups: Mapping[str, Sequence[str]], mine: frozenset[str]) -> Callab
 def writable_in_project(project: Project, parts: Parts) -> list[list[str]]:
     """Raises Refused unless what is at `parts` (without links) may be changed. Answers which files of the project
     must not be there at that moment, since they would say that the stage has ended."""
+    if project.trashed is not None:
+        raise Refused(
+            "The project is in the trash; its files were not changed.", hint="Restore it first.", code="project.trashed"
+        )
     match parts:
         case ("stages", "0000", "workspace", _, *_):
             return []

@@ -45,6 +45,7 @@ from winslow_nomad.core.filing import (
     Sorting,
     SpaceUsage,
     Text,
+    Trashed,
 )
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.operations import Operation
@@ -99,6 +100,37 @@ class Deleted(Value):
     """`trash`: the entry it can be taken back from."""
 
     trash: str
+
+
+class TrashPage(Value):
+    items: tuple[Trashed, ...]
+
+
+@router.get(
+    "/trash",
+    summary="What was deleted",
+    operation_id="list_trash",
+    responses={**READ, **example({
+        "items": [{"id": "f3k9x2m4q7ab", "path": "junction/north.mp4", "why": "it was deleted", "actor": "ann",
+                   "at": "2026-03-04T05:06:07Z"}],
+    })},
+)  # fmt: skip
+async def list_trash(given: Given, area: Readable, road: Road) -> TrashPage:
+    """By people, of this space; the newest first."""
+    return TrashPage(items=tuple(await road.to("").look(partial(given.files.trashed, area))))
+
+
+@router.post(
+    "/trash/{entry}/restore",
+    summary="Take something back",
+    operation_id="restore_file",
+    responses={**CHANGE, **example(ENTRY)},
+)
+async def restore_file(
+    given: Given, area: Writable, road: Road, entry: Annotated[str, Path(max_length=100)]
+) -> Entry:
+    """To where it was; refused where something else is by now, or the stage it belonged to has ended."""
+    return await road.write(partial(given.files.restore, area, entry))
 
 
 class NewFolder(Value):
