@@ -12,11 +12,11 @@ from typing import Any
 from fastapi import Request
 from starlette.requests import HTTPConnection
 
-from winslow_nomad.api.problems import Denied, Hidden, SignInFirst
+from winslow_nomad.api.problems import Hidden, SignInFirst
 from winslow_nomad.api.reach import SAFE
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.core.access import ANY, RULES, Action, Principal, allowed, visible
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.errors import Denied, NotFound
 from winslow_nomad.core.project import Project
 
 COOKIE = "winslow_session"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from winslow_nomad.core import errors
+from winslow_nomad.core.errors import Denied
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -88,12 +89,6 @@ class Problem(BaseModel):
     hint: str = Field(default="", description="what to do next")
     errors: list[Place] = []
     request_id: str = ""
-
-
-class Denied(errors.WinslowError):
-    """Answered 401 (nobody is logged in) or 403 (somebody is, who may not)."""
-
-    code = "access.denied"
 
 
 class SignInFirst(errors.WinslowError):

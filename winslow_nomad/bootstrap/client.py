@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydantic_core import PydanticSerializationError
 
 from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
+from winslow_nomad.bootstrap.local_files import LocalFiles
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
@@ -21,16 +24,19 @@ from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
 from winslow_nomad.resources import definitions, layout, logs
-from winslow_nomad.resources.names import shown
+from winslow_nomad.resources.names import free_names, shown
+from winslow_nomad.resources.receiving import ShareUploads
 from winslow_nomad.resources.sealing import masked
 from winslow_nomad.resources.work import unwatched
 
+MOST_OF_A_NAME = 1000  # different contents under one name, with numbers
 POLL = 0.1  # seconds between two looks at a log
 
 
 class LocalClient:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
+        self.files = LocalFiles(installation, lambda: uploads(installation))
 
     def close(self) -> None:
         """Nothing of its own; the installation is closed by who opened it."""
@@ -60,7 +66,7 @@ class LocalClient:
         return found[0]
 
     def project(self, project: str) -> Project:
-        found = self.installation.store.load(project)
+        found = self.installation.store.load(project) if is_text(project) else None
         if found is None:
             raise no_project(project)
         return found
@@ -91,11 +97,25 @@ class LocalClient:
         self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there
         return definitions.take(Path(path), self.installation.settings.share)
 
+    def library(self, name: str, version: int = 0) -> Pipeline:
+        return InstalledLibrary(self.installation, InstalledTexts(self.installation)).version(name, version).pipeline
+
     def bring_input(self, path: PurePath) -> str:
         self.installation.scribe  # noqa: B018 - the share has to be established before anything is put there
+        name = path.name
+        for name in islice(free_names(path.name), MOST_OF_A_NAME):
+            try:
+                return self._import(Path(path), name)
+            except Refused as error:
+                if error.code != "pool.name_taken":
+                    raise
+        return self._import(Path(path), name)  # which says what is in its way
+
+    def _import(self, path: Path, name: str) -> str:
+        pool = self.installation.pool
         try:
-            done = self.installation.pool.import_path(Path(path))
-            return done if isinstance(done, str) else self.installation.pool.carry_out_import(done, unwatched)
+            done = pool.import_path(path, name)
+            return done if isinstance(done, str) else pool.carry_out_import(done, unwatched)
         except OSError as error:
             raise Refused(
                 f"{shown(str(path))} was not brought into the input pool: "
@@ -133,6 +153,9 @@ class LocalClient:
         directory = layout.attempt_folder(layout.folder_of(project, which), attempt)
         output = self.installation.settings.share / directory / "output"
         return output if output.is_dir() else None
+
+    def address(self, project: str) -> str:  # noqa: ARG002 - there are no pages without a server
+        return ""
 
     def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:
         found = self.project(project)
@@ -199,6 +222,12 @@ class LocalClient:
 
     def doctor(self) -> Sequence[Finding]:
         return examine(self.installation)
+
+
+def uploads(installation: Installation) -> ShareUploads:
+    settings = installation.settings
+    largest, quota = settings.upload_largest, settings.upload_quota
+    return ShareUploads(installation.files, installation.clock, largest=largest, quota=quota)
 
 
 def is_text(given: str) -> bool:

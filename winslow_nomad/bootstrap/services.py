@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from winslow_nomad.api.services import Services
-from winslow_nomad.bootstrap.client import LocalClient
+from winslow_nomad.bootstrap.client import LocalClient, uploads
 from winslow_nomad.bootstrap.counters import CachedCounters
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
@@ -15,8 +15,6 @@ from winslow_nomad.bootstrap.usual import CachedDurations
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_tables import ShareTables
 from winslow_nomad.resources.reader import Reader
-from winslow_nomad.resources.receiving import ShareUploads
-from winslow_nomad.resources.share_files import ShareFiles
 from winslow_nomad.resources.share_logs import ShareLogs
 from winslow_nomad.store.audit import RedisAudit
 from winslow_nomad.store.people import RedisPeople
@@ -27,7 +25,6 @@ def services(installation: Installation) -> Services:
     """Nothing is opened twice; the installation is closed by who opened it."""
     keep = timedelta(days=installation.settings.keep_audit_days)
     texts = InstalledTexts(installation)
-    files = installation.files
     read = logs(installation)
     return Services(
         client=LocalClient(installation),
@@ -47,17 +44,12 @@ def services(installation: Installation) -> Services:
         sizes=InstalledSizes(installation),
         nodes=InstalledNodes(installation),
         counters=CachedCounters(installation),
-        files=files,
-        uploads=uploads(installation, files),
+        files=installation.files,
+        uploads=uploads(installation),
         logs=read,
         live=installation.live,
         tables=ShareTables(read, installation.settings.home / "cache" / "tables"),
     )
-
-
-def uploads(installation: Installation, files: ShareFiles) -> ShareUploads:
-    settings = installation.settings
-    return ShareUploads(files, installation.clock, largest=settings.upload_largest, quota=settings.upload_quota)
 
 
 def logs(installation: Installation) -> ShareLogs:

@@ -3,18 +3,21 @@ server. Every call raises errors of core.errors only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from winslow_nomad.core.messages import AnyCommand, Entry
+from winslow_nomad.core.filing import Conflict as OnConflict
+from winslow_nomad.core.filing import Entry
+from winslow_nomad.core.messages import AnyCommand
+from winslow_nomad.core.messages import Entry as HistoryEntry
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.rows import Summary as Summary  # part of this interface
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
 
 class Happened(Value):
@@ -24,7 +27,7 @@ class Happened(Value):
     project: str
     version: int
     at: datetime
-    entry: Entry
+    entry: HistoryEntry
 
 
 class Progress(Value):
@@ -52,7 +55,49 @@ class Finding(Value):
     fix: str = ""
 
 
+Report = Callable[[str, int, int], None]
+
+
+def unreported(name: str, done: int, total: int) -> None:
+    """Nobody wants to know how far it is."""
+    del name, done, total
+
+
+class FileClient(Protocol):
+    """Files of a space (`inputs`, or `project:<id>`), by paths relative to it. `report` is told how far long work is:
+    the name of a file, bytes done, bytes in all (0: not known)."""
+
+    report: Report
+
+    def entries(self, space: str, path: str = "") -> Iterator[Entry]:
+        """What is in a folder, folders first."""
+        ...
+
+    def entry(self, space: str, path: str) -> Entry: ...
+
+    def get(self, space: str, path: str, target: Path) -> Path:
+        """A file as `target`, or a folder with all that is in it. What is there complete is left, what was cut off
+        goes on. Refused (path.taken) where something else is there."""
+        ...
+
+    def put(self, source: Path, space: str, path: str, *, conflict: OnConflict = "refuse") -> str:
+        """A file as `path`, or a folder with all that is in it; answers where it is. The same content that is there
+        already is left. Refused (path.taken) for another one, unless `conflict` says what to do."""
+        ...
+
+    def remove(self, space: str, path: str) -> str:
+        """To the trash; answers the entry there."""
+        ...
+
+    def make_folder(self, space: str, path: str) -> Entry:
+        """With those above it that are missing."""
+        ...
+
+
 class Client(Protocol):
+    @property
+    def files(self) -> FileClient: ...
+
     def projects(
         self,
         *,
@@ -73,21 +118,26 @@ class Client(Protocol):
     def send(
         self, project: str, command: AnyCommand, *, key: str = "", request: str = "", expected: int | None = None
     ) -> Project:
-        """Apply a command (CreateProject too) and answer the project after it. Repeating a key is safe. `request`: what
-        the key stands for, where that is not the command itself. `expected`: the version that who asks has seen;
-        VersionChanged where it is another."""
+        """Apply a command (CreateProject too: the project may get another id) and answer the project after it.
+        Repeating a key is safe. `request`: what the key stands for, where that is not the command itself. `expected`:
+        the version that who asks has seen; VersionChanged where it is another."""
         ...
 
     def pipeline(self, path: PurePath) -> Pipeline:
         """Read, check and (a folder) store a pipeline file. InvalidPipeline."""
         ...
 
+    def library(self, name: str, version: int = 0) -> Pipeline:
+        """A pipeline of the library; 0: its newest version. NotFound (pipeline.not_found)."""
+        ...
+
     def bring_input(self, path: PurePath) -> str:
-        """Put a file or folder of this machine into the input pool; its path there, for a parameter's value."""
+        """Put a file or folder of this machine into the input pool; its path there, for a parameter's value. The same
+        content is not brought twice; where something else has the name, it gets a number."""
         ...
 
     def put_secret(self, name: str, value: str) -> str:
-        """`secret:<id>`"""
+        """A reference, for a command of this client."""
         ...
 
     def record(self, project: str, stage: int) -> dict[str, Any]:
@@ -96,6 +146,10 @@ class Client(Protocol):
 
     def output(self, project: str, stage: int) -> PurePath | None:
         """The directory of a stage's output, where it is visible on this machine."""
+        ...
+
+    def address(self, project: str) -> str:
+        """Of the project's page, or of all of them (empty); empty: there are no pages."""
         ...
 
     def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:

@@ -9,6 +9,7 @@ WinslowError
 ├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
 │   └── VersionChanged     the caller had seen another version         (HTTP 412)
 ├── Unidentified       who asks could not show who that is            (CLI 2, HTTP 401)
+├── Denied             who asks may not                               (CLI 2, HTTP 403)
 └── Unavailable        try again later; nothing is lost               (CLI 5, HTTP 503)
     ├── TooMany            asked too often; `retry_after` seconds        (HTTP 429)
     ├── StoreUnavailable
@@ -87,6 +88,10 @@ class Conflict(WinslowError):
 
 class Unidentified(WinslowError):
     code = "session.refused"
+
+
+class Denied(WinslowError):
+    code = "access.denied"
 
 
 class VersionChanged(Conflict):

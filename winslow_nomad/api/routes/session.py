@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field, model_validator
 
 from winslow_nomad.api.authority import COOKIE, bearer, csrf_of, may, open_to_all
 from winslow_nomad.api.guards import address_of
-from winslow_nomad.api.problems import Denied, documented
+from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.api.slow import slow
 from winslow_nomad.api.texts import DisplayName, Email, NewPassword, Typed
 from winslow_nomad.api.trail import note
 from winslow_nomad.core.access import Action, Principal, Role
-from winslow_nomad.core.errors import NotFound, Unidentified
+from winslow_nomad.core.errors import Denied, NotFound, Unidentified
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.people import Opened
 
