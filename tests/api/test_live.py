@@ -23,6 +23,8 @@ from tests.api.test_logs import Follower
 from tests.waiting import until
 from winslow_nomad.api.authority import COOKIE
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.access import Role
+from winslow_nomad.core.people import Person
 from winslow_nomad.core.project import Member
 from winslow_nomad.store.embedded import Embedded
 
@@ -175,7 +177,7 @@ def test_a_client_that_was_away_for_too_long_is_told_of_a_gap(lasting: Served, p
         assert (viewer.of("projects")["type"], viewer.heard[-1]["code"]) == ("denied", "live.cursor")
 
 
-@pytest.mark.parametrize("topic", ["project:{hidden}", "log:{hidden}/1/1", "log:{p}/7/1", "log:{p}/1/9"])
+@pytest.mark.parametrize("topic", ["project:{hidden}", "log:{hidden}/1/1", "log:{p}/7/1", "log:{p}/1/9", "log:{p}/1/0"])
 def test_a_topic_about_what_is_not_there_is_denied(lasting: Served, p: str, hidden: str, topic: str) -> None:
     running(lasting.world, p)
     running(lasting.world, hidden, participants=())
@@ -299,7 +301,8 @@ def test_operations_are_told_to_those_who_may_see_them(lasting: Served, p: str, 
         told = viewer.of("transfers")["data"]["transfers"]
         assert [(x["id"], x["project"]) for x in told] == [("o1", p)]
         world.installation.operations.cancel("o1")
-        viewer.until(lambda x: x.get("topic") == "transfers" and x["data"]["removed"] == ["o1"])
+        ended = viewer.of("transfers")["data"]["transfers"]
+        assert [(x["id"], x["state"]) for x in ended] == [("o1", "cancelled")]
 
 
 def test_a_page_of_another_site_gets_no_socket(lasting: Served) -> None:
@@ -330,18 +333,44 @@ def test_a_socket_needs_a_session_or_a_token(lasting: Served) -> None:
 
 def test_a_socket_ends_soon_after_its_session(served: Served) -> None:
     people = served.world.services.people
-    opened = people.open_session("vic", "password")
-    with Listener(served.url, {"Cookie": f"{COOKIE}={opened.secret}", "Origin": served.url}) as viewer:
-        viewer.hear()
+    opened = people.open_session("mat", "password")
+    headers = {"Cookie": f"{COOKIE}={opened.secret}", "Origin": served.url}
+    with Listener(served.url, headers) as out, listening(served, "vic") as gone, listening(served, "mem") as member:
+        for one in (out, gone, member):
+            one.hear()
         people.close_session(opened.secret)
-        assert viewer.closed(10) == 4401
-    with listening(served, "vic") as viewer, listening(served, "mem") as member:
-        viewer.hear()
-        member.hear()
         people.deactivate("vic")
-        assert viewer.closed(10) == 4401
+        assert (out.closed(10), gone.closed(10)) == (4401, 4401)
         member.follow("projects")
         assert member.of("projects")["type"] == "snapshot"
+
+
+def test_bytes_are_not_understood(lasting: Served) -> None:
+    with listening(lasting, "vic") as viewer:
+        viewer.hear()
+        viewer.socket.send(b"\0\1")
+        assert viewer.closed() == 1003
+
+
+def test_a_client_that_talks_without_end_is_cut_off(lasting: Served) -> None:
+    with listening(lasting, "vic") as viewer:
+        viewer.hear()
+        for _ in range(300):
+            viewer.socket.send("{}")
+        assert viewer.closed() == 1008
+
+
+def test_who_gets_another_role_begins_anew_and_sees_what_it_may(lasting: Served, hidden: str) -> None:
+    world = lasting.world
+    running(world, hidden, participants=())
+    world.services.people.add(Person(name="eve", role=Role.VIEWER, made=world.installation.clock.now()))
+    with listening(lasting, "eve") as viewer:
+        viewer.follow("projects")
+        viewer.of("projects")
+        world.services.people.change("eve", {"role": Role.MAINTAINER})
+        assert viewer.of("projects")["type"] == "gap"
+        describe(world, hidden, tags=("now",))
+        assert hidden in rows(viewer.until(lambda x: x["type"] == "delta"))
 
 
 def test_a_server_that_ends_says_so_and_clients_go_on_elsewhere_where_they_were(served: Served, p: str) -> None:

@@ -138,7 +138,10 @@ class Reading:
                             return
                     if now >= next_ended and not log.ended:
                         next_ended = now + ENDED_EVERY
-                        log = await self._lane(self._open)
+                        before, log = log.attempt, await self._lane(self._open)
+                        if log.attempt != before:  # there was none before
+                            watcher.close()
+                            watcher = Watcher(self._given, log)
                 except Unavailable:
                     self._failed = True
                 else:

@@ -24,7 +24,8 @@ UNREAD = 30.0  # seconds after which a client that takes nothing is given up
 TOPICS = 64  # of one client
 LARGEST = 4096  # characters of what a client says
 MANY, SPAN = 200, 10.0  # messages of a client in so many seconds
-SESSION_ENDED, DENIED, POLICY, TRY_LATER = 4401, 4403, 1008, 1013
+SESSION_ENDED, DENIED = 4401, 4403
+NO_TEXT, POLICY, TOO_LARGE, TRY_LATER = 1003, 1008, 1009, 1013
 
 
 class Ended(Exception):
@@ -117,10 +118,10 @@ class Connection:
 
     async def _listen(self) -> None:
         while True:
-            text = await self._socket.receive_text()
+            text = await heard(self._socket)
             self._count()
             if len(text) > LARGEST:
-                raise Ended(1009)
+                raise Ended(TOO_LARGE)
             try:
                 said = SAID.validate_json(text)
             except ValidationError:
@@ -188,6 +189,17 @@ class Connection:
         except TimeoutError:
             raise Ended(TRY_LATER) from None
         self.quiet_since = time.monotonic()
+
+
+async def heard(socket: WebSocket) -> str:
+    """The next text. Raises WebSocketDisconnect, and Ended for what is no text."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text = message.get("text")
+    if text is None:
+        raise Ended(NO_TEXT)
+    return str(text)
 
 
 async def serve(connection: Connection, socket: WebSocket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.rows import Summary
 
 NODES, TRANSFERS = 2.0, 1.0  # seconds between two looks
+ENDED_SHOWN = 5.0  # seconds that an operation is told of after its end, so that all hear how it ended
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Directory:
         self._logs: dict[str, LogFeed] = {}
         self._nodes: ItemsFeed[NodeItem] | None = None
         self._transfers: ItemsFeed[TransferItem] | None = None
+        self._open: set[str] = set()
+        self._ended: dict[str, tuple[Operation, float]] = {}
 
     async def check(self, who: Principal, name: str) -> None:
         """Raises Invalid (live.topic), Denied, NotFound, Unavailable."""
@@ -126,9 +130,17 @@ class Directory:
         }
 
     def _look_at_transfers(self) -> Mapping[str, TransferItem]:
-        operations = self.hub.given.operations.list()
-        rows = self._rows({o.project for o in operations if o.project})
-        return {o.id: TransferItem(o, rows.get(o.project)) for o in operations}
+        operations = {o.id: o for o in self.hub.given.operations.list()}
+        now = time.monotonic()
+        for gone in self._open - operations.keys():
+            ended = self.hub.given.operations.get(gone)
+            if ended is not None:
+                self._ended[gone] = (ended, now + ENDED_SHOWN)
+        self._open = set(operations)
+        self._ended = {i: one for i, one in self._ended.items() if one[1] > now and i not in operations}
+        operations |= {i: one for i, (one, _) in self._ended.items()}
+        rows = self._rows({o.project for o in operations.values() if o.project})
+        return {i: TransferItem(o, rows.get(o.project)) for i, o in operations.items()}
 
     def _rows(self, projects: Iterable[str]) -> dict[str, Summary]:
         texts = self.hub.given.live.rows(sorted(projects))

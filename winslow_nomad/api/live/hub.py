@@ -86,14 +86,16 @@ class Hub:
 
     async def listen(self, listener: Listener) -> str:
         """From the cursor on that is answered it is told of everything, until `leave`."""
-        if not self._cursor:
-            cursor = await self.lane(self.given.live.now)
-            with self._change:
-                self._cursor = self._cursor or cursor
         self._listeners.add(listener)
+        try:
+            if not self._running:
+                cursor = await self.lane(self.given.live.now)
+        except BaseException:
+            self._listeners.discard(listener)
+            raise
         with self._change:
             if not self._running:
-                self._running = True
+                self._running, self._cursor = True, cursor
                 threading.Thread(target=self._run, name="live", daemon=True).start()
             return self._cursor
 
@@ -108,7 +110,6 @@ class Hub:
             with self._change:
                 if not self._listeners or self.loop.is_closed():
                     self._running = False
-                    self._cursor = ""
                     return
                 cursor = self._cursor
             try:

@@ -20,7 +20,7 @@ from winslow_nomad.core.logs import LogLine
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 TOPIC = re.compile(
     rf"(?P<kind>projects|inbox|nodes|transfers)|project:(?P<project>{NAME})|node:(?P<node>{NAME})"
-    rf"|log:(?P<logged>{NAME})/(?P<stage>[0-9]{{1,9}})/(?P<attempt>[0-9]{{1,9}})"
+    rf"|log:(?P<logged>{NAME})/(?P<stage>[0-9]{{1,9}})/(?P<attempt>[1-9][0-9]{{0,8}})"
 )
 TopicName = Annotated[str, Field(max_length=300, examples=["projects", "project:pk3m8x2w9q", "log:pk3m8x2w9q/4/1"])]
 

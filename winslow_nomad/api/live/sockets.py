@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MOST, MOST_OF_ONE = 3000, 50  # sockets of this process, and of one person
 STRANGERS = 64  # sockets that have not said yet who they are
 TICK = 1.0
-CHECKED = 4.0  # seconds between two looks at whether sessions and tokens still hold
+CHECKED = 3.0  # seconds between two looks at whether sessions and tokens still hold
 TOGETHER = 100  # of them looked at in one go
 
 

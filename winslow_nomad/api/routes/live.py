@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from winslow_nomad.api.authority import check_project, denied, identify, may
 from winslow_nomad.api.following import still_allowed
-from winslow_nomad.api.live.connection import DENIED, LARGEST, SESSION_ENDED, Connection, close, serve
+from winslow_nomad.api.live.connection import DENIED, LARGEST, SESSION_ENDED, Connection, Ended, close, heard, serve
 from winslow_nomad.api.live.events import EXAMPLE, EventLine, EventsView, Following
 from winslow_nomad.api.live.messages import SAID, Authenticate
 from winslow_nomad.api.live.sockets import STRANGERS, Sockets, sockets_of
@@ -72,9 +72,9 @@ async def introduced(
     sockets.strangers += 1
     try:
         async with asyncio.timeout(INTRODUCTION):
-            text = await socket.receive_text()
+            text = await heard(socket)
         said = SAID.validate_json(text) if len(text) <= LARGEST else None
-    except (TimeoutError, ValidationError, WebSocketDisconnect):
+    except (TimeoutError, ValidationError, WebSocketDisconnect, Ended):
         return None, nobody
     finally:
         sockets.strangers -= 1
