@@ -124,14 +124,16 @@ class Sending:
     _in_flight: dict[str, threading.Thread] = field(default_factory=dict)
     _resting: dict[str, datetime] = field(default_factory=dict)
     _tidied: datetime | None = None
+    _woken: threading.Event = field(default_factory=threading.Event)  # somebody has finished: there is room
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self._careful(0.0)
-            stopping.wait(STEP)
+            self._woken.wait(STEP)
+            self._woken.clear()
         self._careful(self.pace.longest)  # what was decided a moment ago is on its way before the process ends
         until = time.monotonic() + LAST
-        for thread in self._in_flight.values():
+        for thread in list(self._in_flight.values()):
             thread.join(max(0.0, until - time.monotonic()))
         try:
             self.lease.release()
@@ -252,7 +254,6 @@ class Sending:
     def send_due(self, epoch: int, ahead: float) -> None:
         """At most one at a time to the same person by the same way. Where one was not taken, the others by that way
         rest as well."""
-        self._in_flight = {way: t for way, t in self._in_flight.items() if t.is_alive()}
         now = self.clock.now()
         self._resting = {way: until for way, until in self._resting.items() if until > now}
         start = 0
@@ -274,7 +275,13 @@ class Sending:
         tries = message.tries + 1
         marked = message.but(sealed=True, tries=tries, first=message.first or now, due=now + self.pause(tries))
         self.book.seal(epoch, marked)
-        thread = threading.Thread(target=self.try_to_send, args=(epoch, marked), name="send", daemon=True)
+
+        def work() -> None:
+            self.try_to_send(epoch, marked)
+            self._in_flight.pop(way, None)
+            self._woken.set()
+
+        thread = threading.Thread(target=work, name="send", daemon=True)
         self._in_flight[way] = thread
         thread.start()
 
