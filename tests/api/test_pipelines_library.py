@@ -116,7 +116,8 @@ def test_links_bombs_and_rubbish_in_a_zip_file_are_refused(member: TestClient) -
         archive.writestr("pipeline.yaml", FOLDER)
         archive.writestr("zeros", b"\0" * 51_000_000)
     assert len(bomb.getvalue()) < 100_000
-    assert "larger than 50 MB" in upload(member, bomb.getvalue()).json()["title"]
+    refused = upload(member, bomb.getvalue()).json()
+    assert refused["code"] == "pipeline.archive" and "larger than 50 MB" in refused["title"]
     for rubbish in (b"", b"PK\x03\x04 not really", zipped({"readme": "x"}), zipped({"pipeline.yaml/x": "y"})):
         assert upload(member, rubbish).json()["code"] == "pipeline.archive", rubbish[:20]
 

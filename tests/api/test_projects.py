@@ -127,7 +127,9 @@ def test_pages_follow_each_other(member: TestClient) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (422, "list.cursor")
 
 
-def test_the_same_key_makes_one_project_and_another_request_under_it_is_refused(member: TestClient) -> None:
+def test_the_same_key_makes_one_project_and_another_request_under_it_is_refused(
+    member: TestClient, world: World
+) -> None:
     body = {"name": "once", "pipeline": {"text": TEXT}, "secrets": {"LICENCE": "s3cret-text"}}
     first = member.post("/api/v1/projects", json=body, headers={"Idempotency-Key": "k1"})
     again = member.post("/api/v1/projects", json=body, headers={"Idempotency-Key": "k1"})
@@ -136,6 +138,7 @@ def test_the_same_key_makes_one_project_and_another_request_under_it_is_refused(
     assert names(member.get("/api/v1/projects")) == ["once"]
     other = member.post("/api/v1/projects", json={**body, "name": "twice"}, headers={"Idempotency-Key": "k1"})
     assert (other.status_code, other.json()["code"]) == (409, "idempotency.other_request")
+    assert len(world.installation.secrets.list()) == 1  # what was put for nothing does not stay
 
 
 def test_a_wrong_pipeline_is_answered_with_every_mistake_and_its_place(member: TestClient) -> None:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from tests.api.conftest import World
 from tests.api.test_projects import TEXT, new
+from winslow_nomad.api.views.hidden import masked_record
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.stage import Cause, Outcome
 
@@ -146,6 +147,21 @@ def test_secrets_are_never_readable(member: TestClient, project: str, runs: Runs
     record = member.get(f"/api/v1/projects/{project}/stages/1").json()
     licence = next(v for v in record["environment"] if v["name"] == "LICENCE")
     assert (licence["value"], licence["secret"], licence["origin"]) == ("********", True, "project")
+
+
+def test_a_record_from_before_something_became_a_secret_does_not_show_it() -> None:
+    record = {
+        "environment": [
+            {"name": "KEY", "value": "old-text", "origin": "run", "secret": False},
+            {"name": "PASS", "value": "not-masked", "origin": "project", "secret": True},
+            {"name": "AREA", "value": "3", "origin": "run", "secret": False},
+        ],
+        "overrides": {"values": {"KEY": "old-text", "AREA": "3"}, "environment": {"KEY": "old-text"}},
+        "point": {"KEY": "old-text"},
+    }
+    shown = masked_record(record, {"KEY"})
+    assert "old-text" not in str(shown) and "not-masked" not in str(shown)
+    assert shown["overrides"]["values"]["AREA"] == "3" and shown["environment"][2]["value"] == "3"
 
 
 def test_a_reference_to_somebody_elses_secret_is_a_text_like_any_other(
