@@ -8,6 +8,7 @@ from winslow_nomad import __version__, runner
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import WinslowError
+from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.resources import probe
 from winslow_nomad.resources.space import size
 from winslow_nomad.store.check import check_server
@@ -79,6 +80,11 @@ def the_runner(_: Installation) -> Iterator[Finding]:
 
 def driver(installation: Installation) -> Iterator[Finding]:
     for name, made in installation.drivers.items():
+        if isinstance(made, NomadDriver):
+            found = made.findings()
+            yield from found
+            if any(f.severity == "problem" for f in found):
+                continue
         for node in made.inventory().nodes:
             gpus = ", ".join(f"{g.count} {g.model}" for g in node.gpus) or "no GPU"
             text = f"{node.name}: {node.cpu:g} cores, {size(node.memory)}, {gpus}"

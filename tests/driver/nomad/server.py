@@ -30,6 +30,8 @@ class FakeNomad:
         self.index = 10
         self.jobs: dict[str, Document] = {}
         self.allocations: dict[str, Document] = {}
+        self.version = "2.0.6"
+        self.namespaces = {"winslow"}
         self.evaluations: dict[str, Document] = {}
         self.nodes: dict[str, Document] = {}
         self.files: dict[tuple[str, str], bytes] = {}
@@ -194,9 +196,17 @@ class FakeNomad:
                     return self._listed(stubs, query)
                 case "GET", ["node", node_id]:
                     return (200, self.nodes[node_id], {}) if node_id in self.nodes else (404, "node not found", {})
-                case "PUT", ["validate", "job"]:
-                    return 200, {"ValidationErrors": None, "Error": "", "Warnings": ""}, {}
-            return 404, f"no such thing: {path}", {}
+        return self._about(method, path, parts)
+
+    def _about(self, method: str, path: str, parts: list[str]) -> tuple[int, Any, dict[str, str]]:
+        match method, parts:
+            case "GET", ["agent", "members"]:
+                return 200, {"Members": [{"Status": "alive", "Tags": {"build": self.version}}]}, {}
+            case "GET", ["namespace", name]:
+                return (200, {"Name": name}, {}) if name in self.namespaces else (404, "namespace not found", {})
+            case "PUT", ["validate", "job"]:
+                return 200, {"ValidationErrors": None, "Error": "", "Warnings": ""}, {}
+        return 404, f"no such thing: {path}", {}
 
     def subscribe(self, index: int) -> queue.Queue[bytes | None]:
         with self._lock:

@@ -194,6 +194,15 @@ def test_what_was_cancelled_or_has_ended_makes_no_job(world: World, server: Fake
     assert server.jobs == {}
 
 
+def test_a_nomad_that_is_too_old_starts_nothing(world: World, server: FakeNomad) -> None:
+    server.version = "1.11.2"
+    with pytest.raises(DriverUnavailable, match=r"1\.11\.2 is too old") as refused:
+        world.driver.submit(world.spec())
+    assert refused.value.code == "nomad.too_old"
+    server.version = "1.11.3"
+    assert world.driver.submit(world.spec()).phase == "waiting"
+
+
 # --- stopping and forgetting
 
 

@@ -112,6 +112,11 @@ class Client:
         asked = {"filter": filtered, "namespace": self.access.namespace}
         return self._list("list evaluations", READS_JOBS, lambda n: n.evaluations, asked)
 
+    def namespace(self) -> Document | None:
+        """That in which jobs are made; None: there is none, or none that may be seen."""
+        name = self.access.namespace
+        return self._ask_for_one("look at its namespace", READS_JOBS, lambda n: _get(n.namespace, name))
+
     # --- nodes
 
     def nodes(self) -> Listing:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Literal
 
+from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, ShareUnavailable, Unavailable
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
 from winslow_nomad.core.stage import Outcome, Reason
 from winslow_nomad.driver.claim import Claim, parse_claim
-from winslow_nomad.driver.nomad import faults, job, nodes, reasons
-from winslow_nomad.driver.nomad.client import STARTS_JOBS, AlreadyThere, Client, Document
+from winslow_nomad.driver.nomad import check, faults, job, nodes, reasons
+from winslow_nomad.driver.nomad.client import STARTS_JOBS, WANTED, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool
 from winslow_nomad.driver.nomad.follow import RESYNC, Follower, Lag
@@ -60,6 +61,7 @@ class NomadDriver:
         self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
         self._known: tuple[int, tuple[NodeDetail, ...]] | None = None  # as of a version of the picture
         self._unplaced: tuple[int, reasons.Unplaced] | None = None  # the same
+        self._new_enough = False
         self._guard = threading.Lock()
         self.lag = Lag()
 
@@ -69,6 +71,7 @@ class NomadDriver:
         end = self._attempts.end(spec.ref)
         if end is not None:  # cancelled meanwhile, or repeated long after: there is nothing to run
             return observation(spec.ref, Verdict(phase="absent"), end)
+        self._refuse_what_is_too_old()
         made = job.build(spec, self._site, self._nodes())
         self._picture.expect(made["ID"])
         self._register(made, spec)
@@ -106,10 +109,32 @@ class NomadDriver:
     def nodes(self) -> tuple[NodeDetail, ...]:
         return self._nodes()
 
+    def findings(self) -> list[Finding]:
+        """For `winslow doctor`."""
+        return list(check.findings(self._client))
+
     def close(self) -> None:
         self._client.close()
 
     # --- starting
+
+    def _refuse_what_is_too_old(self) -> None:
+        """Asked once; a token that may not ask keeps nobody from starting."""
+        if self._new_enough:
+            return
+        try:
+            version = self._client.version()
+        except DriverUnavailable as error:
+            if error.code not in ("nomad.forbidden", "nomad.token"):
+                raise
+            version = ()
+        if check.too_old(version):
+            raise DriverUnavailable(
+                f"Nomad {check.shown(version)} is too old; nothing was started.",
+                hint=f"Upgrade it to {check.shown(WANTED)} or later.",
+                code="nomad.too_old",
+            )
+        self._new_enough = True
 
     def _register(self, made: Document, spec: AttemptSpec) -> None:
         """Create-only, and repeated until it is certain that the job is there, and ours."""
@@ -252,6 +277,9 @@ class Following:
 
     def run(self, stopping: Callable[[], bool]) -> None:
         driver = self._driver
+        for finding in driver.findings():
+            if finding.severity in ("warning", "problem"):
+                log.warning("Nomad: %s. %s", finding.text, finding.fix)
         follower = Follower(
             driver._client.access,
             driver._picture,
