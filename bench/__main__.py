@@ -18,6 +18,8 @@ BENCHES = {
     "simulated": "the simulated cluster alone",
     "uploads": "resumable uploads",
     "downloads": "downloads",
+    "logs": "pages of a large log, searching it, a line from a stage to a screen",
+    "live": "many live sockets, many changes",
     "projects": "ten thousand projects through everything that decides",
 }
 
