@@ -16,6 +16,7 @@ import pytest
 
 from tests.waiting import until
 
+pytestmark = pytest.mark.chaos
 ROOT = Path(__file__).parents[2]
 # What `winslow up` does, and who it is.
 UP = """
