@@ -35,7 +35,7 @@ QUICK = Pace(quiet=0.2, longest=2.0, between=0.2, again=0.3, most=1.0, enough=60
 
 @dataclass
 class Telling:
-    """`mem` is the author of what is made here and has a mail address; `ann` administers; `vic` may see nothing of it."""
+    """`mem` is the author of what is made here and has a mail address; `ann` administers; `vic` sees nothing of it."""
 
     home: Path
     environ: dict[str, str]
@@ -49,7 +49,9 @@ class Telling:
     def sending(self, pace: Pace = QUICK, owner: str = "this test") -> Sending:
         return telling(self.installation, owner, pace)
 
-    def project(self, name: str = "p1", gates: int = 1, *, actor: str = "", members: tuple[Member, ...] = ()) -> Project:
+    def project(
+        self, name: str = "p1", gates: int = 1, *, actor: str = "", members: tuple[Member, ...] = ()
+    ) -> Project:
         """It asks `gates` questions at once, which is what the notices are about. `actor`: who starts it."""
         asking = Confirm(ask="always")
         stages = tuple(builders.a_definition(f"s{n}", confirm=asking, image="x:1") for n in range(gates))

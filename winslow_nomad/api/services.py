@@ -20,6 +20,7 @@ from winslow_nomad.core.lists import Listing
 from winslow_nomad.core.live import Stream
 from winslow_nomad.core.logs import Logs
 from winslow_nomad.core.nodes import Nodes
+from winslow_nomad.core.notices import Notices
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.people import People
 from winslow_nomad.core.ports import Clock
@@ -52,6 +53,7 @@ class Services:
     uploads: Uploads
     logs: Logs
     live: Stream
+    notices: Notices
     tables: LogTables
 
 

@@ -19,7 +19,7 @@ from winslow_nomad.store.people import RedisPeople
 
 log = logging.getLogger(__name__)
 MOST_CHANNELS = 20
-MOST_TESTS = 10  # of one person, in a minute
+MOST_AT_ONCE = 10  # tests and new channels of one person, in a minute
 
 
 def telling(installation: Installation, owner: str, pace: Pace | None = None) -> Sending:
@@ -78,6 +78,7 @@ class InstalledNotices:
         return self._rules.change(user, lambda rules: rules.but(**changes))
 
     def add_channel(self, user: str, kind: Kind, title: str, url: str, events: frozenset[What] | None) -> Fresh:
+        self._outbox.count(user, MOST_AT_ONCE)
         try:
             scheme = webhook.checked(url) if kind == "webhook" else chat.checked(url)
         except ValueError as error:
@@ -143,7 +144,7 @@ class InstalledNotices:
                 )
         else:
             found(self.rules(user), channel)
-        self._outbox.count_test(user, MOST_TESTS)
+        self._outbox.count(user, MOST_AT_ONCE)
         now = self._installation.clock.now()
         name = new_id("t")
         return self._outbox.test(

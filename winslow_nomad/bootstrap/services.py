@@ -11,6 +11,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
 from winslow_nomad.bootstrap.nodes import InstalledNodes
+from winslow_nomad.bootstrap.notices import InstalledNotices
 from winslow_nomad.bootstrap.usual import CachedDurations
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_tables import ShareTables
@@ -48,6 +49,7 @@ def services(installation: Installation) -> Services:
         uploads=uploads(installation),
         logs=read,
         live=installation.live,
+        notices=InstalledNotices(installation),
         tables=ShareTables(read, installation.settings.home / "cache" / "tables"),
     )
 

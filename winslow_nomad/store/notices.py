@@ -146,13 +146,13 @@ class Outbox:
         ask(self._client, self._tested(tried), *self._put(message))
         return tried
 
-    def count_test(self, user: str, most: int) -> None:
-        """Raises TooMany where a person has made `most` in this minute."""
+    def count(self, user: str, most: int) -> None:
+        """Of what takes long or reaches others. Raises TooMany where a person did it `most` times in this minute."""
         key = self._keys.limit(f"notices:{user}")
         count, *_ = ask(self._client, ("INCR", key), ("EXPIRE", key, 60, "NX"))
         if int(count) > most:
             raise TooMany(
-                "There were too many tests in this minute; this one was not sent.",
+                "There were too many tests and new channels in this minute; nothing was done.",
                 retry_after=60,
                 hint="Try again in a minute.",
                 code="request.too_many",
