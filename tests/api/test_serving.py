@@ -36,6 +36,7 @@ from starlette.types import Receive, Scope, Send
 from tests.api.conftest import Served, World
 from tests.waiting import until
 from winslow_nomad.api.authority import COOKIE
+from winslow_nomad.bootstrap.certificate import examine_certificate
 from winslow_nomad.bootstrap.protocol import LARGEST, PatientProtocol, among, networks
 from winslow_nomad.bootstrap.serve import check_exposure, configuration, listen
 from winslow_nomad.config import Settings, load
@@ -184,9 +185,37 @@ def test_it_listens_beyond_this_machine_only_with_tls_or_a_proxy_or_when_told_to
     assert error.value.code == "serve.exposed"
     check_exposure(settings_of(world), host, insecure=True)
     check_exposure(settings_of(world, WINSLOW_TRUSTED_PROXIES="10.0.0.7"), host, insecure=False)
-    check_exposure(settings_of(world, WINSLOW_TLS_CERTIFICATE="c", WINSLOW_TLS_KEY="k"), host, insecure=False)
-    with pytest.raises(Refused):
-        check_exposure(settings_of(world, WINSLOW_TLS_CERTIFICATE="c"), host, insecure=False)
+
+
+def test_a_certificate_that_cannot_be_used_is_told_before_anything_starts(
+    world: World, certificate: tuple[Path, Path]
+) -> None:
+    good, key = map(str, certificate)
+    other = world.home / "other.pem"
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    for secret in (serialization.NoEncryption(), serialization.BestAvailableEncryption(b"asks for it")):
+        other.write_bytes(private.private_bytes(*pem, secret))
+        pairs = [(good, str(other)), (good, ""), ("", key), (good, "/none"), ("/none", key), (key, good), (good, good)]
+        for pair in pairs:
+            with pytest.raises(Refused) as error:
+                found = settings_of(world, WINSLOW_TLS_CERTIFICATE=pair[0], WINSLOW_TLS_KEY=pair[1])
+                check_exposure(found, "0.0.0.0", insecure=False)
+            assert error.value.code == "serve.tls", pair
+    check_exposure(settings_of(world, WINSLOW_TLS_CERTIFICATE=good, WINSLOW_TLS_KEY=key), "0.0.0.0", insecure=False)
+
+
+def test_doctor_tells_how_long_the_certificate_is_good(world: World, certificate: tuple[Path, Path]) -> None:
+    settings = settings_of(world, WINSLOW_TLS_CERTIFICATE=str(certificate[0]), WINSLOW_TLS_KEY=str(certificate[1]))
+    certificate[1].chmod(0o600)
+    now = datetime.datetime.now(datetime.UTC)
+    told = [
+        [f.severity for f in examine_certificate(settings, now + datetime.timedelta(days=days))] for days in (-30, 0, 1)
+    ]
+    assert told == [["ok"], ["warning"], ["problem"]]
+    certificate[1].chmod(0o640)
+    assert [f.severity for f in examine_certificate(settings, now)] == ["warning", "warning"]
+    assert list(examine_certificate(settings_of(world), now)) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

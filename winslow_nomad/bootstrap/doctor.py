@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from winslow_nomad import __version__, runner
+from winslow_nomad.bootstrap.certificate import examine_certificate
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.core.access import Role
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import WinslowError
 from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.resources import probe
 from winslow_nomad.resources.space import size
 from winslow_nomad.store.check import check_server
+from winslow_nomad.store.people import RedisPeople
 
 
 def examine(installation: Installation) -> list[Finding]:
@@ -23,6 +26,8 @@ def examine(installation: Installation) -> list[Finding]:
         ("runner", the_runner),
         ("driver", driver),
         ("work", work),
+        ("tls", tls),
+        ("people", people),
     ]
     findings: list[Finding] = []
     for subject, check in checks:
@@ -32,6 +37,26 @@ def examine(installation: Installation) -> list[Finding]:
             hint = error.hint if isinstance(error, WinslowError) else ""
             findings.append(Finding(severity="problem", subject=subject, text=str(error), fix=hint))
     return findings
+
+
+def tls(installation: Installation) -> Iterator[Finding]:
+    yield from examine_certificate(installation.settings, installation.clock.now())
+
+
+def people(installation: Installation) -> Iterator[Finding]:
+    known = RedisPeople(installation.state, installation.clock, installation.keys).persons()
+    active = [p for p in known if p.active]
+    admins = [p.name for p in active if p.role is Role.ADMIN]
+    if known and not any(p.password for p in active if p.role is Role.ADMIN):
+        text = f"no administrator has a password ({', '.join(admins)})"
+        fix = "The link that `winslow serve` shows at its start lets one in."
+        yield Finding(severity="note", subject="people", text=text, fix=fix)
+    elif known:
+        text = f"{len(active)} active, administrators: {', '.join(admins)}"
+        yield Finding(severity="ok", subject="people", text=text)
+    else:
+        text = "nobody can log in yet; the first `winslow serve` or `winslow up` makes an administrator"
+        yield Finding(severity="ok", subject="people", text=text)
 
 
 def settings(installation: Installation) -> Iterator[Finding]:

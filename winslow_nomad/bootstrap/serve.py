@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from winslow_nomad.api.app import create_app
 from winslow_nomad.api.reach import of_names
+from winslow_nomad.bootstrap.certificate import check_certificate
 from winslow_nomad.bootstrap.entrance import invite
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.logs import write_logs
@@ -103,12 +104,7 @@ class Serving(uvicorn.Server):
 
 def check_exposure(settings: Settings, host: str, insecure: bool) -> None:
     """Passwords and cookies do not travel in the clear unless somebody says so. Raises Refused."""
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise Refused(
-            "TLS needs a certificate and its key; nothing was started.",
-            hint="Set both tls_certificate and tls_key, or neither.",
-            code="serve.tls",
-        )
+    check_certificate(settings)
     if insecure or settings.tls_certificate or settings.trusted_proxies or is_loopback(host):
         return
     raise Refused(
