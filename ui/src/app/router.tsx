@@ -168,6 +168,54 @@ const events = createRoute({
   component: lazyRouteComponent(() => import("@/features/history"), "EventsPage"),
 });
 
+const inbox = createRoute({
+  getParentRoute: () => inside,
+  path: "/inbox",
+  component: lazyRouteComponent(() => import("@/features/inbox"), "InboxPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/features/settings"), "SettingsPage"),
+});
+
+const profile = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Profile"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => settings,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Tokens"),
+});
+
+const people = createRoute({
+  getParentRoute: () => settings,
+  path: "/people",
+  component: lazyRouteComponent(() => import("@/features/settings"), "People"),
+});
+
+const groups = createRoute({
+  getParentRoute: () => settings,
+  path: "/groups",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Groups"),
+});
+
+const installation = createRoute({
+  getParentRoute: () => settings,
+  path: "/installation",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Installation"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => settings,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Audit"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -179,8 +227,10 @@ const tree = root.addChildren([
     home,
     projects,
     create,
+    inbox,
     inputs,
     nodes,
+    settings.addChildren([profile, tokens, people, groups, installation, audit]),
     project.addChildren([overview, history, compare, events, logs, files, run]),
   ]),
 ]);

@@ -218,7 +218,10 @@ function History({ node, hours }: { node: Node; hours: number }) {
     queryFn: ({ signal }) =>
       taken(
         api.GET("/api/v1/nodes/{node}/samples", {
-          params: { path: { node: node.name }, query: { hours } },
+          params: {
+            path: { node: node.name },
+            query: { since: new Date(Date.now() - hours * 3_600_000).toISOString() },
+          },
           signal,
         }),
       ),

@@ -1,0 +1,114 @@
+/** How the installation is set, and whether it is well. */
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { Icon } from "@/design/Icon.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { queries } from "@/shared/queries.ts";
+import { useSession } from "@/shared/session.ts";
+
+type Setting = components["schemas"]["Setting"];
+
+export function Installation() {
+  const settings = useQuery({
+    queryKey: ["settings"],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/settings", { signal })),
+  });
+  const doctor = useQuery({
+    queryKey: ["doctor"],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/doctor", { signal })),
+    staleTime: 30_000,
+  });
+  return (
+    <>
+      <section className="wide">
+        <h1>Is it well?</h1>
+        {doctor.error ? <ProblemNote error={doctor.error} again={() => void doctor.refetch()} /> : null}
+        {!doctor.data && !doctor.error ? <Skeleton rows={3} height={32} /> : null}
+        <ul className="findings">
+          {(doctor.data?.items ?? []).map((finding) => (
+            <li key={`${finding.subject}-${finding.text}`} data-severity={finding.severity}>
+              <Icon
+                name={finding.severity === "ok" ? "check" : finding.severity === "note" ? "info" : "warn"}
+              />
+              <b>{finding.subject}</b>
+              <span className="m2">
+                {finding.text} {finding.fix ? <i>{finding.fix}</i> : null}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <section className="wide">
+        <h1>Settings</h1>
+        {settings.error ? <ProblemPage error={settings.error} again={() => void settings.refetch()} /> : null}
+        {!settings.data && !settings.error ? <Skeleton rows={8} height={32} /> : null}
+        <table className="tbl">
+          <tbody>
+            {(settings.data?.items ?? []).map((setting) => (
+              <Row key={setting.name} setting={setting} />
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </>
+  );
+}
+
+function Row({ setting }: { setting: Setting }) {
+  const admin = useSession()?.role === "admin";
+  const [typed, setTyped] = useState<string | null>(null);
+  const save = useMutation({
+    mutationFn: (value: unknown) =>
+      taken(api.PATCH("/api/v1/settings", { body: { values: { [setting.name]: value } } })),
+    onSuccess: async () => {
+      setTyped(null);
+      await queries.invalidateQueries({ queryKey: ["settings"] });
+    },
+  });
+  const shown =
+    typeof setting.value === "object" ? JSON.stringify(setting.value) : String(setting.value ?? "");
+  const simple = ["number", "text", "zone"].includes(setting.kind);
+  return (
+    <tr>
+      <td className="mono">{setting.name}</td>
+      <td>
+        {!setting.changeable || !admin || (!simple && setting.kind !== "boolean") ? (
+          <span className="mono">{shown || "–"}</span>
+        ) : setting.kind === "boolean" ? (
+          <input
+            type="checkbox"
+            aria-label={setting.name}
+            checked={setting.value === true}
+            onChange={(event) => save.mutate(event.target.checked)}
+          />
+        ) : (
+          <span className="row">
+            <input
+              className="in narrow"
+              aria-label={setting.name}
+              value={typed ?? shown}
+              onChange={(event) => setTyped(event.target.value)}
+            />
+            {typed !== null && typed !== shown ? (
+              <Button
+                small
+                busy={save.isPending}
+                onClick={() => save.mutate(setting.kind === "number" ? Number(typed) : typed)}
+              >
+                Save
+              </Button>
+            ) : null}
+          </span>
+        )}
+        {save.error ? <ProblemNote error={save.error} /> : null}
+      </td>
+      <td className="m2 small">{setting.help}</td>
+      <td>
+        <Tag>{setting.origin}</Tag>
+      </td>
+    </tr>
+  );
+}
