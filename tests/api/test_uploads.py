@@ -27,6 +27,9 @@ from tests.api.conftest import Served, World
 from tests.api.standing import member, served, standing, world
 from tests.waiting import until
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.access import Principal, Role
+from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.filing import Area
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 
 __all__ = ["member", "served", "standing", "world"]
@@ -217,6 +220,16 @@ def test_somebody_elses_upload_is_not_there(world: World, member: TestClient, me
     assert world.with_token("mem", "read").request(method, place, headers=headers, content=b"x").status_code == 403
     assert tus.offset(member, place) == 0
     assert world.with_token("mem", "files").head(place, headers=tus.HEADERS).status_code == 200
+
+
+def test_the_port_itself_gives_an_upload_to_its_owner_alone(world: World, member: TestClient) -> None:
+    identifier = tus.begun(member, 100, filename="clip.mp4").rpartition("/")[2]
+    for user in ("ann", "mat"):
+        who = Principal(user=user, role=Role.ADMIN)
+        with pytest.raises(NotFound):
+            world.services.uploads.write(Area(who=who), identifier, 0)
+    own = world.services.uploads.write(Area(who=Principal(user="mem", role=Role.MEMBER)), identifier, 0)
+    own.close()
 
 
 @pytest.mark.parametrize(
