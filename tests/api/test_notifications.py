@@ -40,7 +40,8 @@ def test_the_address_of_a_channel_goes_in_and_never_comes_out(member: TestClient
     assert made.status_code == 201 and made.json()["key"].startswith("wh_")
     shown = member.get(OWN).json()["channels"]
     assert [c["address"] for c in shown] == ["https://..."]
-    changed = member.patch(f"{OWN}/channels/{shown[0]['id']}", json={"title": "nights", "on": False, "events": ["node"]})
+    changes = {"title": "nights", "on": False, "events": ["node"]}
+    changed = member.patch(f"{OWN}/channels/{shown[0]['id']}", json=changes)
     assert (changed.json()["title"], changed.json()["on"], changed.json()["events"]) == ("nights", False, ["node"])
     assert member.patch(f"{OWN}/channels/{shown[0]['id']}", json={"as_rules": True}).json()["events"] is None
     everything = json.dumps([made.json(), shown, changed.json(), member.get(OWN).json()])

@@ -8,9 +8,10 @@ import json
 import socket
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpcore
 import httpx
@@ -39,21 +40,23 @@ def checked(url: str) -> str:
 
 
 def post(
-    url: str, key: str, identifier: str, event: Mapping[str, Any], *, anywhere: bool, now: float | None = None
+    url: str, key: str, identifier: str, event: Mapping[str, Any], *, anywhere: bool, seconds: float = ALL
 ) -> None:
     """`anywhere`: also into Winslow's own network. Raises Undelivered."""
     body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-    timestamp = str(int(time.time() if now is None else now))
+    timestamp = str(int(time.time()))
+    host, login = _host(url)
     headers: dict[bytes | str, bytes | str] = {
-        "host": _host(url),
+        "host": host,
         "content-type": "application/json",
         "content-length": str(len(body)),
         "user-agent": f"winslow/{__version__}",
         "x-winslow-notification": identifier,
         "x-winslow-timestamp": timestamp,
         "x-winslow-signature": signature(key, timestamp, body),
+        **({"authorization": login} if login else {}),
     }
-    backend = Guarded(anywhere, time.monotonic() + ALL)
+    backend = Guarded(anywhere, time.monotonic() + seconds)
     waits = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT)
     try:
         with (
@@ -134,9 +137,11 @@ class Bounded(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _host(url: str) -> str:
-    """Without a name and password that may stand before it."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+def _host(url: str) -> tuple[str, str]:
+    """The host as a request names it, and the login that may stand before it."""
+    found = urlsplit(url)
+    login, _, host = found.netloc.rpartition("@")
+    return host, f"Basic {b64encode(unquote(login).encode()).decode()}" if login else ""
 
 
 def _kind(error: Exception) -> str:
