@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from tests.cluster.nomad import SHARE_VOLUME, Cluster
 from tests.driver.attempt_tree import AttemptTree
 from tests.waiting import until
+from winslow_nomad import config_nomad
 from winslow_nomad.core.inventory import Node
 from winslow_nomad.core.pipeline import GIB, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Driver, Observation
@@ -138,9 +139,10 @@ class LocalCase:
 
 @dataclass
 class NomadCase:
-    """One node of a real cluster, to itself; with a share, and jobs, of its own."""
+    """A real cluster, to itself; with a share, and jobs, of its own. `token`: instead of the cluster's."""
 
     cluster: Cluster
+    token: str = ""
     attempts: AttemptTree = field(init=False)
     driver: NomadDriver = field(init=False)
     specs: list[AttemptSpec] = field(default_factory=list)
@@ -158,9 +160,17 @@ class NomadCase:
         self.driver = self.restarted()
         self.cores = self.driver.inventory().nodes[0].cpu
 
-    def restarted(self) -> NomadDriver:
-        found = self.cluster.environment
-        access = Access(address=found["NOMAD_ADDR"], namespace=found["NOMAD_NAMESPACE"])
+    def restarted(self, **changes: Any) -> NomadDriver:
+        found = config_nomad.read({}, self.cluster.environment, "the cluster")
+        known = {
+            "address": found.address,
+            "namespace": found.namespace,
+            "token": self.token or found.token,
+            "ca": found.ca_cert,
+            "certificate": found.client_cert,
+            "key": found.client_key,
+        }
+        access = Access(**{**known, **changes})
         site = Site(
             installation="test",
             namespace=access.namespace,
@@ -201,7 +211,7 @@ class NomadCase:
             self.attempts.cancel(spec.ref)
             self.attempts.control(spec.ref, "kill")
             self.driver.stop(spec.ref, "kill")
-        until(lambda: self.restarted().inventory().nodes[0].cpu_used == 0, 40.0, every=0.1)
+        until(lambda: all(n.cpu_used == 0 for n in self.restarted().inventory().nodes), 40.0, every=0.1)
         for made in self.cluster.api("GET", "/v1/jobs"):
             self.cluster.api("DELETE", f"/v1/job/{made['ID']}", purge="true")
         self.driver.close()

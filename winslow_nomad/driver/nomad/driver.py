@@ -36,6 +36,7 @@ END_GRACE = 10.0  # seconds that a runner's end record may need to show, after N
 LOG_PATIENCE = 60.0  # seconds more that the rest of its log may need to be fetched from the node
 LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
 TRIES = 3
+NOT_THERE = "nonexistent"  # a namespace, a node pool: an administrator's to make, and no mistake of a stage
 
 
 class NomadDriver:
@@ -179,6 +180,13 @@ class NomadDriver:
         """Nomad says no; a mistake in the job is told from a failure by asking for mistakes."""
         if isinstance(error, Answer) and error.status >= 500:
             mistakes = self._client.mistakes(made)
+            missing = [m for m in mistakes if NOT_THERE in m]
+            if missing:
+                raise DriverUnavailable(
+                    f"Nomad lacks something that every stage needs: {missing[0]}.",
+                    hint="Make it, as docs/cluster.md says; what waits goes on by itself then.",
+                    code="nomad.not_set_up",
+                ) from error
             if mistakes:
                 raise DriverRejected(
                     f"Nomad refuses the job of attempt {spec.ref}: {'; '.join(mistakes)}. Nothing was started.",
