@@ -959,7 +959,8 @@ def test_a_share_that_hangs_stops_no_other_route(running_server: Embedded) -> No
                 upload.start()
                 until(lambda: tus.offset(client, place) > 1_000_000, 20)
                 share.begin()
-                stuck = [threading.Thread(target=quietly, args=(served, n)) for n in range(12)]
+                answers: list[int] = []
+                stuck = [threading.Thread(target=quietly, args=(served, n, answers)) for n in range(12)]
                 for thread in stuck:
                     thread.start()
                 begin = time.monotonic()
@@ -969,6 +970,7 @@ def test_a_share_that_hangs_stops_no_other_route(running_server: Embedded) -> No
                 assert time.monotonic() - begin < 5
                 for thread in stuck:
                     thread.join()
+                assert set(answers) == {503}, "whoever asks for something on the share is told in time"
                 share.end()
                 until(lambda: client.get(f"{INPUTS}/list").status_code == 200, 20)
                 upload.join()
@@ -993,7 +995,7 @@ def test_a_process_whose_writers_hang_still_ends(running_server: Embedded) -> No
             with served.signed_in("mem") as client:
                 put(client, "a", b"x")
                 share.begin()
-                writing = [threading.Thread(target=quietly, args=(served, n)) for n in (1, 2, 4, 5)]
+                writing = [threading.Thread(target=quietly, args=(served, n, [])) for n in (1, 2, 4, 5)]
                 for thread in writing:
                     thread.start()
                 assert client.get(f"{INPUTS}/content?path=a").content == b"x"
@@ -1021,13 +1023,13 @@ def sending(served: Served, place: str) -> None:
             time.sleep(0.5)
 
 
-def quietly(served: Served, number: int) -> None:
+def quietly(served: Served, number: int, answers: list[int]) -> None:
     """A request that the share holds up."""
     with served.signed_in("mem") as client, suppress(httpx.HTTPError):
-        client.timeout = 30
+        client.timeout = 60
         if number % 3 == 0:
-            client.get(f"{INPUTS}/list")
+            answers.append(client.get(f"{INPUTS}/list").status_code)
         elif number % 3 == 1:
-            put(client, f"new{number}")
+            answers.append(put(client, f"new{number}").status_code)
         else:
-            client.delete(f"{INPUTS}/content?path=a")
+            answers.append(client.delete(f"{INPUTS}/content?path=a").status_code)

@@ -143,10 +143,12 @@ class Lanes:
 
 
 class Roads:
-    """Lanes by place: a folder mapped into the pool from a server that hangs leaves the share's own free. `write`
-    waits for the processes that write, which have deadlines of their own: one thread for each upload."""
+    """Lanes by place: a folder mapped into the pool from a server that hangs leaves the share's own free. change:
+    names that change, which are looked at first. write: waits for the processes that write, which have deadlines of
+    their own, and touches nothing of the share itself: one thread for each upload."""
 
     def __init__(self) -> None:
+        self.change = Lane("change", 16, deadline=20.0)
         self.write = Lane("write", 64, deadline=AS_LONG_AS_IT_TAKES)
         self._places: dict[str, Lanes] = {}
 

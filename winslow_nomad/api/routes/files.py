@@ -130,7 +130,7 @@ async def restore_file(
     given: Given, area: Writable, road: Road, entry: Annotated[str, Path(max_length=100)]
 ) -> Entry:
     """To where it was; refused where something else is by now, or the stage it belonged to has ended."""
-    return await road.write(partial(given.files.restore, area, entry))
+    return await road.change(partial(given.files.restore, area, entry))
 
 
 class NewFolder(Value):
@@ -331,7 +331,7 @@ async def put_file(
     replace = (request.headers.get("if-match") or "").strip().strip('"')
     note(request, path=path)
     begin = partial(given.uploads.write_small, area, path, length, replace=replace)
-    target = await road.write(begin, unwanted=lambda late: late.close())
+    target = await road.change(begin, unwanted=lambda late: late.close())
     try:
         came = await pour(request, target, road.write)
         if came < length:
@@ -356,7 +356,7 @@ async def put_file(
 async def delete_file(request: Request, given: Given, area: Writable, road: Road, path: Where) -> Deleted:
     """A file or folder; it can be taken back until the trash is emptied. What belongs to an ended stage stays."""
     note(request, path=path)
-    return Deleted(trash=await road.write(partial(given.files.trash, area, path)))
+    return Deleted(trash=await road.change(partial(given.files.trash, area, path)))
 
 
 @router.post(
@@ -369,14 +369,14 @@ async def delete_file(request: Request, given: Given, area: Writable, road: Road
 async def make_folder(request: Request, given: Given, area: Writable, road: Road, body: NewFolder) -> Entry:
     """With those above it that are missing."""
     note(request, path=body.path)
-    return await road.write(partial(given.files.make_folder, area, body.path))
+    return await road.change(partial(given.files.make_folder, area, body.path))
 
 
 @router.post("/rename", summary="Rename or move", operation_id="rename_file", responses={**CHANGE, **example(ENTRY)})
 async def rename_file(request: Request, given: Given, area: Writable, road: Road, body: Renaming) -> Entry:
     """Within one space. Who may see a folder goes with it."""
     note(request, path=body.source, to=body.to)
-    return await road.write(partial(given.files.rename, area, body.source, body.to, overwrite=body.overwrite))
+    return await road.change(partial(given.files.rename, area, body.source, body.to, overwrite=body.overwrite))
 
 
 @router.post(
@@ -390,7 +390,7 @@ async def unpack_file(request: Request, given: Given, area: Writable, road: Road
     """zip, tar or tar.gz. Answers the operation that does it; the folder appears when all of it is there. Archives with
     links, devices, names that lead out of the folder, or far more content than size are refused as a whole."""
     note(request, path=body.path, to=body.into)
-    return await road.write(partial(given.files.unpack, area, body.path, body.into))
+    return await road.change(partial(given.files.unpack, area, body.path, body.into))
 
 
 @router.get(
@@ -509,7 +509,7 @@ async def set_folder_access(
     """Members name groups that they are in themselves; those who look after everything, any."""
     await run_in_threadpool(_check_groups, given, area, body.groups)
     note(request, path=path, groups=" ".join(body.groups))
-    return await road.write(partial(given.files.set_groups, area, path, body.groups))
+    return await road.change(partial(given.files.set_groups, area, path, body.groups))
 
 
 def _check_groups(given: Services, area: Area, groups: tuple[str, ...]) -> None:

@@ -142,7 +142,7 @@ async def begin_upload(request: Request, given: Given, who: Own, road: Road) -> 
         sha256=told.get("sha256", "").lower(),
         metadata=text,
     )
-    made = await road.write(begin)
+    made = await road.change(begin)
     if length == 0:
         made = made.but(path=await _empty(given, area, made, road), done=True)
     headers = {"location": f"/api/v1/uploads/{made.id}", "upload-offset": "0", **_headers(made)}
@@ -151,7 +151,7 @@ async def begin_upload(request: Request, given: Given, who: Own, road: Road) -> 
 
 async def _empty(given: Services, area: Area, made: Upload, road: Roads) -> str:
     """There is nothing to send, so no request would follow."""
-    target = await road.write(partial(given.uploads.write, area, made.id, 0), unwanted=lambda late: late.close())
+    target = await road.change(partial(given.uploads.write, area, made.id, 0), unwanted=lambda late: late.close())
     try:
         return await road.write(target.finish)
     finally:
@@ -226,7 +226,7 @@ async def continue_upload(request: Request, given: Given, who: Own, road: Road, 
     under_way[upload] = mine
     try:
         begin = partial(given.uploads.write, area, upload, offset, verified=expected is not None)
-        target = await road.write(begin, unwanted=lambda late: late.close())
+        target = await road.change(begin, unwanted=lambda late: late.close())
         try:
             await _take(request, target, road, mine)
             return await _after(target, found, expected, road)
