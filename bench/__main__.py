@@ -19,6 +19,8 @@ BENCHES = {
     "uploads": "resumable uploads",
     "downloads": "downloads",
     "logs": "pages of a large log, searching it, a line from a stage to a screen",
+    "projects_list": "the list of 100,000 projects",
+    "commands": "commands over HTTP until they are durable",
     "live": "many live sockets, many changes",
     "projects": "ten thousand projects through everything that decides",
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from winslow_nomad import config
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.services import services
-from winslow_nomad.core.access import Role
+from winslow_nomad.core.access import Role, Scope
 from winslow_nomad.core.people import Person
 
 ROOT = Path(__file__).parents[1]
@@ -48,13 +48,13 @@ class Served:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[Served]:
-    """`winslow serve` with an embedded store, and a token of somebody who may write files."""
+def served(home: Path, *more: Scope) -> Iterator[Served]:
+    """`winslow serve` with an embedded store, and a token of somebody who may write files, and `more`."""
     environ = {"WINSLOW_HOME": str(home), "HOME": str(home), "USER": "bench"}
     installation = Installation(config.load(environ))
     given = services(installation)
     given.people.add(Person(name="bench", role=Role.ADMIN, made=installation.clock.now()))
-    _, token = given.people.add_token("bench", "bench", frozenset({"read", "files"}))
+    _, token = given.people.add_token("bench", "bench", frozenset({"read", "files", *more}))
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "winslow_nomad.cli", "serve", "--port", str(port)],
