@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tests.resources.logged import LogWriter, Plain, plain_lines
 from winslow_nomad.core.errors import ShareUnavailable
 from winslow_nomad.core.logs import LogLine, Stream
 from winslow_nomad.resources.log_cache import LogCache
+from winslow_nomad.resources.log_files import LogFiles
 from winslow_nomad.resources.log_index import LineIndex
-from winslow_nomad.resources.log_lines import Lines
-from winslow_nomad.resources.log_text import SHOWN
+from winslow_nomad.resources.log_lines import Lines, Page
+from winslow_nomad.resources.log_text import NOTHING, SHOWN, Masker
 from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.share_logs import ShareLog, ShareLogs
 
@@ -224,11 +226,16 @@ def test_an_index_that_is_lost_or_belongs_to_another_log_is_made_anew(damage):
             writer.write(0, b"new\n")
             before = ["new"]
         else:  # another log of the same size in the same files
+            sizes = [(writer.log / name).stat().st_size for name in ("out", "err")]
+            for name, size in zip(("out", "err"), sizes, strict=True):
+                (writer.log / name).write_bytes(b"new\n" * (size // 4) + b"n" * (size % 4))
             with (writer.log / "index").open("r+b") as file:
                 file.seek(-16, 2)
                 record = file.read(16)
                 file.seek(-16, 2)
                 file.write(bytes([record[0] ^ 1]) + record[1:])
+            uncached = ShareLogs(Reader(root), LogCache(root / "none"), NoSecrets())
+            before = [x.text for x in opened(uncached).page(-50, 50).lines]
         again = ShareLogs(Reader(root), LogCache(root / "cache", worth=0), NoSecrets())
         assert [x.text for x in opened(again).page(-50, 50).lines] == before
 
@@ -275,24 +282,70 @@ def test_links_are_not_followed(tmp_path):
     assert places.reached.bytes == 0
 
 
-def test_a_log_that_hangs_is_told_and_later_read_from_a_fresh_start(tmp_path):
-    import threading
-
+def test_a_log_that_hangs_is_told_and_whoever_hangs_in_it_disturbs_nobody_later(tmp_path):
     writer = LogWriter(tmp_path / "a")
     writer.write(0, b"one\n")
-    hanging = threading.Event()
+    writer.write(1, b"not noted\n", indexed=False)
+    hanging: list[Callable[[], object]] = []
 
     class Hanging(Reader):
         def call(self, work, what, deadline=None):
-            if hanging.is_set():
+            if not hanging:
+                hanging.append(work)
                 raise ShareUnavailable("away", code="share.stalled")
             return super().call(work, what, deadline)
 
     lines = Lines(Hanging(tmp_path), "a", LogCache(tmp_path / "c"))
-    lines.refresh(final=False)
-    hanging.set()
     with pytest.raises(ShareUnavailable):
-        lines.refresh(final=False)
-    hanging.clear()
+        lines.refresh(final=True)
+    assert lines.refresh(final=False)[0].reached.lines(None) == 1
+    hanging[0]()  # now it comes back, and takes the log for one that has ended
     writer.write(0, b"two\n")
-    assert lines.refresh(final=False)[0].reached.out_lines == 2
+    assert lines.refresh(final=False)[0].reached.lines(None) == 2
+
+
+def test_the_end_of_a_very_long_line_is_found_without_reading_all_of_it(tmp_path):
+    writer = LogWriter(tmp_path / "a")
+    writer.write(0, b"a" * (64 << 20) + b"\nnext\n")
+    read = 0
+
+    class Counted(LogFiles):
+        def read(self, which, offset, length):
+            nonlocal read
+            data = super().read(which, offset, length)
+            read += len(data)
+            return data
+
+    places, _ = Lines(Reader(tmp_path), "a", LogCache(tmp_path / "c")).refresh(final=True)
+    names = [tmp_path / "a" / "log" / name for name in ("out", "index", "index")]
+    files = Counted([os.open(name, os.O_RDONLY) for name in names])
+    page = Page(files, places, NOTHING)
+    (line,) = page.lines(page.begun(0, 1, None))
+    assert line.more_bytes == (64 << 20) - SHOWN and read < 4 << 20
+
+
+@pytest.mark.parametrize("place", [0, SHOWN - 20, SHOWN - 1, SHOWN, -SHOWN - 5, -SHOWN - 18, -30])
+@pytest.mark.parametrize("bar", [False, True])
+def test_a_secret_is_hidden_wherever_a_long_line_is_cut(place, bar):
+    secret = b"swordfish-swordfish"
+    secrets = NoSecrets()
+    secrets.texts = {"secret:1": secret.decode()}
+    line = bytearray(b"x" * 3 * SHOWN)
+    start = place if place >= 0 else len(line) + place
+    line[start : start + len(secret)] = secret
+    if bar:
+        line[-2:-1] = b"\r"
+        line[-SHOWN + 40 : -SHOWN + 41] = b"\r"
+    with fresh(secrets=secrets) as (writer, logs):
+        writer.write(0, bytes(line) + b"\n")
+        text = opened(logs).page(0, 1).lines[0].text
+        assert not any(secret[a : a + 5].decode() in text for a in range(len(secret) - 4))
+
+
+def test_a_cut_hides_a_secret_as_a_whole():
+    masker = Masker(["swordfish-swordfish"])
+    text = b"ab swordfish-swordfish cd"
+    for start in range(len(text)):
+        for end in range(start, len(text)):
+            shown = masker.line(text, start, end)
+            assert not any(b"swordfish"[a : a + 2] in shown for a in range(8)), (start, end)
