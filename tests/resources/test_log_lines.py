@@ -300,6 +300,7 @@ def test_a_log_that_hangs_is_told_and_whoever_hangs_in_it_disturbs_nobody_later(
         lines.refresh(final=True)
     assert lines.refresh(final=False)[0].reached.lines(None) == 1
     hanging[0]()  # now it comes back, and takes the log for one that has ended
+    assert lines.refresh(final=False)[0].reached.lines(None) == 1
     writer.write(0, b"two\n")
     assert lines.refresh(final=False)[0].reached.lines(None) == 2
 
