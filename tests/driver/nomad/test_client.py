@@ -113,7 +113,7 @@ def test_a_read_that_is_put_off_is_repeated(server: FakeNomad, client: Client, s
 
 
 SORTED = [
-    (403, "Permission denied", DriverUnavailable, "nomad.forbidden", "It needs list-jobs"),
+    (403, "Permission denied", DriverUnavailable, "nomad.forbidden", "lacks list-jobs"),
     (403, "ACL token not found", DriverUnavailable, "nomad.token", "does not know the token"),
     (403, "ACL token expired", DriverUnavailable, "nomad.token", "has expired"),
     (403, faults.REGISTRATION_OFF, DriverUnavailable, "nomad.registration_off", "switched off"),
@@ -135,6 +135,7 @@ def test_each_refusal_says_what_it_is_and_what_to_do(
     assert refused.value.code == code
     assert said in str(refused.value)
     assert refused.value.hint
+    assert "list jobs" not in refused.value.message.partition(": ")[0], "which everybody reads who waits for Nomad"
     assert TOKEN not in str(refused.value) + repr(refused.value) + repr(client.access)
 
 

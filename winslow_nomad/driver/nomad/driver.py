@@ -154,7 +154,8 @@ class NomadDriver:
             if self._settled(made, spec):
                 return
         raise DriverUnavailable(
-            f"It is not certain yet whether Nomad has taken attempt {spec.ref}.", hint="It is tried again by itself."
+            f"It is not certain yet what Nomad has taken: attempt {spec.ref} was to start.",
+            hint="It is tried again by itself.",
         )
 
     def _settled(self, made: Document, spec: AttemptSpec) -> bool:

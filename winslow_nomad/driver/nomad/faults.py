@@ -86,32 +86,33 @@ def _innermost(error: BaseException) -> str:
 
 def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") -> WinslowError:
     """As people read it. `doing`: what was asked ("start attempt x"); `right`: what the token must be allowed for
-    it. Everything but what Nomad calls malformed may work later: a token or a right that is missing is given by a
-    person, and what waits for it goes on then."""
+    it. Up to its first colon a message says what is wrong for everybody, after it, for whom. Everything but what Nomad
+    calls malformed may work later: a token or a right that is missing is given by a person, and what waits for it goes
+    on then."""
     if isinstance(error, NoAnswer):
         return _unanswered(error, access, doing)
     if error.status == 403:
         return _forbidden(error, access, doing, right)
     if error.status == 400:
         return DriverRejected(
-            f"Nomad does not understand what it was asked in order to {doing}: {error.text}. Nothing was done.",
+            f"Nomad does not understand what it was asked: it was to {doing} ({error.text}). Nothing was done.",
             hint="This is a mistake in Winslow, or Nomad is older than 1.11.3.",
             code="nomad.not_understood",
         )
     if error.status == 429:
         return DriverUnavailable(
-            f"Nomad has too many connections from here to {doing}.",
+            f"Nomad has too many connections from here: it would not {doing}.",
             hint="Raise `limits { http_max_conns_per_client }` of the agent; it is tried again by itself.",
             code="nomad.too_many_requests",
         )
     if NO_LEADER in error.text:
         return DriverUnavailable(
-            f"The Nomad cluster has no leader now, and cannot {doing}.",
+            f"The Nomad cluster has no leader now: it cannot {doing}.",
             hint="It is tried again by itself; if it stays so, look at `nomad server members`.",
             code="nomad.no_leader",
         )
     return DriverUnavailable(
-        f"Nomad could not {doing}: {error.text} (status {error.status}).",
+        f"Nomad has failed: it could not {doing} ({error.text}, status {error.status}).",
         hint="It is tried again by itself.",
         code="nomad.failed",
     )
@@ -120,18 +121,18 @@ def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") 
 def _unanswered(error: NoAnswer, access: Access, doing: str) -> WinslowError:
     if error.why.startswith("TLS"):
         return DriverUnavailable(
-            f"Nomad at {access.address} was not trusted, so that Winslow cannot {doing}: {error.why}.",
+            f"Nomad at {access.address} was not trusted: {error.why}. It was to {doing}.",
             hint="Look at NOMAD_CACERT and NOMAD_TLS_SERVER_NAME.",
             code="nomad.tls",
         )
     if error.sent:
         return DriverUnavailable(
-            f"Nomad at {access.address} gave no answer when asked to {doing}: {error.why}.",
+            f"Nomad at {access.address} gave no answer: {error.why}. It was to {doing}.",
             hint="Whether it was done is found out by itself.",
             code="nomad.no_answer",
         )
     return DriverUnavailable(
-        f"Nomad at {access.address} cannot be reached, in order to {doing}: {error.why}.",
+        f"Nomad at {access.address} cannot be reached: {error.why}. It was to {doing}.",
         hint="Stages that run are not affected; it is tried again by itself.",
         code="nomad.unreachable",
     )
@@ -147,12 +148,12 @@ def _forbidden(error: Answer, access: Access, doing: str, right: str) -> Winslow
     if any(text in error.text for text in TOKEN_GONE) or not access.token:
         said = "does not know the token, or it has expired" if access.token else "wants a token"
         return DriverUnavailable(
-            f"Nomad {said}; it refuses to {doing}.",
+            f"Nomad {said}: it refuses to {doing}.",
             hint="Give NOMAD_TOKEN one that is valid, and start Winslow anew.",
             code="nomad.token",
         )
     return DriverUnavailable(
-        f"Nomad's token may not {doing}.",
-        hint=f"It needs {right or 'more rights'}; what waits goes on by itself once it has them.",
+        f"Nomad's token lacks {right or 'a right'}: it may not {doing}.",
+        hint="Add it to the token's policy; what waits goes on by itself then.",
         code="nomad.forbidden",
     )
