@@ -201,7 +201,7 @@ class RedisPeople:
     # --- tokens
 
     def tokens(self, *, user: str = "", project: str = "") -> Sequence[Token]:
-        return self._tokens.list(user=user, project=project)
+        return self._tokens.rows(user=user, project=project)
 
     def add_token(
         self, user: str, name: str, scopes: frozenset[Scope], *, project: str = "", expires: datetime | None = None

@@ -59,7 +59,7 @@ class Tokens:
             ask(self._client, ("HSET", self._keys.tokens_used, identifier, int(now.timestamp())))
         return principal.but(scopes=token.scopes, project=token.project, token=token.name)
 
-    def list(self, *, user: str, project: str) -> Sequence[Token]:
+    def rows(self, *, user: str, project: str) -> Sequence[Token]:
         all_texts, used = ask(self._client, ("HGETALL", self._keys.tokens), ("HGETALL", self._keys.tokens_used))
         when = as_dict(used)
         found = []
