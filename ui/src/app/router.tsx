@@ -216,6 +216,26 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings"), "Audit"),
 });
 
+const charts = createRoute({
+  getParentRoute: () => project,
+  path: "/charts",
+  component: lazyRouteComponent(() => import("@/features/charts"), "ChartsPage"),
+});
+
+const environment = createRoute({
+  getParentRoute: () => project,
+  path: "/environment",
+  validateSearch: (search: Record<string, unknown>): { stage?: number } => numberOf(search, "stage"),
+  component: lazyRouteComponent(() => import("@/features/pipeline"), "EnvironmentPage"),
+});
+
+const pipeline = createRoute({
+  getParentRoute: () => project,
+  path: "/pipeline",
+  staticData: { slim: true },
+  component: lazyRouteComponent(() => import("@/features/pipeline"), "PipelineTab"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -231,7 +251,18 @@ const tree = root.addChildren([
     inputs,
     nodes,
     settings.addChildren([profile, tokens, people, groups, installation, audit]),
-    project.addChildren([overview, history, compare, events, logs, files, run]),
+    project.addChildren([
+      overview,
+      history,
+      compare,
+      events,
+      logs,
+      files,
+      charts,
+      environment,
+      pipeline,
+      run,
+    ]),
   ]),
 ]);
 

@@ -4,8 +4,8 @@ import { clock, duration, percent } from "@/design/format.ts";
 import { Mark, type MarkName } from "@/design/Icon.tsx";
 import { colour, type State, WORDS } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
+import { HEIGHT, layout, WIDTH } from "@/shared/layout.ts";
 import { type Gate, numbered, type Project, type StageView, type Step } from "@/shared/project.ts";
-import { HEIGHT, layout, WIDTH } from "./layout.ts";
 
 const AS: Record<string, State> = { later: "none" };
 

@@ -1,0 +1,110 @@
+/** The variables of a stage with every layer that has them: which one counts, and where it comes from. */
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { api, taken } from "@/api/client.ts";
+import { Icon } from "@/design/Icon.tsx";
+import { ProblemPage } from "@/design/Problem.tsx";
+import { Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { numbered, useProject } from "@/shared/project.ts";
+import "./pipeline.css";
+
+export function EnvironmentPage() {
+  const { project: id } = useParams({ from: "/inside/projects/$project" });
+  const { stage } = useSearch({ from: "/inside/projects/$project/environment" });
+  const { data: project } = useProject(id);
+  const navigate = useNavigate();
+  const about = stage ?? project?.stages[0]?.number;
+  const record = useQuery({
+    queryKey: ["project", id, "record", about],
+    queryFn: ({ signal }) =>
+      taken(
+        api.GET("/api/v1/projects/{project}/stages/{stage}", {
+          params: { path: { project: id, stage: about ?? 0 } },
+          signal,
+        }),
+      ),
+    enabled: about !== undefined,
+  });
+  if (!project) return null;
+  if (about === undefined) {
+    return (
+      <Empty icon="info" title="No stage yet">
+        Once a stage is there its variables are shown with where they come from.
+      </Empty>
+    );
+  }
+  return (
+    <div className="page">
+      <div className="row environment-bar">
+        <label className="row">
+          Stage
+          <select
+            className="in narrow"
+            value={about}
+            onChange={(event) =>
+              void navigate({
+                to: "/projects/$project/environment",
+                params: { project: id },
+                search: { stage: Number(event.target.value) },
+                replace: true,
+              })
+            }
+          >
+            {project.stages.map((s) => (
+              <option key={s.number} value={s.number}>
+                {s.id} {numbered(s.number)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <span className="small m2">Nearer layers win; what they hide is struck through.</span>
+      </div>
+      {record.error ? <ProblemPage error={record.error} again={() => void record.refetch()} /> : null}
+      {!record.data && !record.error ? <Skeleton rows={8} height={32} /> : null}
+      {record.data ? (
+        <div className="scroll-x">
+          <table className="tbl environment">
+            <thead>
+              <tr>
+                <th>Name</th>
+                <th>Value</th>
+                <th>From</th>
+                <th>Hidden</th>
+              </tr>
+            </thead>
+            <tbody>
+              {record.data.environment.map((variable) => (
+                <tr key={variable.name}>
+                  <td className="mono">{variable.name}</td>
+                  <td className="mono">
+                    {variable.secret ? (
+                      <>
+                        <Icon name="lock" /> secret
+                      </>
+                    ) : (
+                      (variable.value ?? "–")
+                    )}
+                  </td>
+                  <td>
+                    <Tag kind={variable.origin === "run" || variable.origin === "this run" ? "acc" : ""}>
+                      {variable.origin || "not set"}
+                    </Tag>
+                  </td>
+                  <td className="small m3">
+                    {(variable.layers ?? [])
+                      .filter((layer) => layer.origin !== variable.origin)
+                      .map((layer) => (
+                        <span key={layer.origin} className="hidden-layer">
+                          <s className="mono">{layer.value}</s> {layer.origin}
+                        </span>
+                      ))}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,2 @@
+export { EnvironmentPage } from "./EnvironmentPage.tsx";
+export { PipelineTab } from "./PipelineTab.tsx";
