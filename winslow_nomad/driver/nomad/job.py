@@ -138,6 +138,8 @@ def build(spec: AttemptSpec, site: Site, nodes: Sequence[NodeDetail]) -> Json:
 
 
 def _task(spec: AttemptSpec, site: Site, nodes: Sequence[NodeDetail], node_pool: str) -> Json:
+    """Without KillSignal, which makes Nomad send a signal instead of asking docker for a stop: to a container that had
+    ended while the agent was away it does so in vain for minutes, and holds its place, GPUs included."""
     gpu = spec.resources.gpu
     return {
         "Name": TASK,
@@ -147,7 +149,6 @@ def _task(spec: AttemptSpec, site: Site, nodes: Sequence[NodeDetail], node_pool:
         "Env": {} if gpu else {"NVIDIA_VISIBLE_DEVICES": "void"},
         "Resources": _resources(spec, site, nodes),
         "KillTimeout": ceil(spec.stop_grace + SETTLING) * SECOND,
-        "KillSignal": "SIGTERM",
         "LogConfig": {"MaxFiles": 2, "MaxFileSizeMB": 2},
     }
 
