@@ -1,4 +1,4 @@
-"""One served installation for all tests of a module; its files are new for each test."""
+"""One installation for all tests of a module, served only where a test asks for that; its files are new for each."""
 
 from __future__ import annotations
 
@@ -17,27 +17,32 @@ from winslow_nomad.store.embedded import Embedded
 
 
 @pytest.fixture(scope="module")
-def standing(running_server: Embedded) -> Iterator[Served]:
+def ground(running_server: Embedded) -> Iterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="api-", dir="/tmp"))
     world = make_world(folder, running_server.address, f"t{secrets.token_hex(4)}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        made = Served(world, probe.getsockname()[1])
-    made.start()
-    yield made
-    made.kill()
+    yield world
     world.installation.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def standing(ground: World) -> Iterator[Served]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        made = Served(ground, probe.getsockname()[1])
+    made.start()
+    yield made
+    made.kill()
+
+
 @pytest.fixture
-def world(standing: Served) -> Iterator[World]:
-    yield standing.world
-    share = standing.world.installation.settings.share
+def world(ground: World) -> Iterator[World]:
+    """Its files are new for each test."""
+    yield ground
+    share = ground.installation.settings.share
     for name in ("inputs", "uploads", "trash", "projects"):
         shutil.rmtree(share / name, ignore_errors=True)
-    standing.world.installation.mapped.clear()
-    standing.world.installation.files.tree.mapped.clear()
+    ground.installation.files.tree.mapped.clear()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from starlette.testclient import TestClient
 
 from tests.api import tus
 from tests.api.conftest import Served, World, make_world
-from tests.api.standing import member, served, standing, world
+from tests.api.standing import ground, member, served, standing, world
 from tests.faults.system import a_share
 from tests.resources.some import NOW
 from tests.waiting import until
@@ -40,7 +40,7 @@ from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 from winslow_nomad.core.stage import Cause, Outcome
 from winslow_nomad.store.embedded import Embedded
 
-__all__ = ["member", "served", "standing", "world"]
+__all__ = ["ground", "member", "served", "standing", "world"]
 
 FILES = "/api/v1/files"
 INPUTS = f"{FILES}/inputs"

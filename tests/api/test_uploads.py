@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 
 from tests.api import tus
 from tests.api.conftest import Served, World
-from tests.api.standing import member, served, standing, world
+from tests.api.standing import ground, member, served, standing, world
 from tests.waiting import until
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.access import Principal, Role
@@ -32,7 +32,7 @@ from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.filing import Area
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 
-__all__ = ["member", "served", "standing", "world"]
+__all__ = ["ground", "member", "served", "standing", "world"]
 
 MIB = 1 << 20
 CONTENT = os.urandom(3 * MIB + 4321)

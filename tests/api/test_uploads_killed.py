@@ -19,10 +19,10 @@ import pytest
 
 from tests.api import tus
 from tests.api.conftest import Served
-from tests.api.standing import served, standing, world
+from tests.api.standing import ground, served, standing, world
 from tests.waiting import until
 
-__all__ = ["served", "standing", "world"]
+__all__ = ["ground", "served", "standing", "world"]
 
 SIZE = 4 << 30
 BLOCK = 1 << 20
