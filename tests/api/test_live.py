@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
@@ -26,6 +27,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.access import Role
 from winslow_nomad.core.people import Person
 from winslow_nomad.core.project import Member
+from winslow_nomad.runner import binary
 from winslow_nomad.store.embedded import Embedded
 
 
@@ -230,6 +232,33 @@ def test_new_lines_of_a_log_are_told_and_open_ones_again_when_they_have_changed(
         viewer.follow(topic, "2")
         told = viewer.of(topic)["data"]
         assert ([x["n"] for x in told["lines"]], told["total"], told["ended"]) == ([2, 3], 4, True)
+
+
+def test_what_a_command_prints_under_the_runner_is_on_screens_soon(lasting: Served, p: str, tmp_path: Path) -> None:
+    running(lasting.world, p)
+    attempt = log_of(lasting.world, p).log.parent
+    words = ["sh", "-c", "for n in 1 2 3; do date +%s.%N; sleep 0.3; done; printf unfinished >&2; sleep 1"]
+    (attempt / "command").write_bytes(b"".join(word.encode() + b"\0" for word in words))
+    (attempt / "environment").write_bytes(b"PATH=/usr/bin:/bin\0")
+    (attempt / "control").write_text("run\n")
+    (attempt / "workspace").mkdir()
+    with listening(lasting, "vic") as viewer:
+        viewer.follow(f"log:{p}/1/1")
+        viewer.of(f"log:{p}/1/1")
+        runner = subprocess.Popen(
+            [binary(), "--attempt", attempt, "--spool", tmp_path / "spool"], stderr=subprocess.DEVNULL
+        )
+        try:
+            delays, last = [], {}
+            while len(delays) < 3 or last.get("text") != "unfinished":
+                for last in viewer.of(f"log:{p}/1/1")["data"]["lines"]:
+                    if last["stream"] == "out":
+                        delays.append(time.time() - float(last["text"]))
+            assert sorted(delays)[1] < 1.0 and last["open"] and last["stream"] == "err"
+        finally:
+            runner.wait(20)
+        ended(lasting.world, p)
+        assert viewer.until(lambda x: x["data"]["ended"])["data"]["total"] == 4
 
 
 def test_of_very_many_new_lines_only_the_number_is_told(lasting: Served, p: str) -> None:
