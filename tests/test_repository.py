@@ -33,13 +33,26 @@ def page(name: str) -> str:
 
 
 def commands() -> list[str]:
-    return [str(c.name) for c in app.registered_commands]
+    return [str(c.name) for c in app.registered_commands] + [str(g.name) for g in app.registered_groups]
 
 
 def test_the_page_about_the_command_line_names_every_command() -> None:
     text = page("cli.md")
     assert len(commands()) > 20
     assert [c for c in commands() if f"`winslow {c}" not in text] == []
+
+
+def test_the_page_about_the_command_line_names_every_command_of_a_group() -> None:
+    text = page("cli.md")
+    names = [f"`winslow {g.name} {c.name}" for g in app.registered_groups for c in g.typer_instance.registered_commands]
+    assert len(names) > 10 and [n for n in names if n not in text] == []
+
+
+def test_every_variable_that_clients_read_is_documented() -> None:
+    text = page("settings.md")
+    for path in (ROOT / "winslow_nomad" / "client").glob("*.py"):
+        for name in re.findall(r'"(WINSLOW_[A-Z_]+|XDG_[A-Z_]+)"', path.read_text(encoding="utf-8")):
+            assert f"`{name}`" in text, name
 
 
 def test_the_pages_name_no_command_and_no_job_that_does_not_exist() -> None:

@@ -15,7 +15,16 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
+from winslow_nomad.core.client import (
+    FileClient,
+    Finding,
+    Happened,
+    LogChunk,
+    Progress,
+    Report,
+    Summary,
+    unreported,
+)
 from winslow_nomad.core.decide import decide
 from winslow_nomad.core.effects import PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt
 from winslow_nomad.core.errors import InvalidPipeline, NotFound, Problem, WinslowError
@@ -59,6 +68,7 @@ class World:
     served: bool = False  # somebody else moves stages
     journal: Path | None = None  # every command that was accepted, one a line
     opened: list[str] = field(default_factory=list)
+    library: dict[str, Pipeline] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
 
 
@@ -67,9 +77,14 @@ def now() -> datetime:
 
 
 class FakeClient:
+    """Has no files of its own: what would look at them is tried on a real share."""
+
+    files: FileClient
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.closed = False
+        self.files = NoFiles()
 
     def _there(self) -> None:
         if self.world.broken is not None:
@@ -136,9 +151,18 @@ class FakeClient:
         self._there()
         return read(self.world, path)
 
+    def library(self, name: str, version: int = 0) -> Pipeline:
+        self._there()
+        if name not in self.world.library:
+            raise NotFound(f"There is no pipeline {name!r}.", code="pipeline.not_found")
+        return self.world.library[name]
+
     def bring_input(self, path: PurePath) -> str:
         self._there()
         return path.name
+
+    def address(self, project: str) -> str:
+        return ""
 
     def put_secret(self, name: str, value: str) -> str:
         self.world.secrets[name] = value
@@ -245,9 +269,24 @@ class FakeEngine:
     client: FakeClient
 
 
+class NoFiles:
+    report: Report = staticmethod(unreported)
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+
+class FakeFront:
+    address = "http://127.0.0.1:1"
+
+    def keep(self) -> None:
+        """Nobody asks it anything."""
+
+
 class FakeDoors:
     """Doors to a `World`."""
 
+    server = ""
     user = "mara"
     driver = "local"
 
@@ -267,6 +306,12 @@ class FakeDoors:
         self.world.opened.append(f"engine {driver}")
         yield FakeEngine(FakeClient(self.world))
         self.world.opened.append("engine closed")
+
+    @contextmanager
+    def front(self, host: str, port: int | None, insecure: bool) -> Iterator[FakeFront]:
+        self.world.opened.append("front")
+        yield FakeFront()
+        self.world.opened.append("front closed")
 
     def read_pipeline(self, path: Path) -> Pipeline:
         return read(self.world, path)

@@ -43,23 +43,35 @@ def run_serve(
     allow_many_files()
     write_logs(level)
     with listen(host, port) as listening:
-        installation = Installation(settings)
-        try:
-            given = services(installation)
-            app = create_app(given, reach=of_names([*settings.names, *own_names()]))
-            scheme = "https" if settings.tls_certificate else "http"
-            address = f"{scheme}://{in_url(host)}:{listening.getsockname()[1]}"
+        serve_on(settings, listening, host, insecure=insecure)
 
-            def ready() -> None:
-                settle_memory()
+
+def serve_on(
+    settings: Settings, listening: socket.socket, host: str, *, insecure: bool, welcome: bool = True
+) -> None:
+    """On a socket that listens already. `welcome`: say where, and how to log in."""
+    installation = Installation(settings)
+    try:
+        given = services(installation)
+        app = create_app(given, reach=of_names([*settings.names, *own_names()]))
+        address = address_of(settings, host, listening)
+
+        def ready() -> None:
+            settle_memory()
+            if welcome:
                 say(f"winslow answers at {address}")
                 invite(given.people, installation.clock, settings.user, address, settings.home)
 
-            for signum in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(signum, passed)  # uvicorn raises them again when all is done; we end in order
-            Serving(configuration(app, settings, insecure), app, ready).run(sockets=[listening])
-        finally:
-            installation.close()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, passed)  # uvicorn raises them again when all is done; we end in order
+        Serving(configuration(app, settings, insecure), app, ready).run(sockets=[listening])
+    finally:
+        installation.close()
+
+
+def address_of(settings: Settings, host: str, listening: socket.socket) -> str:
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{in_url(host)}:{listening.getsockname()[1]}"
 
 
 def configuration(app: FastAPI, settings: Settings, insecure: bool) -> uvicorn.Config:
@@ -132,19 +144,20 @@ def in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises Refused where somebody else has it."""
-    made = bind(host, port)
+def listen(host: str, port: int, *, shared: bool = True) -> socket.socket:
+    """`shared`: with other processes on that port. Raises Refused where somebody else has it."""
+    made = bind(host, port, shared=shared)
     made.listen(2048)
     return made
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """One of any number of processes on that port. Raises Refused where somebody else has it."""
+def bind(host: str, port: int, *, shared: bool = True) -> socket.socket:
+    """`shared`: one of any number of processes on that port. Raises Refused where somebody else has it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if shared:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
     try:
         made.bind((host, port))

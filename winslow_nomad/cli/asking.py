@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from contextlib import suppress
+from pathlib import Path, PurePath, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from winslow_nomad.cli import given, words
 from winslow_nomad.cli.terminal import Terminal
@@ -21,14 +23,28 @@ TABLE_BYTES = 4096
 
 
 def looked_at(client: Client, project: Project, gate: Gate) -> list[PurePath]:
-    """Absolute paths of what a person should see before answering."""
+    """What a person should see before answering: absolute paths, or on a server locations for `winslow files get`."""
     found: list[PurePath] = []
     for entry in gate.show:
         directory, _, path = entry.partition("/output/")
         output = client.output(project.id, int(directory.partition("-")[0]))
         if output is not None:
             found.append(output / path)
+        elif client.address(project.id):
+            found.append(PurePosixPath(f"{project.id}:stages/{entry}"))
     return found
+
+
+def here(client: Client, path: PurePath, aside: Path) -> Path:
+    """What is looked at, on this machine; small tables of a server are fetched into `aside`."""
+    project, colon, below = str(path).partition(":stages/")
+    if not colon or path.is_absolute() or path.suffix != ".csv":
+        return Path(path)
+    target = aside / below.replace("/", "-")
+    with suppress(WinslowError, OSError):
+        if client.files.entry(f"project:{project}", f"stages/{below}").bytes <= TABLE_BYTES:
+            client.files.get(f"project:{project}", f"stages/{below}", target)
+    return target
 
 
 def how_to_answer(project: Project, gate: Gate) -> str:
@@ -49,11 +65,15 @@ def ask(client: Client, terminal: Terminal, project: Project, gate: Gate) -> Any
     paths = looked_at(client, project, gate)
     if paths:
         terminal.tell("Look at")
-    for path in paths:
-        there = Path(path).exists()
-        terminal.tell(f"  {path}" + ("" if there else "  (not there)"))
-        for line in small_table(Path(path)) if there else ():
-            terminal.tell(f"      {line}")
+    if paths and not paths[0].is_absolute():
+        terminal.tell(f"  {client.address(project.id)}, or with winslow files get")
+    with TemporaryDirectory(prefix="winslow-") as aside:
+        for path in paths:
+            local = here(client, path, Path(aside))
+            missing = path.is_absolute() and not local.exists()
+            terminal.tell(f"  {path}" + ("  (not there)" if missing else ""))
+            for line in small_table(local) if local.exists() else ():
+                terminal.tell(f"      {line}")
     if gate.kind == "values":
         return _values(client, terminal, project, gate)
     if gate.kind == "choice":

@@ -63,10 +63,19 @@ def run(
     raise typer.Exit(run_it(doors.of(context), wish))
 
 
-def up(context: typer.Context) -> None:
-    """Run what waits, until Ctrl-C.
+def up(
+    context: typer.Context,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; else 8800, or a free one.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without TLS: passwords can be read.")
+    ] = False,
+) -> None:
+    """Run everything on this machine, until Ctrl-C.
 
-    Everything runs on this machine in the foreground; other terminals can give commands meanwhile.
+    Stages, the REST API and the web UI, in the foreground; other terminals can give commands meanwhile.
     """
     import logging
     import sys
@@ -75,14 +84,15 @@ def up(context: typer.Context) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     door = doors.of(context)
-    with door.engine(door.driver), Interrupt() as interrupt:
+    with door.front(host, port, insecure) as front, door.engine(door.driver), Interrupt() as interrupt:
         sys.stdout.write(
             f"Winslow runs stages here with the driver {door.driver}. Its data is in {door.home}.\n"
+            f"Its pages are at {front.address}; how to log in follows.\n"
             f"In another terminal: WINSLOW_HOME={door.home} winslow projects\n"
             "Ctrl-C ends it; stages that run go on by themselves.\n"
         )
         sys.stdout.flush()
-        interrupt.wait()
+        interrupt.wait(front.keep)
 
 
 def controller(context: typer.Context) -> None:

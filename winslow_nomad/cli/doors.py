@@ -1,7 +1,7 @@
-"""The way from the command line to an installation: the data directory of this machine.
+"""The way from the command line to an installation: the data directory of this machine, or a server.
 
-Everything that a command needs from outside comes through `Doors`, so that a server can stand behind the
-same commands. Nothing is opened before a command asks for it, and settings are read once."""
+Everything that a command needs from outside comes through `Doors`, so that either can stand behind the same
+commands. Nothing is opened before a command asks for it, and settings are read once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from winslow_nomad.client.contexts import Chosen
     from winslow_nomad.config import Settings
+    from winslow_nomad.core.accounts import Accounts
     from winslow_nomad.core.client import Client
     from winslow_nomad.core.pipeline import Pipeline
 
@@ -25,19 +27,38 @@ class Engine(Protocol):
     def client(self) -> Client: ...
 
 
+class Front(Protocol):
+    """Serves the API while it is open."""
+
+    address: str
+
+    def keep(self) -> None:
+        """Start it, or start it again when it has ended. Never waits."""
+        ...
+
+
 class Doors(Protocol):
     @property
+    def server(self) -> str:
+        """Its address; empty: the data directory of this machine."""
+        ...
+
+    @property
     def user(self) -> str:
-        """Who acts."""
+        """Who acts on this machine; a server knows by itself."""
         ...
 
     @property
     def home(self) -> Path: ...
 
     @property
-    def driver(self) -> str: ...
+    def driver(self) -> str:
+        """Of new projects on this machine."""
+        ...
 
     def client(self) -> AbstractContextManager[Client]: ...
+
+    def accounts(self) -> AbstractContextManager[Accounts]: ...
 
     def engine(self, driver: str) -> AbstractContextManager[Engine]: ...
 
@@ -63,9 +84,26 @@ class Doors(Protocol):
         """Serve the REST API until told to end."""
         ...
 
+    def front(self, host: str, port: int | None, insecure: bool) -> AbstractContextManager[Front]:
+        """The REST API in a process of its own; `port` None: the usual one, or a free one."""
+        ...
+
 
 class Installation:
-    """The real thing."""
+    """The real thing. `context`: the server that was named on the command line, or `local`."""
+
+    def __init__(self, context: str = "") -> None:
+        self._context = context
+
+    @cached_property
+    def chosen(self) -> Chosen | None:
+        from winslow_nomad.client import contexts
+
+        return contexts.choose(self._context)
+
+    @property
+    def server(self) -> str:
+        return self.chosen.url if self.chosen is not None else ""
 
     @cached_property
     def settings(self) -> Settings:
@@ -88,9 +126,24 @@ class Installation:
     def client(self) -> AbstractContextManager[Client]:
         from contextlib import closing
 
+        if self.chosen is not None:
+            from winslow_nomad.client import open_client
+
+            return open_client(self.chosen)
+
         from winslow_nomad import bootstrap
 
         return closing(bootstrap.open_client(self.settings))
+
+    def accounts(self) -> AbstractContextManager[Accounts]:
+        if self.chosen is not None:
+            from winslow_nomad.client import open_accounts
+
+            return open_accounts(self.chosen)
+
+        from winslow_nomad.bootstrap.accounts import open_accounts as open_here
+
+        return open_here(self.settings)
 
     def engine(self, driver: str) -> AbstractContextManager[Engine]:
         from winslow_nomad import bootstrap
@@ -136,6 +189,11 @@ class Installation:
         from winslow_nomad.bootstrap.serve import run_serve
 
         run_serve(self.settings, host=host, port=port, insecure=insecure)
+
+    def front(self, host: str, port: int | None, insecure: bool) -> AbstractContextManager[Front]:
+        from winslow_nomad.bootstrap.front import open_front
+
+        return open_front(self.settings, host, port, insecure=insecure)
 
 
 def of(context: Any) -> Doors:

@@ -76,7 +76,7 @@ def stopped(project: Project) -> bool:
 @dataclass
 class Following:
     """`ask`: a person is at the terminal. `yes`: confirmations are given without asking, and that is said.
-    `fresh`: the project has just been made, so that nothing of it is history."""
+    `fresh`: the project has just been made, so that nothing of it is history. `pace`: seconds of one wait for news."""
 
     client: Client
     screen: Screen
@@ -86,6 +86,7 @@ class Following:
     ask: bool = False
     yes: bool = False
     fresh: bool = False
+    pace: float = 0.25
 
     def __post_init__(self) -> None:
         self._cursor = ""
@@ -105,7 +106,7 @@ class Following:
             elif not busy(project):
                 break
             else:
-                self._wait(0.25)
+                self._wait(self.pace)
             project = self._look()
         return self._settle(project)
 

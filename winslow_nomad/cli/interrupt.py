@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -34,10 +35,11 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def wait(self) -> None:
-        """Until somebody wants to leave."""
+    def wait(self, meanwhile: Callable[[], None]) -> None:
+        """Until somebody wants to leave; `meanwhile` is called again and again."""
         while not self.asked:
-            select.select([], [], [], 1.0)  # a signal that comes between the look and the wait costs a second
+            meanwhile()
+            select.select([], [], [], 0.2)  # a signal that comes between the look and the wait costs as much
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.asked:

@@ -5,11 +5,22 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from winslow_nomad.cli import commands_installation, commands_projects, commands_run, commands_server, commands_stages
+from winslow_nomad.cli import (
+    commands_files,
+    commands_installation,
+    commands_people,
+    commands_projects,
+    commands_remote,
+    commands_run,
+    commands_server,
+    commands_stages,
+    commands_submit,
+    doors,
+)
 from winslow_nomad.cli.edge import Wall
 
 app = typer.Typer(
@@ -21,9 +32,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    named: Annotated[
+        str, typer.Option("--context", metavar="NAME", help="The server that is meant (winslow contexts), or local.")
+    ] = "",
+) -> None:
+    if named and context.obj is None:
+        context.obj = doors.Installation(named)
+
+
 commands_run.register(app)
+commands_submit.register(app)
 commands_projects.register(app)
 commands_stages.register(app)
+commands_files.register(app)
+commands_remote.register(app)
+commands_people.register(app)
 commands_server.register(app)
 commands_installation.register(app)
 

@@ -47,6 +47,7 @@ class Wish:
     sweeps: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    priority: int = 50
     driver: str = ""
     yes: bool = False
     as_json: bool = False
@@ -68,6 +69,8 @@ def run(doors: Doors, wish: Wish) -> int:
         )
     if wish.pipeline:
         check(doors.read_pipeline(Path(wish.pipeline)), wish)
+    if doors.server:
+        say(f"This runs on this machine, in {doors.home}. For {doors.server}: winslow submit")
     with Notices() as notices, doors.engine(wish.driver or doors.driver) as engine:
         client = engine.client
         project = resume(client, doors.user, wish.resume) if wish.resume else create(client, doors, wish)
@@ -207,19 +210,22 @@ def leave(sender: Sender, project: Project, interrupt: Interrupt, *, as_json: bo
     return code
 
 
-def what_next(client: Client, project: Project, code: int) -> None:
-    """What a person can do about a project that did not succeed."""
+def what_next(client: Client, project: Project, code: int, *, go_on: str = "") -> None:
+    """What a person can do about a project that did not succeed. `go_on`: the command for what follows then."""
+    go_on = go_on or f"winslow run --resume {project.id}"
     for gate in project.gates:
         say(f"{gate.question} Answer with: {asking.how_to_answer(project, gate)}")
         for path in asking.looked_at(client, project, gate):
             say(f"  to look at: {path}")
     if project.gates:
-        say(f"then go on with: winslow run --resume {project.id}")
+        say(f"then go on with: {go_on}")
     if code == edge.FAILED:
         for failure in project.failures:
             if failure.stage:
                 say(f"See: winslow log {project.id} {failure.stage}")
                 say(f"Try again: winslow redo {project.id} {failure.stage}")
-        say(f"then go on with: winslow run --resume {project.id}")
+        say(f"then go on with: {go_on}")
     elif code == edge.WAITING and not project.gates:
-        say(f"Go on with: winslow run --resume {project.id}")
+        if client.address(project.id):
+            say(f"End the pause: winslow resume {project.id}")
+        say(f"Go on with: {go_on}")

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sender:
-    """One project as seen by one command. `actor`: in whose name."""
+    """One project as seen by one command. `actor`: in whose name. `server`: its address; empty: this machine."""
 
     client: Client
     project: Project
     actor: str
+    server: str = ""
 
     def send(self, command: AnyCommand) -> Project:
         """Every command carries a key of its own, so that a repetition after a lost answer does nothing twice."""
@@ -36,7 +37,7 @@ def project_of(context: Any, name: str) -> Iterator[Sender]:
     """Open the installation and find the project. NotFound."""
     door = doors.of(context)
     with door.client() as client:
-        yield Sender(client, client.project(client.find(name)), door.user)
+        yield Sender(client, client.project(client.find(name)), door.user, door.server)
 
 
 def change(context: Any, name: str, make: Callable[[Project], AnyCommand], done: str, *, as_json: bool) -> None:
@@ -55,10 +56,19 @@ def report(sender: Sender, after: Project, done: str, *, as_json: bool) -> None:
     else:
         text = f"{done} {after.name} ({after.id}) {words.of_project(after).sentence}"
         sys.stdout.write(words.safe(text) + "\n")
-    if to_do(after) and not sender.client.active():
-        sys.stderr.write(
-            f"Nobody runs stages here now; it is done with: winslow run --resume {after.id}, or winslow up\n"
-        )
+    nobody(sender.client, after, sender.server)
+
+
+def nobody(client: Client, project: Project, server: str) -> None:
+    """Say so where something is to be done and nobody is there to do it."""
+    if not to_do(project) or client.active():
+        return
+    if server:
+        sys.stderr.write(f"Nobody runs stages at {server} now; what was asked for is kept until somebody does.\n")
+        return
+    sys.stderr.write(
+        f"Nobody runs stages here now; it is done with: winslow run --resume {project.id}, or winslow up\n"
+    )
 
 
 def to_do(project: Project) -> bool:

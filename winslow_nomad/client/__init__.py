@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from winslow_nomad.client.accounts import HttpAccounts
 from winslow_nomad.client.contexts import Chosen, choose
 from winslow_nomad.client.http import HttpClient
 from winslow_nomad.client.wire import Wire
@@ -29,3 +33,13 @@ def connect(url: str = "", token: str = "", *, context: str = "", authority: str
 
 def open_client(chosen: Chosen) -> HttpClient:
     return HttpClient(Wire(chosen.url, chosen.token, authority=chosen.authority))
+
+
+@contextmanager
+def open_accounts(chosen: Chosen) -> Iterator[HttpAccounts]:
+    """People and tokens, for administrators."""
+    wire = Wire(chosen.url, chosen.token, authority=chosen.authority)
+    try:
+        yield HttpAccounts(wire)
+    finally:
+        wire.close()

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from winslow_nomad import __version__
 from winslow_nomad.client.answers import error_of, retry_after
-from winslow_nomad.core.errors import Invalid, Unavailable, WinslowError
+from winslow_nomad.core.errors import Invalid, Unavailable, Unidentified, WinslowError
 
 PREFIX = "/api/v1"
 T = TypeVar("T")
@@ -37,6 +37,7 @@ class Wire:
         self.url = checked_url(url)
         self.patience = patience
         self._server = ""
+        self._token = bool(token)
         headers = {"user-agent": f"winslow/{__version__}", "accept": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {checked_token(token)}"
@@ -120,6 +121,13 @@ class Wire:
             )
         if response.status_code >= 400:
             error = error_of(response)
+            if response.status_code == 401 and self._token:
+                raise Unidentified(
+                    f"The token is not valid at {self.url} (any more): withdrawn, expired, or of another server. "
+                    "Nothing was done.",
+                    hint=f"Log in again: winslow login {self.url}",
+                    code=error.code,
+                ) from error
             if response.status_code in (404, 405) and error.code in ("not_found", "request.method"):
                 raise self._skewed("does not know what was asked for") from error  # no such route
             raise error
