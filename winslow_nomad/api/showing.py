@@ -10,11 +10,11 @@ from typing import Any
 from pydantic_core import from_json
 
 from winslow_nomad.api.services import Services
-from winslow_nomad.api.views.projects import ProjectView, completed, project_view, role_of
+from winslow_nomad.api.views.projects import ROLE_OF, ProjectView, completed, project_view
 from winslow_nomad.api.views.stages import Beside, Percent
-from winslow_nomad.core.access import Action, Principal, allowed
+from winslow_nomad.core.access import Action, Principal, allowed, rank_among
 from winslow_nomad.core.forecast import end_of, forecast
-from winslow_nomad.core.project import Member, Project
+from winslow_nomad.core.project import Project
 from winslow_nomad.core.rows import Summary
 from winslow_nomad.core.stage import StageState
 
@@ -63,13 +63,10 @@ def rows(given: Services, who: Principal, stored: bytes) -> list[dict[str, Any]]
     """Rows of a list: stored summaries with what the caller is in each project, progress and likely end. Plain values,
     since there may be hundreds at each look."""
     found = [completed(row) for row in from_json(stored)]
-    roles: dict[str, str] = {}
+    names = who.names
     for row in found:
-        audience = f"{row['author']} {row['participants']}"
-        if audience not in roles:
-            members = tuple(Member.model_construct(**m) for m in row["participants"])  # checked when they were stored
-            roles[audience] = role_of(who, row["author"], members)
-        row["role"] = roles[audience]
+        rank = rank_among(who, names, row["author"], ((m["user"], m["role"]) for m in row["participants"]))
+        row["role"] = ROLE_OF[rank]
     _add_progress(given, [r for r in found if r["current"] is not None and r["current"]["state"] == "running"])
     return found
 

@@ -116,9 +116,14 @@ RULES: dict[Action, Rule] = {
 
 def rank_in(principal: Principal, author: str, participants: Iterable[Member]) -> int:
     """The highest rank the principal has in a project; -1: it is not to be seen at all."""
+    return rank_among(principal, principal.names, author, ((m.user, m.role) for m in participants))
+
+
+def rank_among(principal: Principal, names: frozenset[str], author: str, roles: Iterable[tuple[str, str]]) -> int:
+    """As `rank_in`, for many projects: `names` are the principal's, `roles` user and role of each participant."""
     if principal.role is Role.ADMIN or (author and principal.user == author):
         return MEMBER_RANKS["owner"]
-    ranks = [MEMBER_RANKS[m.role] for m in participants if m.user in principal.names]
+    ranks = [MEMBER_RANKS[role] for user, role in roles if user in names]
     if principal.sees_all:
         ranks.append(MEMBER_RANKS["maintainer"])
     return max(ranks, default=-1)

@@ -21,6 +21,7 @@ from winslow_nomad.core.rows import NOTHING as NO_STAGES
 from winslow_nomad.core.rows import Cell, Now, Summary, strip, tally, thumbnail
 
 SHOWN = 200  # ended stages in the answer about a project; the others are behind `stages_next`
+ROLE_OF = {-1: "viewer", **{rank: name for name, rank in MEMBER_RANKS.items()}}
 ABOUT_PROJECTS = (Action.VIEW_PROJECT, Action.COMMENT_PROJECT, Action.RUN_PROJECT, Action.MANAGE_PROJECT)
 
 
@@ -252,8 +253,7 @@ def completed(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def role_of(who: Principal, author: str, participants: tuple[Member, ...]) -> str:
-    rank = rank_in(who, author, participants)
-    return next((name for name, r in MEMBER_RANKS.items() if r == rank), "viewer")
+    return ROLE_OF[rank_in(who, author, participants)]
 
 
 def may_do(who: Principal, project: Project) -> list[str]:
