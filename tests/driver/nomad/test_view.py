@@ -207,3 +207,18 @@ def test_an_evaluation_that_explains_stays_until_the_job_goes(view: View) -> Non
     view.apply_jobs([], 7)
     view.apply_evaluations([])
     assert view.attempt(JOBS[0]).evaluation is None
+
+
+def test_a_list_that_is_no_newer_than_an_event_still_tells_how_many_allocations_there_were(view: View) -> None:
+    view.apply(event("Job", job(5), 5))
+    summary = {"JobSummary": {"Summary": {"attempt": {"Queued": 0, "Complete": 1}}}}
+    view.apply_jobs([job(5) | summary], 6)
+    view.apply_allocations([], 6)
+    assert view.unexplained() == [JOBS[0]]
+
+
+def test_what_an_allocation_uses_stays_known_though_a_shorter_document_is_newer(view: View) -> None:
+    view.apply(event("Allocation", allocation(5, AllocatedResources={"Tasks": {}}), 5))
+    view.apply_allocations_of(JOBS[0], [allocation(6, ClientStatus="unknown")])
+    (found,) = view.attempt(JOBS[0]).allocations
+    assert (found["ClientStatus"], found["AllocatedResources"]) == ("unknown", {"Tasks": {}})

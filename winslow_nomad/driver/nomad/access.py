@@ -14,7 +14,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.errors import DriverUnavailable
 
 CONNECT = 2.0  # seconds until a connection is given up
 ANSWER = 10.0  # seconds between two bytes of an answer; a cluster without a leader answers after 5
@@ -109,8 +109,8 @@ class Access:
         return context
 
 
-def unreadable_certificate(error: Exception) -> Invalid:
-    return Invalid(
+def unreadable_certificate(error: Exception) -> DriverUnavailable:
+    return DriverUnavailable(
         f"The certificates for Nomad cannot be read: {error}. Nomad was not asked.",
         hint="Look at NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY.",
         code="nomad.certificates",

@@ -179,7 +179,7 @@ class NomadDriver:
 
     def _refuse(self, made: Document, spec: AttemptSpec, error: Answer | NoAnswer) -> None:
         """Nomad says no; a mistake in the job is told from a failure by asking for mistakes."""
-        if isinstance(error, Answer) and error.status >= 500:
+        if isinstance(error, Answer) and error.status in (400, 500):
             mistakes = self._client.mistakes(made)
             missing = [m for m in mistakes if NOT_THERE in m]
             if missing:

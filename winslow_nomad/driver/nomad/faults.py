@@ -13,7 +13,7 @@ import httpx
 import nomad.api.exceptions as theirs
 import requests
 
-from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, WinslowError
+from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.driver.nomad.access import Access, unreadable_certificate
 
 EXISTS = "Enforcing job modify index 0: job already exists"
@@ -41,7 +41,8 @@ class NoAnswer(Exception):
 
 
 def raised(error: Exception) -> NoReturn:
-    """Turns what python-nomad or httpx raised into Answer or NoAnswer. Raises Invalid for unusable certificates."""
+    """Turns what python-nomad or httpx raised into Answer or NoAnswer. Raises DriverUnavailable for unusable
+    certificates."""
     cause: object = error.nomad_resp if isinstance(error, theirs.BaseNomadException) else error
     if isinstance(cause, requests.Response):
         raise Answer(cause.status_code, cause.text) from None
@@ -84,18 +85,17 @@ def _innermost(error: BaseException) -> str:
     return re.sub(r"<[^>]*object at 0x[0-9a-f]+>[:,]? ?", "", text)[:300] or type(error).__name__
 
 
-def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") -> WinslowError:
+def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") -> DriverUnavailable:
     """As people read it. `doing`: what was asked ("start attempt x"); `right`: what the token must be allowed for
-    it. Up to its first colon a message says what is wrong for everybody, after it, for whom. Everything but what Nomad
-    calls malformed may work later: a token or a right that is missing is given by a person, and what waits for it goes
-    on then."""
+    it. Up to its first colon a message says what is wrong for everybody, after it, for whom. All of it may
+    work later: a token or a right that is missing is given by a person, and what waits for it goes on then."""
     if isinstance(error, NoAnswer):
         return _unanswered(error, access, doing)
     if error.status == 403:
         return _forbidden(error, access, doing, right)
     if error.status == 400:
-        return DriverRejected(
-            f"Nomad does not understand what it was asked: it was to {doing} ({error.text}). Nothing was done.",
+        return DriverUnavailable(
+            f"Nomad does not understand what it was asked: it was to {doing} ({error.text}).",
             hint="This is a mistake in Winslow, or Nomad is older than 1.11.3.",
             code="nomad.not_understood",
         )
@@ -118,7 +118,7 @@ def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") 
     )
 
 
-def _unanswered(error: NoAnswer, access: Access, doing: str) -> WinslowError:
+def _unanswered(error: NoAnswer, access: Access, doing: str) -> DriverUnavailable:
     if error.why.startswith("TLS"):
         return DriverUnavailable(
             f"Nomad at {access.address} was not trusted: {error.why}. It was to {doing}.",
@@ -138,7 +138,7 @@ def _unanswered(error: NoAnswer, access: Access, doing: str) -> WinslowError:
     )
 
 
-def _forbidden(error: Answer, access: Access, doing: str, right: str) -> WinslowError:
+def _forbidden(error: Answer, access: Access, doing: str, right: str) -> DriverUnavailable:
     if REGISTRATION_OFF in error.text:
         return DriverUnavailable(
             "Nomad's operators have switched off the registration of jobs.",

@@ -25,7 +25,7 @@ SILENCE = 75.0  # seconds without a line, after which the connection is dead: a 
 SUBSCRIBED_WITHIN = 10.0
 TOPICS = ("Job", "Allocation", "Evaluation", "Node")
 LONGEST_LINE = 64 * 1024 * 1024
-AHEAD = 10_000  # lines read and not taken yet; then the server is made to wait, and after 40 s it hangs up
+AHEAD = 2_000  # lines read and not taken yet; then the server is made to wait, and after 40 s it hangs up
 
 
 @dataclass(frozen=True)

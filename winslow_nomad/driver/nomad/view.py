@@ -15,6 +15,7 @@ Document = dict[str, Any]
 Kind = Literal["Job", "Allocation", "Evaluation", "Node"]
 
 _HEAVY = ("Job", "Resources", "SharedResources", "TaskResources", "Services", "Metrics")  # of an allocation in an event
+GIVEN = "AllocatedResources"
 LIVE = frozenset({"pending", "running", "unknown"})
 _OVER = frozenset({"complete", "canceled", "cancelled"})  # evaluations that explain nothing any more
 
@@ -48,7 +49,7 @@ class _Table:
             return False
         if before is not None and modified(before) >= modified(found):
             return False
-        self.objects[key] = found
+        self._keep(key, found, before)
         return True
 
     def bury(self, key: str, index: int) -> bool:
@@ -56,9 +57,9 @@ class _Table:
             return False
         self.buried[key] = max(index, self.buried.get(key, 0))
         before = self.objects.get(key)
-        if before is None or modified(before) > index:
+        if before is not None and modified(before) > index:
             return False
-        del self.objects[key]
+        self.objects.pop(key, None)
         return True
 
     def replace(self, found: dict[str, Document], index: int) -> set[str]:
@@ -75,13 +76,18 @@ class _Table:
         return changed
 
     def put_listed(self, key: str, found: Document) -> bool:
+        """False: not news; it may still say more than an event of the same moment did."""
         before = self.objects.get(key)
-        if modified(found) <= self.buried.get(key, -1):
+        if modified(found) <= self.buried.get(key, -1) or (before is not None and modified(before) > modified(found)):
             return False
-        if before is not None and modified(before) >= modified(found):
-            return False
+        self._keep(key, found, before)
+        return before is None or modified(before) < modified(found)
+
+    def _keep(self, key: str, found: Document, before: Document | None) -> None:
+        """What an allocation was given never changes, and not every document of it says so."""
+        if before is not None and GIVEN in before and GIVEN not in found:
+            found = {**found, GIVEN: before[GIVEN]}
         self.objects[key] = found
-        return True
 
 
 class View:
@@ -224,7 +230,7 @@ class View:
         if not job_id or job.get("Namespace", self.namespace) != self.namespace:
             return None
         if deleted:
-            return job_id if self._jobs.bury(job_id, index) else None
+            return job_id if self._purged(job_id, index) else None
         kept = {k: v for k, v in job.items() if k != "TaskGroups"}
         return job_id if self._jobs.put(job_id, kept, index) else None
 
@@ -232,10 +238,18 @@ class View:
         key, job_id = allocation.get("ID"), allocation.get("JobID")
         if not key or not job_id or allocation.get("Namespace", self.namespace) != self.namespace:
             return None
-        if not self._allocations.put(key, light(allocation), index):
+        if index <= self._jobs.buried.get(job_id, -1) or not self._allocations.put(key, light(allocation), index):
             return None
         self._of_job.setdefault(job_id, set()).add(key)
         return str(job_id)
+
+    def _purged(self, job_id: str, index: int) -> bool:
+        """Its allocations go with it, and no event says so."""
+        if not self._jobs.bury(job_id, index):
+            return False
+        for key in self._of_job.pop(job_id, ()):
+            self._allocations.objects.pop(key, None)
+        return True
 
     def _evaluation(self, evaluation: Document) -> str | None:
         job_id = evaluation.get("JobID")
