@@ -237,8 +237,13 @@ def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
     return {n: to_jsonable_python(f.get_default(call_default_factory=True)) for n, f in fields if not f.is_required()}
 
 
-ROW, CELL, NOW, GATE, FAILURE, PAUSE, MEMBER = map(defaults_of, (Row, Cell, Now, Gate, Failure, Pause, Member))
-MANY = (("strip", CELL), ("gates", GATE), ("failures", FAILURE), ("participants", MEMBER))
+ROW, NOW, PAUSE = defaults_of(Row), defaults_of(Now), defaults_of(Pause)
+MANY = (
+    ("strip", defaults_of(Cell)),
+    ("gates", defaults_of(Gate)),
+    ("failures", defaults_of(Failure)),
+    ("participants", defaults_of(Member)),
+)
 
 
 def completed(stored: dict[str, Any]) -> dict[str, Any]:
