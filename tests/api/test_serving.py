@@ -260,6 +260,7 @@ def test_a_request_that_is_under_way_is_answered_when_the_process_is_told_to_end
         served.anonymous().get(f"{API}/session")
 
 
+@pytest.mark.chaos
 def test_several_share_a_port_and_one_that_is_killed_leaves_the_others(served: Served) -> None:
     first = served.processes[0]
     second = served.start()
