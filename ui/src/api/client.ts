@@ -46,8 +46,9 @@ export function newKey(): string {
   return Array.from(random, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-/** The answer of a call that was well; failures have been thrown before. */
-export async function taken<T>(call: Promise<{ data?: T }>): Promise<T> {
+/** The answer of a call that was well; failures have been thrown before. What a route can also give as text (CSV) is not asked
+ *  for here. */
+export async function taken<T>(call: Promise<{ data?: T }>): Promise<Exclude<T, string>> {
   const { data } = await call;
-  return data as T;
+  return data as Exclude<T, string>;
 }

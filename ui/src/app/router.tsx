@@ -13,8 +13,10 @@ import { ProblemPage } from "@/design/Problem.tsx";
 import type { CreateSearch } from "@/features/create";
 import type { FilesSearch } from "@/features/files";
 import type { LogsSearch } from "@/features/logs";
+import type { EditSearch } from "@/features/pipelines";
 import type { ProjectsSearch } from "@/features/projects";
 import type { RunSearch } from "@/features/run";
+import type { StatisticsSearch } from "@/features/statistics";
 import { queries } from "@/shared/queries.ts";
 import { sessionQuery } from "@/shared/session.ts";
 import { Shell } from "./Shell.tsx";
@@ -236,6 +238,31 @@ const pipeline = createRoute({
   component: lazyRouteComponent(() => import("@/features/pipeline"), "PipelineTab"),
 });
 
+const pipelines = createRoute({
+  getParentRoute: () => inside,
+  path: "/pipelines",
+  component: lazyRouteComponent(() => import("@/features/pipelines"), "PipelinesPage"),
+});
+
+const edit = createRoute({
+  getParentRoute: () => inside,
+  path: "/pipelines/edit",
+  staticData: { slim: true },
+  validateSearch: (search: Record<string, unknown>): EditSearch => ({
+    ...(search.name ? { name: String(search.name) } : {}),
+    ...(search.example ? { example: String(search.example) } : {}),
+    ...numberOf(search, "version"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/pipelines"), "EditPage"),
+});
+
+const statistics = createRoute({
+  getParentRoute: () => inside,
+  path: "/statistics",
+  validateSearch: (search: Record<string, unknown>): StatisticsSearch => numberOf(search, "days"),
+  component: lazyRouteComponent(() => import("@/features/statistics"), "StatisticsPage"),
+});
+
 function numberOf<K extends string>(search: Record<string, unknown>, key: K): { [k in K]?: number } {
   const value = Number(search[key]);
   return (Number.isInteger(value) && value > 0 ? { [key]: value } : {}) as { [k in K]?: number };
@@ -250,6 +277,9 @@ const tree = root.addChildren([
     inbox,
     inputs,
     nodes,
+    pipelines,
+    edit,
+    statistics,
     settings.addChildren([profile, tokens, people, groups, installation, audit]),
     project.addChildren([
       overview,

@@ -13,7 +13,7 @@ export function PipelineGraph({
     <div className="scroll-x">
       <svg
         className="p-graph"
-        style={{ width: "100%", maxWidth: drawn.width, minWidth: Math.min(drawn.width, 340) }}
+        style={{ width: "100%", maxWidth: drawn.width, minWidth: drawn.width * 0.7 }}
         viewBox={`0 0 ${drawn.width} ${drawn.height}`}
         role="img"
         aria-label={stages.map((s) => s.id).join(", ")}

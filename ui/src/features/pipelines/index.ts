@@ -1,0 +1,2 @@
+export { EditPage, type EditSearch } from "./EditPage.tsx";
+export { PipelinesPage } from "./PipelinesPage.tsx";

@@ -1,0 +1,248 @@
+/** When stages start and run, how long they take, why they fail, and what GPUs stand idle for. */
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema";
+import { HeatMap } from "@/design/charts/HeatMap.tsx";
+import { count, duration, percent } from "@/design/format.ts";
+import { ProblemPage } from "@/design/Problem.tsx";
+import { Bar, Empty, Panel, Skeleton } from "@/design/parts.tsx";
+import { TopBar } from "@/shared/TopBar.tsx";
+import { useTitle } from "@/shared/title.ts";
+import "./statistics.css";
+
+export interface StatisticsSearch {
+  days?: number;
+}
+
+type Length = components["schemas"]["Length"];
+
+const RANGES = [7, 28, 90];
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function useRange(days: number) {
+  const day = new Date(Date.now() - days * 86_400_000);
+  day.setHours(0, 0, 0, 0);
+  return { since: day.toISOString(), zone };
+}
+
+export function StatisticsPage() {
+  const { days = 28 } = useSearch({ from: "/inside/statistics" });
+  const navigate = useNavigate();
+  useTitle("Statistics");
+  const query = useRange(days);
+  const params = { query };
+  const key = [query.since, query.zone];
+  const activity = useQuery({
+    queryKey: ["statistics", "activity", ...key],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/activity", { params, signal })),
+  });
+  const lengths = useQuery({
+    queryKey: ["statistics", "durations", ...key],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/durations", { params, signal })),
+  });
+  const failures = useQuery({
+    queryKey: ["statistics", "failures", ...key],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/failures", { params, signal })),
+  });
+  const idle = useQuery({
+    queryKey: ["statistics", "idle", ...key],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/idle", { params, signal })),
+  });
+  const csv = (what: string) => `/api/v1/statistics/${what}?format=csv&${new URLSearchParams(query)}`;
+  const error = activity.error ?? lengths.error ?? failures.error ?? idle.error;
+  return (
+    <>
+      <TopBar>
+        <b>Statistics</b>
+      </TopBar>
+      <h1 className="vh">Statistics</h1>
+      <div className="page statistics">
+        <div className="row">
+          <div className="seg" role="group" aria-label="Time">
+            {RANGES.map((each) => (
+              <button
+                key={each}
+                type="button"
+                aria-pressed={days === each}
+                onClick={() =>
+                  void navigate({
+                    to: "/statistics",
+                    search: each === 28 ? {} : { days: each },
+                    replace: true,
+                  })
+                }
+              >
+                {each} days
+              </button>
+            ))}
+          </div>
+          <span className="small m2">hours in {zone}</span>
+        </div>
+        {error ? <ProblemPage error={error} again={() => void activity.refetch()} /> : null}
+        {!activity.data && !error ? <Skeleton rows={3} height={200} /> : null}
+        {activity.data ? (
+          <div className="stat-grid">
+            <Heat
+              title="Started by people"
+              hours={activity.data.by_hand.hours}
+              unit="stages"
+              total={activity.data.by_hand.total}
+              csv={csv("activity")}
+            />
+            <Heat
+              title="Started by themselves"
+              hours={activity.data.automatic.hours}
+              unit="stages"
+              total={activity.data.automatic.total}
+              csv={csv("activity")}
+            />
+            <Heat
+              title="Running"
+              hours={activity.data.running.hours.map((row) => row.map((s) => Math.round(s / 360) / 10))}
+              unit="hours"
+              total={activity.data.running.total / 3600}
+              csv={csv("activity")}
+            />
+            {activity.data.gpus.total ? (
+              <Heat
+                title="GPUs at work"
+                hours={activity.data.gpus.hours.map((row) => row.map((s) => Math.round(s / 360) / 10))}
+                unit="GPU hours"
+                total={activity.data.gpus.total / 3600}
+                csv={csv("activity")}
+              />
+            ) : null}
+          </div>
+        ) : null}
+        <div className="stat-grid">
+          <Panel title="How long stages take" actions={<Csv href={csv("durations")} />}>
+            {lengths.data?.items.length ? (
+              <Lengths items={lengths.data.items} />
+            ) : (
+              <Empty icon="clock" title="Nothing has ended in this time" />
+            )}
+          </Panel>
+          <Panel
+            title="Why stages fail"
+            about={failures.data ? `of ${count(failures.data.ended)} that ended` : ""}
+            actions={<Csv href={csv("failures")} />}
+          >
+            {failures.data?.items.length ? (
+              <table className="tbl">
+                <tbody>
+                  {failures.data.items.map((cause) => (
+                    <tr key={cause.cause}>
+                      <td>{cause.cause.replaceAll("_", " ")}</td>
+                      <td className="num">{count(cause.count)}</td>
+                      <td className="bar-cell">
+                        <Bar used={cause.count} of={failures.data.ended} kind="rest" />
+                      </td>
+                      <td className="small m2">
+                        {Object.entries(cause.stages)
+                          .map(([id, n]) => `${id} ${n}`)
+                          .join(", ")}
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            ) : (
+              <Empty icon="check" title="Nothing has failed in this time" />
+            )}
+          </Panel>
+          <Panel title="GPU hours, used and idle" actions={<Csv href={csv("idle")} />}>
+            {idle.data?.items.some((d) => d.gpu_total) ? (
+              <table className="tbl">
+                <tbody>
+                  {idle.data.items
+                    .filter((d) => d.gpu_total)
+                    .slice(-31)
+                    .map((d) => (
+                      <tr key={d.day}>
+                        <td>{d.day}</td>
+                        <td className="bar-cell">
+                          <Bar used={d.gpu_used} of={d.gpu_total} />
+                        </td>
+                        <td className="num">
+                          {percent((100 * d.gpu_used) / d.gpu_total)} of{" "}
+                          {count(Math.round(d.gpu_total / 3600))} h
+                        </td>
+                      </tr>
+                    ))}
+                </tbody>
+              </table>
+            ) : (
+              <Empty icon="gpu" title="No GPUs were there in this time" />
+            )}
+          </Panel>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Csv({ href }: { href: string }) {
+  return (
+    <a className="btn ghost sm" href={href} download>
+      CSV
+    </a>
+  );
+}
+
+function Heat({
+  title,
+  hours,
+  unit,
+  total,
+  csv,
+}: {
+  title: string;
+  hours: number[][];
+  unit: string;
+  total: number;
+  csv: string;
+}) {
+  return (
+    <Panel title={title} about={`${count(Math.round(total * 10) / 10)} ${unit}`} actions={<Csv href={csv} />}>
+      <HeatMap label={title} values={hours} unit={unit} />
+    </Panel>
+  );
+}
+
+function Lengths({ items }: { items: Length[] }) {
+  const seconds = (value: number | null | undefined) => (value == null ? "–" : duration(value * 1000));
+  const longest = Math.max(...items.map((i) => i.median ?? 0));
+  return (
+    <table className="tbl">
+      <thead>
+        <tr>
+          <th>Stage</th>
+          <th className="num">Ended</th>
+          <th className="num">Median</th>
+          <th>
+            <span className="vh">Compared</span>
+          </th>
+          <th className="num">9 of 10 within</th>
+          <th className="num">Waited</th>
+        </tr>
+      </thead>
+      <tbody>
+        {items.map((item) => (
+          <tr key={`${item.pipeline}/${item.stage}`}>
+            <td>
+              {item.stage} <span className="m3 small">{item.pipeline}</span>
+            </td>
+            <td className="num">{count(item.ended)}</td>
+            <td className="num">{seconds(item.median)}</td>
+            <td className="bar-cell">
+              <Bar used={item.median ?? 0} of={longest} kind="rest" />
+            </td>
+            <td className="num">{seconds(item.p90)}</td>
+            <td className="num m2">{seconds(item.waited_median)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,1 @@
+export { StatisticsPage, type StatisticsSearch } from "./StatisticsPage.tsx";
