@@ -205,7 +205,11 @@ function Heat({
 }) {
   return (
     <Panel title={title} about={`${count(Math.round(total * 10) / 10)} ${unit}`} actions={<Csv href={csv} />}>
-      <HeatMap label={title} values={hours} unit={unit} />
+      {total ? (
+        <HeatMap label={title} values={hours} unit={unit} />
+      ) : (
+        <Empty icon="clock" title="Nothing in this time" />
+      )}
     </Panel>
   );
 }
