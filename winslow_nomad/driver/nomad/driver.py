@@ -76,7 +76,7 @@ class NomadDriver:
         made = job.build(spec, self._site, self._nodes())
         self._picture.expect(made["ID"])
         self._register(made, spec)
-        return self.observe([spec.ref])[0]
+        return self._look(spec.ref, self._picture.attempt(made["ID"]), None)
 
     def stop(self, ref: AttemptRef, how: Literal["terminate", "kill"]) -> None:  # noqa: ARG002
         """Claims it, so that it never starts, where no runner has. A job that is stopped twice, or unknown, is no
