@@ -18,6 +18,7 @@ from winslow_nomad.api.following import LogLanes
 from winslow_nomad.api.guards import Guards
 from winslow_nomad.api.lanes import Roads
 from winslow_nomad.api.live.described import describe as describe_live
+from winslow_nomad.api.meter import Meter
 from winslow_nomad.api.patience import LARGEST_BODY
 from winslow_nomad.api.problems import handle_problems
 from winslow_nomad.api.reach import Reach
@@ -41,8 +42,13 @@ class Application(FastAPI):
 def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     """`reach`: under which names it is asked."""
     app = described()
-    app.guards = partial(Guards, reach=reach or Reach(), trail=Trail(given.audit), clock=given.clock)
+    meter = Meter(given.monitoring.figures, lambda: len(app.state.sockets) if hasattr(app.state, "sockets") else 0)
+    trail = Trail(given.audit)
+    app.guards = partial(
+        Guards, reach=reach or Reach(), trail=trail, clock=given.clock, measured=meter.answered
+    )
     app.state.services = given
+    app.state.meter = meter
     app.state.slow = Slow()
     app.state.log_lanes = LogLanes()
     app.state.roads = Roads()

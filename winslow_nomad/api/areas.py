@@ -146,6 +146,7 @@ async def pour(request: Request, target: Writing, lane: Lane) -> int:
     Where the server can hand over the connection, the process that writes reads from it by itself. Otherwise the bytes
     pass through two buffers, one being filled while the other is on its way to the disk."""
     pouring = _Pouring(target, lane, request.app.state.stopping)
+    before = target.offset
     length = request.headers.get("content-length", "")
     handing = request.scope.get("extensions", {}).get(TAKE)
     try:
@@ -160,6 +161,7 @@ async def pour(request: Request, target: Writing, lane: Lane) -> int:
                 return pouring.came
     finally:
         await pouring.settle()
+        request.app.state.meter.uploaded(max(0, target.offset - before))
 
 
 class _Pouring:

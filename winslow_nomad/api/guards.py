@@ -6,12 +6,12 @@ Plain ASGI, so that uploads and downloads pass through without being copied."""
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -22,16 +22,17 @@ from winslow_nomad.api.patience import GAP, Patience
 from winslow_nomad.api.problems import BY_STATUS, FOREIGN, MEDIA_TYPE, Problem
 from winslow_nomad.api.reach import SAFE, Reach, from_own_page
 from winslow_nomad.api.trail import Trail
+from winslow_nomad.core.about import about
 from winslow_nomad.core.access import Principal
 from winslow_nomad.core.audit import AuditEntry, Outcome
 from winslow_nomad.core.ports import Clock
 
 log = logging.getLogger(__name__)
 requests = logging.getLogger("winslow.requests")
-request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 GONE = 499  # as proxies log it: nobody is there any more to be answered
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are counted as one
 DENIED = frozenset({401, 403, 421, 429})
 HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -54,9 +55,20 @@ frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 class Guards:
     """`scope["state"]["request_id"]` is the id: the caller's own `X-Request-Id` where it is usable."""
 
-    def __init__(self, app: ASGIApp, *, reach: Reach, trail: Trail, clock: Clock, gap: float = GAP) -> None:
-        """`gap`: seconds to wait for the next piece of a body."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        reach: Reach,
+        trail: Trail,
+        clock: Clock,
+        gap: float = GAP,
+        measured: Callable[[str, str, int, float], None] = lambda *_: None,
+    ) -> None:
+        """`gap`: seconds to wait for the next piece of a body. `measured`: told of each request: method, route, status,
+        seconds to the beginning of its answer."""
         self._app = app
+        self._measured = measured
         self._gap = gap
         self._reach = reach
         self._trail = trail
@@ -67,11 +79,9 @@ class Guards:
             await self._socket(scope, receive, send)
         elif scope["type"] == "http":
             request = _Request(scope, Patience(receive, self._gap), send, self._trail, self._clock)
-            token = request_id.set(request.id)
-            try:
+            with about(request=request.id):
                 await request.run(self._app, self._refusal(scope))
-            finally:
-                request_id.reset(token)
+            self._measured(*request.measured)
         else:
             await self._app(scope, receive, send)
 
@@ -109,6 +119,7 @@ class _Request:
         self._trail = trail
         self._clock = clock
         self._begun = time.perf_counter()
+        self._answered = 0.0  # when the answer began
         self._status = 0
         self._refused = False  # before any operation was looked for
         self._replaced = False  # an answer of our own went out instead
@@ -150,6 +161,7 @@ class _Request:
 
     async def _begin(self, message: Message) -> None:
         self._status = message["status"]
+        self._answered = time.perf_counter()
         await self._audit()
         api = self._scope["path"].startswith("/api/")
         more = [(b"x-request-id", self.id.encode()), *HEADERS]
@@ -215,6 +227,13 @@ class _Request:
             status=self._status,
         )
         await self._trail.write(entry)
+
+    @property
+    def measured(self) -> tuple[str, str, int, float]:
+        """Method, route, status, and seconds to the beginning of the answer."""
+        route = str(getattr(self._scope.get("route"), "path", ""))
+        method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
+        return method, route, self._status, (self._answered or time.perf_counter()) - self._begun
 
     def _say(self) -> None:
         route = self._scope.get("route")

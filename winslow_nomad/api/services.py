@@ -19,6 +19,7 @@ from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
 from winslow_nomad.core.live import Stream
 from winslow_nomad.core.logs import Logs
+from winslow_nomad.core.monitoring import Monitoring
 from winslow_nomad.core.nodes import Nodes
 from winslow_nomad.core.notices import Notices
 from winslow_nomad.core.operations import Operations
@@ -54,6 +55,7 @@ class Services:
     logs: Logs
     live: Stream
     notices: Notices
+    monitoring: Monitoring
     tables: LogTables
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from winslow_nomad.bootstrap import files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.logs import write_logs
 from winslow_nomad.bootstrap.notices import telling
 from winslow_nomad.bootstrap.owners import owner
 from winslow_nomad.bootstrap.watching import Watching
@@ -221,7 +222,14 @@ def run_files(settings: Settings) -> None:
         installation.close()
 
 
+def run_operations(settings: Settings) -> None:
+    """As a program of its own."""
+    write_logs(logging.INFO)
+    run_files(settings)
+
+
 def run_controller(settings: Settings) -> None:
+    write_logs(logging.INFO)
     stopping = until_told()
     installation = Installation(settings)
     try:
@@ -244,6 +252,7 @@ def run_controller(settings: Settings) -> None:
 
 def run_worker(settings: Settings) -> None:
     """Answers doorbells; restarted whenever RQ gives up, whatever its reason."""
+    write_logs(logging.INFO)
     stopping = until_told()
     installation = Installation(settings)
     try:

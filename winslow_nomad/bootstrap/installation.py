@@ -53,7 +53,7 @@ from winslow_nomad.resources.tree import Tree
 from winslow_nomad.resources.workspaces import CopyWorkspace
 from winslow_nomad.store.breaker import Breakers
 from winslow_nomad.store.check import check_server
-from winslow_nomad.store.client import Address, reader_client, state_client, worker_client
+from winslow_nomad.store.client import Address, probe_client, reader_client, state_client, worker_client
 from winslow_nomad.store.embedded import Embedded
 from winslow_nomad.store.journal import JournalFeed
 from winslow_nomad.store.keys import Keys
@@ -197,6 +197,9 @@ class Installation:
 
     def worker_client(self) -> Redis:
         return self._client(worker_client)
+
+    def probe_client(self) -> Redis:
+        return self._client(probe_client)
 
     # --- the share
 

@@ -1,5 +1,5 @@
-"""What a serving process writes about itself: one line for each event, as `key=value`, which people can read and
-programs can take apart. Whatever came from outside is escaped: nobody writes a line of their own into it."""
+"""What processes write about themselves: one line for each event, as `key=value`, which people can read and
+programs can take apart, with the request, project, attempt or operation that it is about. Whatever came from outside is escaped: nobody writes a line of their own into it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
-from winslow_nomad.api.guards import request_id
+from winslow_nomad.core.about import now
 
 PLAIN = re.compile(r"[A-Za-z0-9_./:@+-]+")
 QUIET = ("uvicorn.access", "httpx", "httpcore")  # the first repeats what the line of each request says
@@ -24,8 +24,7 @@ class Lines(logging.Formatter):
             fields.update(more)
         else:
             fields["msg"] = record.getMessage()
-            if request := request_id.get():
-                fields["request"] = request
+            fields.update({**now(), **getattr(record, "about", {})})
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return " ".join(f"{key}={written(value)}" for key, value in fields.items())

@@ -10,6 +10,7 @@ from winslow_nomad.bootstrap.counters import CachedCounters
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
+from winslow_nomad.bootstrap.monitoring import InstalledMonitoring
 from winslow_nomad.bootstrap.nodes import InstalledNodes
 from winslow_nomad.bootstrap.notices import InstalledNotices
 from winslow_nomad.bootstrap.usual import CachedDurations
@@ -50,6 +51,7 @@ def services(installation: Installation) -> Services:
         logs=read,
         live=installation.live,
         notices=InstalledNotices(installation),
+        monitoring=InstalledMonitoring(installation),
         tables=ShareTables(read, installation.settings.home / "cache" / "tables"),
     )
 

@@ -80,9 +80,10 @@ def up(
     import logging
     import sys
 
+    from winslow_nomad.bootstrap.logs import write_logs
     from winslow_nomad.cli.interrupt import Interrupt
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    write_logs(logging.INFO)
     door = doors.of(context)
     with door.front(host, port, insecure) as front, door.engine(door.driver), Interrupt() as interrupt:
         sys.stdout.write(

@@ -181,7 +181,7 @@ class Installation:
         serve: dict[str, Callable[[Settings], None]] = {
             "controller": engine.run_controller,
             "worker": engine.run_worker,
-            "operations": engine.run_files,
+            "operations": engine.run_operations,
         }
         serve[what](self.settings)
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.about import about
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, WakeAt
 from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable, VersionChanged
 from winslow_nomad.core.outstanding import outstanding
-from winslow_nomad.core.ports import Clock, Store
+from winslow_nomad.core.ports import AttemptRef, Clock, Store
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Stage
 from winslow_nomad.events.admission import Admission, Prepare
@@ -136,6 +137,10 @@ class Advance:
     def __call__(self, project_id: str) -> None:
         """Admission comes first and sealing last, aside where there is somebody for it: what follows an end
         should not wait for its paperwork."""
+        with about(project=project_id):
+            self.rounds(project_id)
+
+    def rounds(self, project_id: str) -> None:
         for _ in range(ROUNDS):
             admitted = self.admission.run(self.perform, quiet=project_id)
             project = self.store.load(project_id)
@@ -162,29 +167,33 @@ class Advance:
 
     def seal(self, project_id: str) -> None:
         """Everything of the project that waits for sealing."""
-        project = self.store.load(project_id)
-        seals = [e for e in outstanding(project) if isinstance(e, SealStage)] if project is not None else []
-        facts = self.perform(project, seals) if project is not None else []
-        if facts:
-            self.sender.facts(project_id, facts, quiet=True)
+        with about(project=project_id):
+            project = self.store.load(project_id)
+            seals = [e for e in outstanding(project) if isinstance(e, SealStage)] if project is not None else []
+            facts = self.perform(project, seals) if project is not None else []
+            if facts:
+                self.sender.facts(project_id, facts, quiet=True)
 
     def perform(self, project: Project, effects: Sequence[Effect]) -> list[m.AnyFact]:
         facts: list[m.AnyFact] = []
         for effect in effects:
-            blocked = next((w for w in needed(project, effect) if not self.breaker.allows(w)), None)
-            if blocked is not None:
-                self.breaker.failed(blocked, project.id)
-                facts += [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if news(project, f)]
-                continue
-            try:
-                facts += self.performer(project, effect)
-            except Parked as away:
-                log.warning("%s: %s waits for %s: %s", project.id, effect.kind, away.what, away.__cause__)
-                self.breaker.failed(away.what, project.id, condition(away), at_once=hangs(away))
-                facts += [f for f in away.facts if news(project, f)]
-            else:
-                for what in needed(project, effect):
-                    self.breaker.succeeded(what)
+            with about(project=project.id, **attempt_of(project, effect)):
+                facts += self.perform_one(project, effect)
+        return facts
+
+    def perform_one(self, project: Project, effect: Effect) -> list[m.AnyFact]:
+        blocked = next((w for w in needed(project, effect) if not self.breaker.allows(w)), None)
+        if blocked is not None:
+            self.breaker.failed(blocked, project.id)
+            return [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if news(project, f)]
+        try:
+            facts = self.performer(project, effect)
+        except Parked as away:
+            log.warning("%s: %s waits for %s: %s", project.id, effect.kind, away.what, away.__cause__)
+            self.breaker.failed(away.what, project.id, condition(away), at_once=hangs(away))
+            return [f for f in away.facts if news(project, f)]
+        for what in needed(project, effect):
+            self.breaker.succeeded(what)
         return facts
 
 
@@ -225,6 +234,12 @@ class Sealing:
                 log.warning("%s is sealed later: %s", project, error)
             except Exception:
                 log.exception("sealing %s failed; it is tried again", project)
+
+
+def attempt_of(project: Project, effect: Effect) -> dict[str, str]:
+    """For the log."""
+    stage, attempt = getattr(effect, "stage", 0), getattr(effect, "attempt", 0)
+    return {"attempt": str(AttemptRef(project=project.id, stage=stage, attempt=attempt))} if attempt else {}
 
 
 def needed(project: Project, effect: Effect) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.about import about
 from winslow_nomad.core.errors import Unavailable
 from winslow_nomad.core.ports import Driver, Observation
 from winslow_nomad.core.project import Project
@@ -132,12 +133,13 @@ class Controller:
         facts = facts_of(seen)
         if not facts:
             return
-        try:
-            project = self.send(seen.ref.project, facts)
-            if seen.phase == "ended" and is_over(project, seen.ref.stage):
-                driver.forget(seen.ref)
-        except Unavailable as error:
-            log.warning("a report of %s waits for the sweep: %s", seen.ref, error)
+        with about(project=seen.ref.project, attempt=str(seen.ref)):
+            try:
+                project = self.send(seen.ref.project, facts)
+                if seen.phase == "ended" and is_over(project, seen.ref.stage):
+                    driver.forget(seen.ref)
+            except Unavailable as error:
+                log.warning("a report of %s waits for the sweep: %s", seen.ref, error)
 
 
 def is_over(project: Project | None, stage: int) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from winslow_nomad.core.about import about
 from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.core.operations import Operation, OperationKind, Operations
 from winslow_nomad.core.ports import Clock
@@ -108,7 +109,8 @@ def _done(handlers: Mapping[OperationKind, Handler], operation: Operation, watch
     if handler is None:
         raise WinslowError(f"This worker knows no operation {operation.kind!r}.", code="operation.unknown")
     try:
-        return handler(operation, watch)
+        with about(operation=operation.id, **({"project": operation.project} if operation.project else {})):
+            return handler(operation, watch)
     except OSError as error:
         known = condition(error)
         if known is not None:
@@ -117,7 +119,7 @@ def _done(handlers: Mapping[OperationKind, Handler], operation: Operation, watch
     except (Cancelled, WinslowError):
         raise
     except Exception as error:
-        log.exception("operation %s", operation.id)
+        log.exception("operation failed", extra={"about": {"operation": operation.id, "project": operation.project}})
         text = f"{operation.kind} met an error that nobody expected: {error!r}."
         raise WinslowError(text, hint="Please report it, with the log.", code="operation.broken") from error
 

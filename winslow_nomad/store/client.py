@@ -37,6 +37,11 @@ def state_client(address: Address) -> Redis:
     return _client(address, socket_timeout=10.0, retry=Retry(NoBackoff(), 0))
 
 
+def probe_client(address: Address) -> Redis:
+    """For a look whether all is well: it gives up early."""
+    return _client(address, socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
+
+
 def reader_client(address: Address) -> Redis:
     """For blocking reads of at most LONGEST_BLOCK."""
     return _client(address, socket_timeout=LONGEST_BLOCK + 5.0, retry=Retry(NoBackoff(), 0))

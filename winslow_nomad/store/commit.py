@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from winslow_nomad.core import journal, ledger, rows, statistics
+from winslow_nomad.core import journal, ledger, monitoring, rows, statistics
 from winslow_nomad.core.admit import Waiting
 from winslow_nomad.core.effects import Effect, Notify
 from winslow_nomad.core.messages import Entry
@@ -144,6 +144,8 @@ def plan(keys: Keys, before: Snapshot | None, project: Project, cause: Cause) ->
         commands.append(("XADD", keys.journal, "*", "p", project.id, "l", line))
         commands.append(_live(keys, project, cause, entries))
         commands += _outbox(keys, project, cause)
+        added = monitoring.totals(old, project, cause.entries)
+        commands += [("HINCRBY", keys.totals, what, amount) for what, amount in added.items()]
     return commands, after
 
 
@@ -226,8 +228,11 @@ def _write_marks(commands: list[Command], keys: Keys, before: Snapshot | None, a
     project = after.project.id
     if after.dirty:
         commands.append(("ZADD", keys.dirty, now.timestamp(), project))
+        if before is None or not before.dirty:
+            commands.append(("ZADD", keys.dirty_since, now.timestamp(), project))
     elif before is not None and before.dirty:
         commands.append(("ZREM", keys.dirty, project))
+        commands.append(("ZREM", keys.dirty_since, project))
     if after.due is not None:
         if before is None or before.due != after.due:
             commands.append(("ZADD", keys.timers, after.due.timestamp(), project))

@@ -110,6 +110,11 @@ class Keys:
         return f"{self.prefix}:dirty"
 
     @property
+    def dirty_since(self) -> str:
+        """Sorted set: project with outstanding effects -> since when, in seconds."""
+        return f"{self.prefix}:dirty:since"
+
+    @property
     def timers(self) -> str:
         """Sorted set: project -> when it is due, in seconds."""
         return f"{self.prefix}:timers"
