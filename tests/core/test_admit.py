@@ -18,6 +18,7 @@ from winslow_nomad.core.admit import (
     limit,
     model_matches,
     possible,
+    suits,
     why_busy,
 )
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
@@ -228,3 +229,12 @@ def test_ten_thousand_waiting_stages_are_ordered_within_half_a_second() -> None:
     answer = admit(line, NODES, [], Policy())
     assert time.process_time() - began < 0.5
     assert len(answer.held) == 10_000 - len(answer.admitted)
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "fit"),
+    [(24564, 24, True), (49140, 48, True), (81559, 80, True), (12282, 16, False), (24564, 25, False)],
+)
+def test_a_card_is_as_large_as_it_is_sold_though_it_tells_of_a_little_less(told: int, asked: int, fit: bool) -> None:
+    group = GpuGroup(model="RTX", memory=told << 20, count=1)
+    assert suits(Gpu(memory=asked << 30), group) is fit

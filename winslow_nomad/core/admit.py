@@ -19,6 +19,7 @@ from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.stage import Reason
 
+OWN_SHARE = 50  # up to a fiftieth of its memory a card keeps for itself and does not tell of
 Class = tuple[str, tuple[str, ...], str, int]
 Need = tuple[Class, float, int, int]
 
@@ -92,9 +93,14 @@ def model_matches(pattern: str, model: str) -> bool:
     return any(fnmatchcase(" ".join(words[i:]), pattern.lower()) for i in range(len(words)))
 
 
+def least_memory(gpu: Gpu) -> int:
+    """Bytes that a GPU must tell of to be what is asked for: a card that is sold with 24 GiB tells of 24,564 MiB."""
+    return gpu.memory - gpu.memory // OWN_SHARE
+
+
 def suits(gpu: Gpu, group: GpuGroup) -> bool:
     """Is one GPU of the group what is asked for?"""
-    return group.memory >= gpu.memory and model_matches(gpu.model, group.model)
+    return group.memory >= least_memory(gpu) and model_matches(gpu.model, group.model)
 
 
 def eligible(placement: Placement, node: Node) -> bool:

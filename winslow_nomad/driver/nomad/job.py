@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from winslow_nomad.core.admit import fits, memory_of, suits
+from winslow_nomad.core.admit import fits, least_memory, memory_of, suits
 from winslow_nomad.core.errors import DriverRejected
 from winslow_nomad.core.pipeline import HEARTBEAT, MIB, Gpu, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec
@@ -236,7 +236,7 @@ def core_mhz(resources: Resources, placement: Placement, nodes: Sequence[NodeDet
 def _device(spec: AttemptSpec, gpu: Gpu, nodes: Sequence[NodeDetail]) -> Json:
     constraints = []
     if gpu.memory:
-        least = f"{ceil(gpu.memory / MIB)} MiB"
+        least = f"{ceil(least_memory(gpu) / MIB)} MiB"
         constraints.append({"LTarget": "${device.attr.memory}", "Operand": ">=", "RTarget": least})
     if gpu.model:
         try:
