@@ -1,6 +1,6 @@
 """Resumable uploads: how fast a file goes from a client on this machine to the disk.
 
-    python -m bench.uploads [--mebibytes 1024] [--rounds 3]
+    python -m bench.uploads [--mebibytes 512] [--rounds 7]
 
 The same client sends the same file to Winslow, to @tus/server with its file store (installed by npm into a directory
 that is thrown away), and `dd conv=fsync` writes it to the same disk; in turn, several times, medians. Winslow answers
@@ -113,8 +113,8 @@ def measure(server: Served, other: int | None, source: Path, work: Path, rounds:
 
 def main() -> int:
     options = argparse.ArgumentParser()
-    options.add_argument("--mebibytes", type=int, default=1024)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--mebibytes", type=int, default=512)
+    options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-uploads-", dir="/tmp") as temporary:
         work = Path(temporary)
