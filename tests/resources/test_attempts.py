@@ -73,6 +73,25 @@ def test_in_a_container_the_places_are_fixed(attempts, root):
     assert "PATH" not in found and "WINSLOW_PIPELINE" not in found
 
 
+def test_an_image_s_own_user_can_read_and_write_all_that_its_runner_needs(attempts, root):
+    detect = some.definition(run_as="image")
+    attempts.prepare(some.project(some.stage(1, definition=detect), driver="nomad"), 1, 1)
+    folder = root / FOLDER
+    modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in ("", "log", "output", "workspace")}
+    assert set(modes.values()) == {0o777}, modes
+    assert all(stat.S_IMODE((folder / name).stat().st_mode) & 0o004 for name in ("command", "environment", "control"))
+    assert variables(folder)["WINSLOW_OPEN_MODES"] == "1"
+
+
+def test_an_image_s_own_user_gets_no_secrets_since_everybody_could_read_them(attempts, root):
+    values = (EnvironmentValue(name="KEY", value="secret:s1", origin="project", secret=True),)
+    stage = some.stage(1, definition=some.definition(run_as="image"), environment=values)
+    with pytest.raises(Refused) as caught:
+        attempts.prepare(some.project(stage, driver="nomad"), 1, 1)
+    assert caught.value.code == "stage.secret_as_image"
+    assert not [p for p in root.rglob("*") if p.is_file() and b"swordfish" in p.read_bytes()]
+
+
 def test_a_file_of_the_input_pool_becomes_its_real_path(attempts, root):
     detect = some.definition(command=("detect", "${VIDEO}"))
     pipeline = Pipeline(name="t", stages=(detect,), parameters={"VIDEO": Parameter(kind=ParameterKind.FILE)})

@@ -197,15 +197,20 @@ class ShareAttempts:
         command = self._command(project, stage, public)
         mode = _open_mode(stage)
         environment = _terminated(f"{name}={text}" for name, text in variables.items())
+        foreign = self._runs_as_image(project, stage)  # its runner is not our user, and needs all that ours needs
+        own = mode if foreign else 0o755
         return [
-            scribe.mkdir(directory),
+            scribe.mkdir(directory, own),
             scribe.mkdir(f"{directory}/output", mode),
-            scribe.mkdir(f"{directory}/log"),
+            scribe.mkdir(f"{directory}/log", own),
             *self._stages(project, stage, directory, at),
             scribe.write(f"{directory}/command", _terminated(command), sync=False),
-            scribe.write(f"{directory}/environment", environment, mode=0o600, sync=False),
+            scribe.write(f"{directory}/environment", environment, mode=0o644 if foreign else 0o600, sync=False),
             scribe.create(f"{directory}/control", "run\n"),
         ]
+
+    def _runs_as_image(self, project: Project, stage: Stage) -> bool:
+        return stage.definition.run_as == "image" and self._places[project.driver] == "container"
 
     def _command(self, project: Project, stage: Stage, public: Mapping[str, str]) -> tuple[str, ...]:
         entrypoint = _argv(_chosen(stage.overrides.entrypoint, stage.definition.entrypoint), public) or ()
@@ -262,6 +267,15 @@ class ShareAttempts:
         }
         if at.pipeline is not None:
             winslow["WINSLOW_PIPELINE"] = at.pipeline
+        if self._runs_as_image(project, stage):
+            winslow["WINSLOW_OPEN_MODES"] = "1"  # the runner opens what is there at the end, so that it can be copied
+            if any(v.secret for v in values):
+                raise Refused(
+                    f"{stage.name} runs as the image's own user, who can read only what everybody can; it was not"
+                    " started, since it is given secrets.",
+                    hint="Take away `run_as: image`, or the stage's secrets.",
+                    code="stage.secret_as_image",
+                )
         try:
             revealed = {v.value: self._reveal(v.value) for v in values if v.secret}
             resolved = expand.resolved(values, winslow, revealed)
