@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ class World:
         self.worker = self.another()
 
     def another(self, *, resync: float = 1000.0, **changes: Any) -> NomadDriver:
-        access = Access(address=self.server.address, answer=0.3, **changes)
+        access = Access(**{"address": self.server.address, "answer": 0.3, **changes})
         site = Site(installation="test", share_roots={"*": "/srv"}, runner_version="1")
         return NomadDriver(
             client=Client(access),
@@ -496,6 +497,24 @@ def test_a_runner_that_left_no_end_is_noticed_though_no_further_event_comes(worl
         until(lambda: any(r.text == "the end is being written" for r in list(followed.reports)))
         world.seconds += GRACE + 1
         assert followed.heard(spec.ref, "ended").outcome.cause is Cause.RUNNER_LOST
+
+
+def test_a_node_that_does_not_answer_keeps_no_report_of_others_waiting(world: World, server: FakeNomad) -> None:
+    driver = world.another(answer=5.0)
+    with Followed(driver) as followed:
+        killed, other = world.submitted(), world.submitted()
+        server.faults = lambda method, path: "silence" if path.startswith("/v1/client/fs") else None
+        server.ends(world.runs(killed.ref), code=137)
+        until(lambda: any(r.text == "the end is being written" for r in list(followed.reports)))
+        world.seconds += GRACE + 1
+        until(lambda: server.count("GET", "/v1/client/fs"))
+        begun = time.monotonic()
+        world.runs(other.ref)
+        followed.heard(other.ref, "running")
+        assert time.monotonic() - begun < 2.0
+        world.seconds += 100.0
+        assert followed.heard(killed.ref, "ended").outcome.cause is Cause.RUNNER_LOST
+    driver.close()
 
 
 def test_jobs_of_other_installations_and_of_people_are_nobodys(world: World, server: FakeNomad) -> None:

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Literal
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 END_GRACE = 10.0  # seconds that a runner's end record may need to show, after Nomad says that its container is gone
 LOG_PATIENCE = 60.0  # seconds more that the rest of its log may need to be fetched from the node
+FETCHED_WITHIN = 0.2  # seconds that whoever looks waits for that; it is looked at again
 LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
 TRIES = 3
 NOT_THERE = "nonexistent"  # a namespace, a node pool: an administrator's to make, and no mistake of a stage
@@ -62,6 +64,8 @@ class NomadDriver:
         self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
         self._known: tuple[int, tuple[NodeDetail, ...]] | None = None  # as of a version of the picture
         self._unplaced: tuple[int, reasons.Unplaced] | None = None  # the same
+        self._fetching: dict[AttemptRef, Future[bool]] = {}
+        self._fetchers = ThreadPoolExecutor(2, thread_name_prefix="nomad-logs")
         self._new_enough = False
         self._guard = threading.Lock()
         self.lag = Lag()
@@ -115,6 +119,7 @@ class NomadDriver:
         return list(check.findings(self._client))
 
     def close(self) -> None:
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     # --- starting
@@ -222,6 +227,7 @@ class NomadDriver:
         if end is not None:
             with self._guard:
                 self._over.pop(ref, None)
+                self._fetching.pop(ref, None)
         reason = self._reason(found) if verdict.phase == "waiting" and end is None else None
         return observation(ref, verdict, end, reason)
 
@@ -245,17 +251,36 @@ class NomadDriver:
         outcome = verdict.end(now - since, self._end_grace)
         if outcome is None:
             return None
-        if verdict.started is not None and now - since < self._end_grace + LOG_PATIENCE:
-            try:
-                self._attempts.complete_log(ref, NodeSpool(self._client, verdict.allocation))
-            except DriverUnavailable as error:  # its node may answer in a moment
-                log.info("the end of the log of %s: %s", ref, error)
-                return None
+        waited = now - since >= self._end_grace + LOG_PATIENCE
+        if verdict.started is not None and not waited and not self._log_is_whole(ref, verdict.allocation):
+            return None
         end = self._attempts.cancel(ref, outcome)
         if end is None:
             self._attempts.control(ref, "superseded")
             end = self._attempts.publish_end(ref, outcome)
         return end
+
+    def _log_is_whole(self, ref: AttemptRef, allocation: str) -> bool:
+        """Fetched in a thread of its own: a node that does not answer must keep no report of others waiting."""
+        with self._guard:
+            fetching = self._fetching.get(ref)
+            if fetching is None:
+                spool = NodeSpool(self._client, allocation)
+                fetching = self._fetching[ref] = self._fetchers.submit(self._attempts.complete_log, ref, spool)
+        try:
+            fetching.result(timeout=FETCHED_WITHIN)
+        except TimeoutError:
+            return False
+        except DriverUnavailable as error:  # its node may answer in a moment
+            log.info("the end of the log of %s: %s", ref, error)
+            with self._guard:
+                self._fetching.pop(ref, None)
+            return False
+        except ShareUnavailable:
+            with self._guard:
+                self._fetching.pop(ref, None)
+            raise
+        return True
 
     def _reason(self, found: Attempt) -> Reason | None:
         if found.allocations:
