@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
@@ -192,6 +196,43 @@ def test_an_attempt_is_counted_once_when_the_driver_has_it_and_once_when_its_end
         assert totals(after, after.but(version=number), ()) == {}
         before = after
     assert counted == {"submissions|nomad": 1, "lag|nomad|3": 1, "lag_ms|nomad": 2000}
+
+
+def test_dashboard_and_alerts_ask_only_for_figures_that_there_are(world: World) -> None:
+    root = Path(__file__).parents[2] / "deploy"
+    alerts = yaml.safe_load((root / "prometheus-alerts.yml").read_text(encoding="utf-8"))
+    dashboard = json.loads((root / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    panels = dashboard["panels"]
+    asked = [rule["expr"] for rule in rules] + [t["expr"] for panel in panels for t in panel["targets"]]
+    told = {f.name: f for f in text_string_to_metric_families(everything(world))}
+    known = {name for f in told.values() for name in (f.name, *(s.name for s in f.samples))}
+    for text in asked:
+        names = set(re.findall(r"\b((?:winslow|process)_[a-z_]+)", text))
+        assert names and names <= known, f"{names - known} in {text}"
+        for name, label in re.findall(r"\b(winslow_[a-z_]+)\{([a-z]+)", text):
+            assert label in {k for f in told.values() for s in f.samples if s.name == name for k in s.labels}, text
+    page = (root.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    assert [r["alert"] for r in rules if f"`{r['alert']}`" not in page] == []
+    assert len({p["id"] for p in panels}) == len(panels) > 10
+
+
+def everything(world: World) -> str:
+    """Figures after all that is counted has happened once."""
+    found = world.services.monitoring.figures()
+    totals: dict[Any, Any] = {"lag|nomad|1": 3, "lag_ms|nomad": 900, "submissions|nomad": 1, "transitions|created": 1}
+    world.installation.state.hset(world.installation.keys.totals, mapping=totals)
+    assert found.totals.keys() < totals.keys()
+    client(world, NEAR).get("/healthz")
+    return client(world, NEAR).get("/metrics").text
+
+
+def test_delays_are_counted_in_steps_that_grow(world: World) -> None:
+    found = figures(everything(world))
+    buckets = [v for k, v in found.items() if k.startswith("winslow_event_lag_seconds_bucket")]
+    assert buckets == sorted(buckets) and buckets[0] == 0 and buckets[-1] == 3
+    assert found['winslow_event_lag_seconds_sum{driver="nomad"}'] == 0.9
+    assert found['winslow_notifications_given_up_total{way="mail"}'] == 0
 
 
 def test_figures_of_a_real_process(served: Served) -> None:

@@ -25,6 +25,9 @@ COUNTED = {
 }
 
 
+WAYS = ("chat", "mail", "webhook")  # told from the beginning: a counter that appears with 1 has not grown
+
+
 class Meter:
     """`figures`: those of the store, read whenever somebody asks; they are the same in every process. `sockets`: how
     many clients follow live at this process."""
@@ -103,7 +106,9 @@ def _gauges(found: Figures) -> Iterable[Family]:
 
 def _counters(found: Figures) -> Iterable[Family]:
     families = {key: CounterMetricFamily(name, help_, labels=[label]) for key, (name, help_, label) in COUNTED.items()}
-    for place, value in sorted(found.totals.items()):
+    sent = [key for key in COUNTED if key.startswith("notifications_")]
+    begun = {f"{key}|{way}": 0 for key in sent for way in WAYS}
+    for place, value in sorted({**begun, **found.totals}.items()):
         what, _, label = place.partition("|")
         if what in families:
             families[what].add_metric([label], value)
