@@ -13,6 +13,7 @@ export default defineConfig({
     outDir: process.env.WINSLOW_UI_OUT ?? "dist",
     emptyOutDir: true,
     reportCompressedSize: false,
+    assetsInlineLimit: 0, // the page allows no data: fonts
     rolldownOptions: {
       output: {
         codeSplitting: {
