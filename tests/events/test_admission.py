@@ -55,7 +55,7 @@ def world() -> World:
     return World()
 
 
-def test_a_stage_that_comes_back_for_another_attempt_is_let_in_again_though_nothing_else_has_changed(world: World) -> None:
+def test_a_stage_that_comes_back_for_another_attempt_is_let_in_though_nothing_has_changed(world: World) -> None:
     for attempt in (1, 2, 3):
         world.in_line = [LONE]
         assert world.admission.run() == 1, f"attempt {attempt}"
