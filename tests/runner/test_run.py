@@ -78,7 +78,8 @@ def test_with_inherit_the_image_keeps_its_own_variables_but_nothing_of_the_alloc
     ours = {"A": "ours", "EMPTY": "", "AB": "x", "LC_ALL": "C"}
     attempt.prepare(*PYTHON, show, environment=ours)
     tokens = ("VAULT_TOKEN", "CONSUL_TOKEN", "CONSUL_HTTP_TOKEN", "NOMAD_TOKEN", "NOMAD_ADDR", "WINSLOW_OPEN_MODES")
-    image = {"CUDA_VERSION": "13.1", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "VAULT_ADDR": "b", "ABC": "y=z", **QUIET_SANITIZER}
+    image = {"CUDA_VERSION": "13.1", "NVIDIA_VISIBLE_DEVICES": "GPU-1", "VAULT_ADDR": "b", "ABC": "y=z"}
+    image |= QUIET_SANITIZER
     given = {**image, "A": "theirs", "EMPTY": "not", **dict.fromkeys(tokens, "1")}
     runner = ["env", "-i", *(f"{name}={value}" for name, value in given.items()), *attempt.program]
     status, said = Attempt(attempt.path, attempt.spool, runner).run("--inherit")
