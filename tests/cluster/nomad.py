@@ -227,6 +227,15 @@ class Cluster:
             self.kill_agent(name)
         self._start_client(self.nodes[name])
 
+    def freeze_agent(self, name: str) -> None:
+        """It stands still, as on a machine that has no time for it; what it is sent waits."""
+        self.agents[name].kill(signal.SIGSTOP, wait=False)
+
+    def thaw_agent(self, name: str) -> None:
+        agent = self.agents[name]
+        agent.kill(signal.SIGCONT, wait=False)
+        agent.outside.send_signal(signal.SIGCONT)  # nsenter stops together with what it has started
+
     def wipe_client_state(self, name: str) -> None:
         """The agent must be dead. The node will come back as another."""
         if self.agents[name].running:
