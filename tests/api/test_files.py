@@ -34,8 +34,9 @@ from tests.resources.some import NOW
 from tests.waiting import until
 from winslow_nomad.api.delivery import disposition
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.errors import Refused
-from winslow_nomad.core.people import Group
+from winslow_nomad.core.access import Role
+from winslow_nomad.core.errors import Conflict, Refused
+from winslow_nomad.core.people import Group, Person
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 from winslow_nomad.core.stage import Cause, Outcome
 from winslow_nomad.store.embedded import Embedded
@@ -298,6 +299,51 @@ def test_nobody_locks_a_folder_for_groups_of_others(world: World, police: TestCl
     assert names(police) == []
     assert problem(put(police, "cases/new")) == (404, "path.not_found")
     assert problem(police.post(f"{INPUTS}/folders", json={"path": "cases/new"})) == (404, "path.not_found")
+
+
+VALUES = """\
+winslow: 1
+name: watching
+parameters:
+  VIDEO: {type: file, title: Video}
+  MORE: {type: files, default: "open/a"}
+  ALL: {type: folder, default: "open"}
+stages:
+  - {id: detect, command: ["true"]}
+"""
+
+
+def test_a_stage_is_given_only_what_its_people_may_read(world: World, police: TestClient) -> None:
+    put(police, "cases/clip.mp4")
+    put(police, "open/a")
+    (inputs(world) / "open" / "round").symlink_to("../cases/clip.mp4")
+    police.put(f"{INPUTS}/access?path=cases", json={"groups": ["police"]})
+    with suppress(Conflict, Refused):
+        world.services.people.add(Person(name="out", role=Role.MEMBER, made=world.installation.clock.now()))
+    outsider = world.signed_in("out")
+
+    def made(client: TestClient, **values: str) -> Any:
+        body = {"name": "watch", "pipeline": {"text": VALUES}, "values": values}
+        return client.post("/api/v1/projects", json=body)
+
+    hidden = ["cases/clip.mp4", "./cases//clip.mp4", "cases/none", "open/round"]
+    for path in hidden:
+        assert problem(made(outsider, VIDEO=path)) == (404, "input.not_found"), path
+    assert problem(made(outsider, VIDEO="open/a", MORE="open/a\ncases/clip.mp4")) == (404, "input.not_found")
+    for folder in (".", "cases"):
+        assert problem(made(outsider, VIDEO="open/a", ALL=folder)) == (404, "input.not_found")
+    assert problem(made(outsider, VIDEO="../x"))[0] == 422
+    assert made(police, VIDEO="cases/clip.mp4", ALL=".").status_code == 201
+    project = made(outsider, VIDEO="open/not-there-yet").json()["id"]
+    commands = f"/api/v1/projects/{project}/commands"
+    for body in (
+        {"kind": "set_values", "values": {"VIDEO": "cases/clip.mp4"}},
+        {"kind": "enqueue_stage", "id": "detect", "overrides": {"values": {"VIDEO": "cases/clip.mp4"}}},
+        {"kind": "enqueue_stage", "id": "detect", "sweep": {"VIDEO": ["open/a", "cases/clip.mp4"]}},
+        {"kind": "edit_pipeline", "text": VALUES.replace("open/a", "cases/clip.mp4")},
+    ):
+        assert problem(outsider.post(commands, json=body)) == (404, "input.not_found"), body
+    assert outsider.post(commands, json={"kind": "set_values", "values": {"VIDEO": "open/a"}}).status_code == 200
 
 
 # --- downloads

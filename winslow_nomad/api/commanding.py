@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Header
 
 from winslow_nomad.api.authority import check_project
+from winslow_nomad.api.inputs import check_inputs
 from winslow_nomad.api.services import Services
 from winslow_nomad.api.views.commands import EditPipelineBody, SetSecretsBody, TagBody, action_of
 from winslow_nomad.core import messages as m
@@ -63,6 +64,7 @@ def send(
         return _tag(given, who, found, body, key, request)
     made: list[str] = []
     command = command_of(given, who, found, body, made)
+    check_inputs(given, who, found.pipeline, command)
     try:
         after = given.client.send(project, command, key=key, request=request, expected=expected)
     except (Invalid, NotFound, Refused, Conflict):  # not after an outcome that nobody knows

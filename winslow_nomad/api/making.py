@@ -7,6 +7,7 @@ import secrets
 
 from winslow_nomad.api.authority import check_project
 from winslow_nomad.api.commanding import forget, put_secrets
+from winslow_nomad.api.inputs import check_inputs
 from winslow_nomad.api.services import Services
 from winslow_nomad.api.sweeping import grid
 from winslow_nomad.api.views.making import NewProject, PipelineChoice
@@ -47,6 +48,7 @@ def make(given: Services, who: Principal, body: NewProject, key: str) -> Project
     )
     request = hashlib.sha256(body.model_dump_json().encode()).hexdigest() if key else ""
     try:
+        check_inputs(given, who, pipeline, command)
         after = given.client.send(project, command, key=key, request=request)
     except (Invalid, NotFound, Refused, Conflict):
         forget(given, made)

@@ -183,7 +183,8 @@ class Files(Protocol):
         ...
 
     def may_read(self, who: Principal, path: str) -> bool:
-        """Whether a path of the input pool is there and may be read, links followed. For values of parameters too."""
+        """Whether somebody may read all that a path of the input pool is or will be; nothing need be there. For values
+        of parameters: what a stage is given, its people may read. The one call here with a deadline of its own."""
         ...
 
     def page(self, area: Area, path: str, *, sort: Sorting = "name", limit: int = 200, after: str = "") -> Listing:

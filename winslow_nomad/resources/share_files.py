@@ -37,6 +37,7 @@ from winslow_nomad.resources.descent import Parts, split
 from winslow_nomad.resources.layout import INPUTS, project_folder
 from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.porter import Porters
+from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.trash import Trash, TrashEntry
 from winslow_nomad.resources.tree import Tree, may_write
 from winslow_nomad.resources.usage import Measured
@@ -79,6 +80,7 @@ class ShareFiles:
         self._sizes = sizes
         self._thinned = series.Thinned()
         self._trash = Trash(tree.share)
+        self._reader = Reader(tree.share, deadline=5.0)
 
     # --- reading
 
@@ -87,7 +89,7 @@ class ShareFiles:
         return first if not space.project and first in self.tree.mapped else ""
 
     def may_read(self, who: Principal, path: str) -> bool:
-        return self.tree.may_read(who, path)
+        return self._reader.call(lambda: self.tree.may_read(who, path), path)
 
     def page(self, area: Area, path: str, *, sort: Sorting = "name", limit: int = 200, after: str = "") -> Listing:
         return self.tree.page(area, path, sort=sort, limit=limit, after=after)

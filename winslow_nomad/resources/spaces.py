@@ -135,15 +135,26 @@ def _inside(root: str, target: str) -> Parts | None:
     return tuple(n for n in names[len(top) :] if n)
 
 
+def closed_to(groups: Mapping[str, Sequence[str]], mine: frozenset[str]) -> frozenset[str]:
+    """The folders whose groups let none of `mine` in."""
+    return frozenset(folder for folder, wanted in groups.items() if wanted and not mine & set(wanted))
+
+
+def all_open(closed: frozenset[str], parts: Parts) -> bool:
+    """Whether none of the closed folders is above a path, it itself, or below it."""
+    path = "/".join(parts)
+    return not any(f"{path}/".startswith(f"{c}/") or not path or f"{c}/".startswith(f"{path}/") for c in closed)
+
+
 def everything(_: Parts) -> bool:
     return True
 
 
 def seen_by(groups: Mapping[str, Sequence[str]], mine: frozenset[str]) -> Callable[[Parts], bool]:
     """Every folder from the root down to a path must let one of `mine` in."""
-    if not groups:
+    closed = closed_to(groups, mine)
+    if not closed:
         return everything
-    closed = frozenset(folder for folder, wanted in groups.items() if wanted and not mine & set(wanted))
 
     def may_see(parts: Parts) -> bool:
         return not any("/".join(parts[:n]) in closed for n in range(len(parts) + 1))

@@ -131,10 +131,18 @@ class Tree:
     # --- looking
 
     def may_read(self, who: Principal, path: str) -> bool:
+        """Links followed. Of a folder: all that is in it."""
         try:
-            with self.at(Area(who=who), path) as (place, _):
-                return place.is_file or place.is_folder
-        except (NotFound, Invalid, Refused):
+            closed = spaces.closed_to(self.rules_of_folders(), who.groups) if not who.sees_all else frozenset()
+            parts = split(from_text(path))
+            if not spaces.all_open(closed, parts):
+                return False
+            root = self.root(Area(who=who.but(role=Role.MAINTAINER)), parts)  # where it leads, before who may go there
+            with share_conditions(), self.walked(root) as (place, _):
+                return spaces.all_open(closed, (*root.above, *place.parts))
+        except NotFound:
+            return True
+        except (Invalid, Refused):
             return False
 
     def entry(self, area: Area, path: str) -> Entry:
