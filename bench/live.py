@@ -3,10 +3,10 @@
     python -m bench.live [--sockets 500] [--changes 50] [--seconds 60] [--deaf 20]
 
 The sockets are real ones, held by a process of their own, and follow the list of projects; some of them (deaf) never
-read what they are sent; all others do, and every twentieth looks at it. Changes are commits in the store, as commands of people make them. Lists are told at most four
-times a second, so a change waits for an eighth of a second on the average before anything is sent at all. Latency is
-counted from the commit; memory is that of the serving process, from when all are connected and have been told for a
-while (its high-water mark is printed too).
+read what they are sent, all others do, and every twentieth looks at it. Changes are commits in the store, as commands
+of people make them. Lists are told at most four times a second, so a change waits for an eighth of a second on the
+average before anything is sent at all. Latency is counted from the commit; memory is that of the serving process, from
+when all are connected and have been told for a while (its high-water mark is printed too).
 """
 
 from __future__ import annotations

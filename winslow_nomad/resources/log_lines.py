@@ -38,14 +38,14 @@ class Lines:
         self._index: LineIndex | None = None
         self._kept = 0  # bytes looked at when the index was last kept
 
-    def call(self, work: Callable[[LogFiles], T]) -> T:
-        """With the files opened for it, within the reader's deadline."""
+    def call(self, work: Callable[[LogFiles], T], reader: Reader | None = None) -> T:
+        """With the files opened for it, within the reader's deadline. `reader`: another one than usual."""
 
         def opened_for() -> T:
             with opened(self._path) as files:
                 return work(files)
 
-        return self._reader.call(opened_for, f"{self.directory}/log")
+        return (reader or self._reader).call(opened_for, f"{self.directory}/log")
 
     def refresh(self, *, final: bool, seconds: float = PATIENCE) -> tuple[Places, bool]:
         """What is known now; False: there was more than could be looked at in that time."""

@@ -62,7 +62,9 @@ class ShareTables:
             masker = self._logs.masks.now()
             done = True
             for parser, state in zip(parsers, kept.parsers, strict=True):
-                reading = _Reading(log.lines, places, masker, Rows(parser, variables), state, kept, log.ended)
+                reading = _Reading(
+                    self._logs, log.lines, places, masker, Rows(parser, variables), state, kept, log.ended
+                )
                 done = reading.go_on(deadline) and done
             kept.save()
             return Tables(tables=kept.tables(), complete=done and whole)
@@ -209,8 +211,10 @@ class _Reading:
     next match; all by number."""
 
     def __init__(
-        self, lines: Lines, places: Places, masker: Masker, rows: Rows, state: State, kept: _Kept, ended: bool
-    ) -> None:
+        self, logs: ShareLogs, lines: Lines, places: Places, masker: Masker, rows: Rows, state: State, kept: _Kept,
+        ended: bool,
+    ) -> None:  # fmt: skip
+        self._aside = logs.aside
         self._lines = lines
         self._places = places
         self._masker = masker
@@ -234,9 +238,9 @@ class _Reading:
         while self._state["next"] < total:
             start = self._state["next"]
             if spanning:
-                end, found = min(start + AT_ONCE, total), self._lines.call(partial(self._all, start))
+                end, found = min(start + AT_ONCE, total), self._aside(self._lines, partial(self._all, start))
             else:
-                end, found = self._lines.call(partial(self._matching, start))
+                end, found = self._aside(self._lines, partial(self._matching, start))
             self._take(found)
             self._state["next"] = end
             if time.monotonic() > deadline:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from winslow_nomad.core.client import LogChunk
 from winslow_nomad.core.errors import NotFound, Unavailable
@@ -27,8 +30,19 @@ from winslow_nomad.resources.reader import Reader
 
 NUMBERS: dict[Stream | None, int | None] = {None: None, "out": 0, "err": 1}
 REMEMBERED = 48  # logs whose index stays in memory
-SEARCHERS = 3  # threads for searching: a few, so that pages are not kept waiting
+SEARCHERS = 2  # threads for searching: few, so that pages are not kept waiting
+NICE = 10
+T = TypeVar("T")
+_yields = threading.local()
 LONG = 10.0  # seconds that whoever needs the end of a log waits until it was looked through
+
+
+def give_way() -> None:
+    """This thread, for good: Linux has priorities for threads. Where it is not allowed, things go on as they are."""
+    if not getattr(_yields, "done", False):
+        _yields.done = True
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class ShareLogs:
@@ -36,6 +50,7 @@ class ShareLogs:
 
     def __init__(self, reader: Reader, cache: LogCache, secrets: SecretTexts) -> None:
         self._reader = reader
+        self._searcher = Reader(reader.root, deadline=LONG, threads=SEARCHERS)
         self._cache = cache
         self._watch = LogWatch(reader)
         self._lock = threading.Lock()
@@ -58,6 +73,15 @@ class ShareLogs:
         ended = last is None or last.number != number or last.state is AttemptState.ENDED
         directory = layout.attempt_folder(layout.folder_of(project.id, which), number)
         return ShareLog(self, self._lines_of(directory), number, ended)
+
+    def aside(self, lines: Lines, work: Callable[[LogFiles], T]) -> T:
+        """What takes long, in threads that give way to all others."""
+
+        def yielding(files: LogFiles) -> T:
+            give_way()
+            return work(files)
+
+        return lines.call(yielding, self._searcher)
 
     def watch(self, log: AttemptLog, tell: Callable[[], None]) -> Callable[[], None]:
         lines = log.lines if isinstance(log, ShareLog) else None
@@ -124,7 +148,7 @@ class ShareLog:
         total = places.reached.lines(None)
         begin = (total if backwards else 0) if start is None else min(start, total)
         wanted = Wanted(compiled, backwards, begin, limit, NUMBERS[stream])
-        found = search(self.lines.call, places, masker, wanted, seconds, self._logs.helpers)
+        found = search(partial(self._logs.aside, self.lines), places, masker, wanted, seconds, self._logs.helpers)
         following = total if found.next is None and not complete and not backwards else found.next
 
         def read(files: LogFiles) -> list[LogLine]:

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +86,7 @@ class Secrets:
         ]
         return sorted(rows, key=lambda r: (r.name, r.made, r.reference))
 
-    def references(self) -> list[str]:
+    def references(self) -> Sequence[str]:
         """Of all of them; cheap."""
         return [PREFIX + field.decode() for field in ask(self._client, ("HKEYS", self._hash))[0]]
 
