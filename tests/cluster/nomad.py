@@ -11,6 +11,7 @@ clusters live side by side.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -364,7 +365,8 @@ class Cluster:
         if not self.dockers[name].running:
             self.restart_docker(name)
         if running := self.docker(name, "ps", "--quiet").split():
-            self.docker(name, "kill", *running)
+            with contextlib.suppress(AssertionError):  # it ended by itself meanwhile
+                self.docker(name, "kill", *running)
         if self.nodes[name].gpus:
             self.set_gpus(name, self.nodes[name].gpus)
         if not self.agents[name].running:
