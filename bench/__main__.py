@@ -22,6 +22,7 @@ BENCHES = {
     "projects_list": "the list of 100,000 projects",
     "commands": "commands over HTTP until they are durable",
     "live": "many live sockets, many changes",
+    "nomad": "a real Nomad: end of a stage -> next one registered, what waiting costs, events",
     "projects": "ten thousand projects through everything that decides",
 }
 
