@@ -97,6 +97,12 @@ class Parts:
                 process.send_signal(signum)
                 process.wait(20)
 
+    def kill_one(self, what: str) -> None:
+        """The oldest of that kind."""
+        process = next(p for kind, p, _ in self._processes if kind == what and p.poll() is None)
+        process.kill()
+        process.wait(20)
+
     def said(self, what: str) -> str:
         """What the processes of that kind have written."""
         return "".join(log.read_text(errors="replace") for kind, _, log in self._processes if kind == what)

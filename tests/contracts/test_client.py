@@ -366,9 +366,10 @@ def test_what_happens_is_told_while_it_is_waited_for(kind: Kind) -> None:
 
 
 def test_a_deleted_project_comes_back(kind: Kind) -> None:
-    made = kind.make("deleted")
+    made = kind.make("deleted by " + secrets.token_hex(4))
+    name = made.name
     assert kind.client.send(made.id, m.TrashProject(actor="mem")).trashed is not None
-    assert not [row for row in kind.client.projects(text="deleted") if row.state != "trashed" and not row.trashed]
+    assert not kind.client.projects(text=name) and kind.client.find(name) == made.id
     assert kind.client.send(made.id, m.RestoreProject(actor="mem")).trashed is None
 
 

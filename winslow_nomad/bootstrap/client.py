@@ -18,6 +18,7 @@ from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
+from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.ports import AttemptRef
@@ -58,6 +59,8 @@ class LocalClient:
         if store.load(name) is not None:
             return name
         found = [s.id for s in self.projects(text=name, limit=1000) if s.name == name]
+        if not found:  # perhaps it was deleted, and is to be restored
+            found = [s.id for s in self.projects(state=TRASH, text=name, limit=1000) if s.name == name]
         if not found:
             starts = [p for p in store.projects() if p.startswith(name)] if len(name) >= 3 else []
             found = starts if len(starts) == 1 else []

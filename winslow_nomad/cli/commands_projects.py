@@ -190,15 +190,14 @@ def set_values(
 
 def give_secrets(context: typer.Context, project: str, names: tuple[str, ...], *, as_json: bool) -> None:
     """The text goes into the store, encrypted; the project gets a reference."""
-    from winslow_nomad.cli import doors
     from winslow_nomad.cli.run import secret_texts
-    from winslow_nomad.cli.sending import change
+    from winslow_nomad.cli.sending import project_of, report
     from winslow_nomad.core.messages import SetSecrets
 
-    with doors.of(context).client() as client:
-        texts = secret_texts(client.project(client.find(project)).pipeline, names, only=True)
-        references: dict[str, str | None] = {name: client.put_secret(name, text) for name, text in texts.items()}
-    change(context, project, lambda _: SetSecrets(secrets=references), "Given:", as_json=as_json)
+    with project_of(context, project) as sender:
+        texts = secret_texts(sender.project.pipeline, names, only=True)
+        references: dict[str, str | None] = {n: sender.client.put_secret(n, text) for n, text in texts.items()}
+        report(sender, sender.send(SetSecrets(secrets=references)), "Given:", as_json=as_json)
 
 
 def edit(

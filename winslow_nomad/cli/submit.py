@@ -164,7 +164,14 @@ def wait(client: Client, project: Project, interrupt: Interrupt) -> Project:
     return patiently(interrupt, project, look, say)
 
 
-def patiently(interrupt: Interrupt, otherwise: T, look: Callable[[], T], tell: Callable[[str], object]) -> T:
+def patiently(
+    interrupt: Interrupt,
+    otherwise: T,
+    look: Callable[[], T],
+    tell: Callable[[str], object],
+    *,
+    patience: float = PATIENCE,
+) -> T:
     """What `look` answers, over times in which the server is away. Raises Unavailable when it stays away, and answers
     `otherwise` when a person does not want to wait for it."""
     away: float | None = None
@@ -176,7 +183,7 @@ def patiently(interrupt: Interrupt, otherwise: T, look: Callable[[], T], tell: C
             if away is None or time.monotonic() - began > THERE:
                 away = time.monotonic()
                 tell(f"{error.message} It is waited for; nothing is lost.")
-            elif time.monotonic() - away > PATIENCE:
+            elif time.monotonic() - away > patience:
                 raise
         pause = time.monotonic() + AWAY
         while time.monotonic() < pause and not interrupt.asked:

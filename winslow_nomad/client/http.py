@@ -21,6 +21,7 @@ from winslow_nomad.client.files import HttpFiles
 from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, OutcomeUnknown, Refused, Unavailable
+from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, EditPipeline, SetSecrets
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
@@ -80,6 +81,9 @@ class HttpClient:
                 pass  # then it is a name, or the start of an id
         rows = self.projects(text=name, limit=1000) if len(name) <= 200 else ()
         found = [row.id for row in rows if row.name == name]
+        if not found and len(name) <= 200:  # perhaps it was deleted, and is to be restored
+            rows = [*rows, *self.projects(state=TRASH, text=name, limit=1000)]
+            found = [row.id for row in rows if row.name == name]
         if not found and len(name) >= 3:
             starts = [row.id for row in rows if row.id.startswith(name)]
             found = starts if len(starts) == 1 else []

@@ -1,7 +1,7 @@
 """One file to a server by tus: in pieces with a sum each, gone on with after whatever cut it.
 
-How far it is, the server says; which upload it is, the memory of this machine. A piece is as long as some seconds
-take, so that a slow line that is cut again and again gets on all the same."""
+How far it is, the server says; which upload it is, the memory of this machine. A piece is as long as a second takes,
+so that a slow line that is cut again and again gets on all the same."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from winslow_nomad.core.client import Report
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Unavailable, WinslowError
 
 VERSION = {"tus-resumable": "1.0.0"}
-FIRST, SMALLEST, LARGEST = 8 << 20, 1 << 20, 64 << 20  # bytes of a piece
-WANTED = 8.0  # seconds that a piece should take
+FIRST, SMALLEST, LARGEST = 4 << 20, 256 << 10, 256 << 20  # bytes of a piece
+WANTED = 1.0  # seconds that a piece should take: what a break costs
 BLOCK = 1 << 20
 PATIENCE = 300.0  # seconds without any progress until it is given up, to be gone on with another time
 PAUSE = 1.0
@@ -101,13 +101,16 @@ class Sending:
                 answer = self._patch(fd, upload, offset, count, digest)
                 offset, done = int(answer.headers["upload-offset"]), _place(answer)
                 reached = time.monotonic()
+                size = int(size * min(2.0, WANTED / max(reached - began, 0.01)))
             except (Unavailable, Conflict) as error:
+                before = offset
                 offset, done = self._after(error, upload, offset, reached)
+                reached = reached if offset <= before else time.monotonic()
+                size //= 4
+            size = max(SMALLEST, min(LARGEST, size))
             if done:
                 self._report(self._name, fingerprint.bytes, fingerprint.bytes)
                 return done
-            took = max(time.monotonic() - began, 0.01)
-            size = max(SMALLEST, min(LARGEST, int(size * min(4.0, WANTED / took))))
 
     def _patch(self, fd: int, upload: str, offset: int, count: int, digest: bytes) -> httpx.Response:
         headers = {

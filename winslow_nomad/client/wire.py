@@ -24,7 +24,7 @@ PREFIX = "/api/v1"
 T = TypeVar("T")
 CONNECT = 5.0  # seconds
 ANSWER = 60.0  # seconds without a byte; a long poll takes up to 25
-PATIENCE = 8.0  # seconds in which something is tried again: a restart of the server takes less
+PATIENCE = 5.0  # seconds in which something is tried again: a restart of the server takes less
 FIRST, LONGEST = 0.1, 2.0  # seconds between two tries
 PASSING = frozenset({502, 503, 504})  # of proxies, and of a server that is about to end
 
