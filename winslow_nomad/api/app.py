@@ -7,6 +7,7 @@ import pkgutil
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from winslow_nomad import __version__
 from winslow_nomad.api import routes
+from winslow_nomad.api.description import complete
 from winslow_nomad.api.following import LogLanes
 from winslow_nomad.api.guards import Guards
 from winslow_nomad.api.lanes import Roads
@@ -37,6 +39,11 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         return self.guards(super().build_middleware_stack())
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            complete(super().openapi(), [r for r in self.router.routes if isinstance(r, APIRoute)])
+        return super().openapi()
 
 
 def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:

@@ -17,7 +17,9 @@ def one_line(text: str) -> str:
 
 
 Typed = Annotated[str, StringConstraints(max_length=2000)]  # whatever somebody typed, to be compared and not kept
-NewPassword = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+NewPassword = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000), Field(examples=["correct horse battery staple"])
+]
 OneLine = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(one_line)]
 DisplayName = Annotated[OneLine, Field(examples=["Ada Lovelace"])]
 Email = Annotated[

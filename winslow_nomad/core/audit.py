@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from winslow_nomad.core.model import Record, Value
 
 Outcome = Literal["done", "refused", "denied", "failed"]
@@ -21,7 +23,7 @@ class AuditEntry(Record):
     at: datetime
     actor: str = ""
     token: str = ""
-    what: str
+    what: str = Field(examples=["command_project"])
     target: dict[str, str] = {}
     about: dict[str, str] = {}
     address: str = ""

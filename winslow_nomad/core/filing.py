@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from winslow_nomad.core.access import Principal
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.model import Record, Value
@@ -85,8 +87,8 @@ class Entry(Value):
     """A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
     target `kind` is about where it can be followed. `writable`: whether a person may change it."""
 
-    name: str
-    path: str
+    name: str = Field(examples=["b.mp4"])
+    path: str = Field(examples=["a/b.mp4"])
     kind: EntryKind
     bytes: int = 0
     modified: datetime

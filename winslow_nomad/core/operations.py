@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import Field
+
 from winslow_nomad.core.model import Record
 
 OperationKind = Literal["workspace", "import", "checksum", "delete", "unpack", "probe"]
@@ -16,7 +18,7 @@ class Operation(Record):
     """`arguments` are texts that the kind defines. `text` says in words what is done or why it failed. `actor`: who
     asked for it; empty: Winslow itself."""
 
-    id: str
+    id: str = Field(examples=["ok3m8x2w9q4r"])
     kind: OperationKind
     project: str = ""
     stage: int = 0

@@ -36,11 +36,11 @@ class EventLine(Answer):
     is missing. beat: nothing has happened for a while."""
 
     type: Literal["event", "gap", "beat"]
-    cursor: str
+    cursor: str = Field(examples=["1741064767123-0"])
     project: str = ""
     version: int = 0
     at: str = Field(default="", description="UTC")
-    entry: Entry | None = None
+    entry: Entry | None = Field(default=None, examples=[EXAMPLE["entry"]])
 
 
 class Following:

@@ -42,7 +42,7 @@ class NewGroup(Value):
 
 
 class GroupChange(Value):
-    title: OneLine
+    title: Annotated[OneLine, Field(examples=["Night shift"])]
 
 
 class Membership(Value):

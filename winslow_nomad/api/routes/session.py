@@ -55,7 +55,7 @@ class SessionView(BaseModel):
     groups: list[str] = []
     by: str = Field(examples=["password"])
     csrf: str = ""
-    scopes: list[str] | None = None
+    scopes: list[str] | None = Field(default=None, examples=[["read", "run"]])
     project: str = Field(default="", description="the only one that a trigger token is for")
     password: bool = Field(default=False, description="whether there is one")
     until: datetime | None = None

@@ -27,7 +27,7 @@ class Trigger(Value):
 class Triggered(BaseModel):
     """`started` false: it is queued or running already."""
 
-    project: str
+    project: str = Field(examples=["pk3m8x2w9q4r"])
     version: int
     started: bool
 

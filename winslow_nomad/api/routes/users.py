@@ -79,14 +79,14 @@ class Left(BaseModel):
 class LinkView(BaseModel):
     """Lets the person in once; told this once. The page is `/login#<secret>`, below the address of Winslow."""
 
-    secret: str
+    secret: str = Field(examples=["..."])
     path: str = Field(examples=["/login#..."])
     expires: datetime
 
 
 class TokenView(BaseModel):
     id: str = Field(examples=["k3VqT9bZ1x"])
-    user: str
+    user: str = Field(examples=["ada"])
     name: str = Field(examples=["nightly import"])
     scopes: list[str] = Field(examples=[["read", "run"]])
     project: str = ""
