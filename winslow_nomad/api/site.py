@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 SITE = Path(__file__).parents[1] / "site"
 NO_PAGES = ("api", "assets")  # a route or a file that is not there is no page
@@ -36,8 +36,19 @@ class Site(StaticFiles):
 
 
 def add_site(app: FastAPI) -> None:
-    """After all routes: it answers what no route does."""
-    if (SITE / "index.html").is_file():
-        app.mount("/", Site(directory=SITE, html=False), name="site")
-    else:
-        app.add_api_route("/", lambda: HTMLResponse(NOT_BUILT), include_in_schema=False)
+    """It answers what no route does. Not mounted: a mount would take a known address that is asked by another method,
+    and call it unknown."""
+    site = Site(directory=SITE, html=False) if (SITE / "index.html").is_file() else None
+    unknown = app.router.default
+
+    async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await unknown(scope, receive, send)
+        elif site is not None:
+            await site(scope, receive, send)
+        elif scope["path"] == "/":
+            await HTMLResponse(NOT_BUILT)(scope, receive, send)
+        else:
+            await unknown(scope, receive, send)
+
+    app.router.default = otherwise
