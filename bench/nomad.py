@@ -46,7 +46,8 @@ P50, P99 = 20.0, 80.0  # milliseconds
 A_MINUTE = 60.0  # requests, with everything waiting and running
 COPIED = 8 * MIB  # size of the workspace, where one is copied
 HZ = os.sysconf("SC_CLK_TCK")
-BESIDE = "Not measured beside it: prefect-nomad, Airflow's Nomad provider (they are not installed here)."
+BESIDE = """\
+Not measured beside it: prefect-nomad (wants Python 3.13), Airflow's Nomad provider (pip needs more than a minute)."""
 
 
 class Timed:

@@ -313,7 +313,8 @@ class Installation:
         """What drivers can say of how busy their nodes are."""
         here = machine.this_machine(cpu=self.settings.cpu or None, memory=self.settings.memory or None)
         local = LocalLoads(machine=here, home=self.settings.home, disk=self.settings.home, clock=self.clock)
-        return {"local": local} if "local" in self.drivers else {}
+        found: dict[str, Loads] = {"local": local} if "local" in self.drivers else {}
+        return {**found, "nomad": self.nomad.loads} if "nomad" in self.drivers else found
 
     @cached_property
     def sender(self) -> Sender:

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,6 +35,7 @@ READS_JOBS = "read-job in its namespace"
 STARTS_JOBS = "submit-job in its namespace, and mount-readwrite for the host volume"
 STOPS_JOBS = "submit-job (or deregister-job) in its namespace"
 READS_NODES = '`node { policy = "read" }`'
+CHANGES_NODES = '`node { policy = "write" }`'
 READS_FILES = "read-fs in its namespace"
 
 
@@ -124,6 +125,40 @@ class Client:
 
     def node(self, node_id: str) -> Document | None:
         return self._ask_for_one("look at a node", READS_NODES, lambda n: _get(n.node, node_id))
+
+    def stats(self, node_id: str) -> Document | None:
+        """Figures of the machine now, from its own agent, fetched by the server; None: there is no such node."""
+
+        def asks(n: nomad.Nomad) -> Document:
+            return _document(n.client.stats.request(method="get", params={"node_id": node_id}))
+
+        return self._ask_for_one("look at the load of a node", READS_NODES, asks)
+
+    def drain(self, node_id: str, text: str) -> None:
+        """Nothing new, and no deadline for what runs."""
+        spec = {"Deadline": 0, "IgnoreSystemJobs": True}
+        self._put_drain(node_id, {"DrainSpec": spec, "Meta": {"message": text}})
+
+    def undrain(self, node_id: str) -> None:
+        self._put_drain(node_id, {"DrainSpec": None, "MarkEligible": True})
+
+    def _put_drain(self, node_id: str, body: Document) -> None:
+        def asks(n: nomad.Nomad) -> Document:
+            return _document(n.node.request(node_id, "drain", method="put", json=body))
+
+        self._ask("drain a node", CHANGES_NODES, asks)
+
+    def kill_timeout_at(self, address: str) -> str | None:
+        """The longest that the agent at `address` waits for a task to end, as it writes durations; None: it does not
+        tell (it is not reached from here, or the token may not ask agents)."""
+        scheme = "https" if self.access.secure else "http"
+        direct = Client(replace(self.access, address=f"{scheme}://{address}", region=""))
+        try:
+            found = direct._raw(lambda n: _get(n.agent, "self"))
+        except (Answer, NoAnswer):
+            return None
+        client = (found.get("config") or {}).get("Client") or {}
+        return str(client["MaxKillTimeout"]) if client.get("MaxKillTimeout") else None
 
     def version(self) -> tuple[int, ...]:
         """Of the oldest server that is alive."""

@@ -20,11 +20,12 @@ from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
 from winslow_nomad.core.stage import Outcome, Reason
 from winslow_nomad.driver.claim import Claim, parse_claim
-from winslow_nomad.driver.nomad import check, faults, job, nodes, reasons
+from winslow_nomad.driver.nomad import check, examine, faults, job, nodes, reasons
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, WANTED, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool
 from winslow_nomad.driver.nomad.follow import RESYNC, Follower, Lag
+from winslow_nomad.driver.nomad.load import NomadLoads
 from winslow_nomad.driver.nomad.nodes import NodeDetail
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
 from winslow_nomad.driver.nomad.picture import Picture
@@ -60,6 +61,7 @@ class NomadDriver:
         self._end_grace = end_grace
         self.resync = resync
         self._picture = Picture(client, job.prefix(site.installation), monotonic)
+        self.loads = NomadLoads(client, self._picture, self._nodes, site.installation, monotonic)
         self._claims: dict[AttemptRef, Claim] = {}  # of runners, and such that say "cancelled": they never change
         self._over: dict[AttemptRef, float] = {}  # over without an end record, and since when
         self._known: tuple[int, tuple[NodeDetail, ...]] | None = None  # as of a version of the picture
@@ -118,8 +120,19 @@ class NomadDriver:
         """For `winslow doctor`."""
         return list(check.findings(self._client))
 
+    def examine(self) -> list[Finding]:
+        """What each node lacks; asks their agents."""
+        return list(examine.nodes(self._nodes(), self._client))
+
+    def try_share(self, *, image: str, folder: str, script: str) -> dict[str, str]:
+        """As examine.try_share."""
+        return examine.try_share(
+            self._client, self._site, self._nodes(), image=image, folder=folder, script=script
+        )
+
     def close(self) -> None:
         self._fetchers.shutdown(wait=False, cancel_futures=True)
+        self.loads.close()
         self._client.close()
 
     # --- starting

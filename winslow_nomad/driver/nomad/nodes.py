@@ -33,9 +33,11 @@ class NodeDetail(Value):
     datacenter: str = ""
     node_class: str = ""
     address: str = ""
+    agent: str = ""  # host and port of its agent
     status: str = ""
     eligible: bool = True
     draining: bool = False
+    drained_for: str = ""  # why it takes nothing new
     nomad: str = ""
     docker: str = ""
     architecture: str = ""
@@ -114,9 +116,11 @@ def _detail(document: Document, allocations: Sequence[Document], site: Site) -> 
         datacenter=str(document.get("Datacenter", "")),
         node_class=str(document.get("NodeClass", "")),
         address=str(document.get("Address") or document.get("HTTPAddr") or ""),
+        agent=str(document.get("HTTPAddr") or ""),
         status=str(document.get("Status", "")),
         eligible=document.get("SchedulingEligibility", "eligible") == "eligible",
         draining=bool(document.get("Drain") or document.get("DrainStrategy")),
+        drained_for=_drained_for(document),
         nomad=str(document.get("Version") or attributes.get("nomad.version", "")),
         docker=attributes.get("driver.docker.version", ""),
         architecture=attributes.get("cpu.arch", ""),
@@ -146,6 +150,16 @@ def _not_ready(document: Document) -> tuple[str, ...]:
     if document.get("SchedulingEligibility", "eligible") != "eligible":
         return ("it takes no new work (ineligible)",)
     return ()
+
+
+def _drained_for(document: Document) -> str:
+    """As whoever drained it said; what Nomad itself or an older drain says of one that is eligible is nothing."""
+    draining = bool(document.get("Drain") or document.get("DrainStrategy"))
+    if not draining and document.get("SchedulingEligibility", "eligible") == "eligible":
+        return ""
+    last = document.get("LastDrain") or {}
+    said = str((last.get("Meta") or {}).get("message", "")) if last.get("Status") != "canceled" else ""
+    return said or ("drained by Nomad's operators" if draining else "made ineligible by Nomad's operators")
 
 
 def _lacks(document: Document, attributes: Mapping[str, str], site: Site) -> Iterable[str]:
@@ -180,7 +194,7 @@ def _gpus(devices: Any, allocations: Sequence[Document]) -> tuple[GpuGroup, ...]
         healthy = [i for i in device.get("Instances") or () if i.get("Healthy", True)]
         taken = min(used[_device_key(device)], len(healthy))
         model = str(device.get("Name", ""))
-        groups.append(GpuGroup(model=model, memory=_device_memory(device), count=len(healthy), used=taken))
+        groups.append(GpuGroup(model=model, memory=device_memory(device), count=len(healthy), used=taken))
     return tuple(sorted((g for g in groups if g.count), key=lambda g: (g.memory, g.model)))
 
 
@@ -196,7 +210,8 @@ def _devices(allocation: Document) -> Iterable[Document]:
 UNITS = {"kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 
 
-def _device_memory(device: Document) -> int:
+def device_memory(device: Document) -> int:
+    """Bytes of each card of a group."""
     value = (device.get("Attributes") or {}).get("memory") or {}
     amount = next((value[k] for k in ("Int", "Float") if value.get(k) is not None), 0)
     return int(amount * UNITS.get(str(value.get("Unit") or "MiB"), MIB))

@@ -83,6 +83,14 @@ class Picture:
         """This process has changed something at Nomad: an older list does not show it."""
         self._attempts_at = float("-inf")
 
+    def look_at_node(self, node_id: str) -> None:
+        """This process has changed it: whoever looks next sees it. Raises DriverUnavailable."""
+        document = self._client.node(node_id)
+        if document is not None:
+            with self._lock:
+                self._view.apply_node(document)
+                self.version += 1
+
     def expect(self, job_id: str) -> None:
         """It is about to be made, or was: "there is none" holds no longer."""
         with self._lock:
