@@ -35,6 +35,14 @@ def test_the_record_of_a_project_is_what_the_core_keeps_with_secrets_masked(worl
     assert member.get(f"{API}/projects/{made['id']}/record", headers=unchanged).status_code == 304
 
 
+def test_with_a_record_comes_the_place_from_which_to_hear_what_happens_since(member: TestClient) -> None:
+    made = new(member)
+    cursor = member.get(f"{API}/projects/{made['id']}/record").headers["winslow-cursor"]
+    assert member.get(f"{API}/events", params={"cursor": cursor}).json()["items"] == []
+    member.post(f"{API}/projects/{made['id']}/commands", json={"kind": "add_comment", "text": "x"})
+    assert len(member.get(f"{API}/events", params={"cursor": cursor}).json()["items"]) == 1
+
+
 def test_a_secret_given_as_a_value_of_a_stage_is_masked_in_the_record(world: World, member: TestClient) -> None:
     made = new(member, start=True)
     command = {

@@ -30,7 +30,7 @@ LARGE = 24_000_000  # bytes
 
 
 @pytest.fixture
-def desk(parts: Parts, tmp_path: Path) -> Desk:  # noqa: F811
+def desk(parts: Parts, tmp_path: Path) -> Desk:
     parts.start("serve")
     return Desk(tmp_path, parts, parts.token())
 
@@ -112,7 +112,7 @@ def test_a_file_that_changes_while_it_is_sent_is_not_kept(desk: Desk, line: Line
     until(lambda: arrived(desk) > 0, 40)
     with file.open("r+b") as changing:
         changing.write(b"changed")
-    out, err = sending.communicate(timeout=60)
+    _, err = sending.communicate(timeout=60)
     assert sending.returncode == 2 and "[upload.file_changed]" in err, err
     assert arrived(desk) == 0 and not list((desk.parts.share / "inputs").glob("*"))
 
@@ -254,8 +254,8 @@ def test_who_stays_away_too_long_ends_the_waiting() -> None:
 
 @pytest.mark.chaos
 def test_with_several_servers_that_are_killed_no_command_is_lost_or_done_twice(desk: Desk) -> None:
-    """Eight people command through three processes on one port, of which one after the other is killed. What was acknowledged is there once; what was not, at most once."""
-    parts = desk.parts  # noqa: F811
+    """Eight people command through three processes on one port, of which one after the other is killed."""
+    parts = desk.parts
     parts.start("serve")
     parts.start("serve")
     made = [desk.told("submit", "steps.yaml", "--name", f"busy {n}")["project"]["id"] for n in range(3)]

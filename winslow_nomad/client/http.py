@@ -100,6 +100,7 @@ class HttpClient:
             answer = self.wire.get(f"projects/{quote(project, safe='')}/record", headers=headers)
         except NotFound as error:
             raise no_project(project) if error.code == "project.not_found" else error from None
+        self._cursors.setdefault(project, answer.headers.get("winslow-cursor", ""))
         if answer.status_code == httpx.codes.NOT_MODIFIED and known is not None:
             return known
         found: Project = self.wire.value(Project, answer)
@@ -273,7 +274,7 @@ class HttpClient:
         ]
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
-        cursor = cursor or self._cursors.get(project, "")  # so that nothing is missed between two calls
+        cursor = cursor or self._cursors.get(project, "")  # nothing is missed since the project was looked at first
         params = {"project": project, "cursor": cursor, "timeout": min(timeout, POLL)}
         told = self.wire.read(dict[str, Any], "events", params)
         self._cursors[project] = told["cursor"]

@@ -37,9 +37,11 @@ def read_project_record(
     given: Given,
     who: Annotated[Principal, Depends(may(Action.VIEW_PROJECT))],  # noqa: ARG001 - who is asked for
 ) -> Response:
-    """All of it, ended stages in short, as in project.json on the share; what is secret is masked."""
+    """All of it, ended stages in short, as in project.json on the share; what is secret is masked. `Winslow-Cursor`:
+    give it to /events for what has happened since."""
+    cursor = given.live.now()  # before it is read, so that nothing is missed in between
     found = given.client.project(project)
-    headers = {"etag": etag(found), "cache-control": "private, no-cache"}
+    headers = {"etag": etag(found), "cache-control": "private, no-cache", "winslow-cursor": cursor}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Response(without_secrets(found).model_dump_json(), headers=headers, media_type="application/json")
