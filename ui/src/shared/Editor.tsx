@@ -84,7 +84,7 @@ export function Editor({
           syntaxHighlighting(colours),
           look,
           EditorState.readOnly.of(readOnly),
-          EditorView.contentAttributes.of({ "aria-label": "Pipeline as YAML" }),
+          EditorView.contentAttributes.of({ "aria-label": "Pipeline as YAML", tabindex: "0" }),
           keymap.of([
             {
               key: "Mod-s",

@@ -16,8 +16,11 @@ export const sessionQuery = queryOptions({
       keepToken(session.csrf ?? "");
       return session;
     } catch (error) {
-      if (error instanceof ApiProblem && error.status === 401) return null;
-      throw error;
+      if (!(error instanceof ApiProblem && error.status === 401)) throw error;
+      // who was logged in stays so on the page, with what was typed there, until the log-in on top of it
+      const known = queries.getQueryData<Session | null>(["session"]);
+      if (known) useExpired.setState({ expired: true });
+      return known ?? null;
     }
   },
   staleTime: 60_000,

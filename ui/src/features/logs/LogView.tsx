@@ -219,6 +219,7 @@ const Row = memo(function Row({ line, offset, pinned, onPin, hits, highlight, ti
     <div className={names} style={style}>
       <a
         href={`?line=${line.n + 1}`}
+        tabIndex={-1} // thousands of stops would bar the way of the Tab key
         onClick={(event) => {
           event.preventDefault();
           onPin?.(line);

@@ -32,7 +32,7 @@ export function Shown({ project, path }: { project: string; path: string }) {
       )}
       <figcaption className="small m3">
         {name} ·{" "}
-        <a href={addressOf(project, path, "content")} download>
+        <a className="in-text" href={addressOf(project, path, "content")} download>
           download
         </a>
       </figcaption>

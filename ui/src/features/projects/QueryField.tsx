@@ -52,8 +52,10 @@ export function QueryField({
     } else if (event.key === "ArrowDown" && options.length) setAt((n) => Math.min(options.length - 1, n + 1));
     else if (event.key === "ArrowUp" && options.length) setAt((n) => Math.max(-1, n - 1));
     else if (event.key === "Enter" && at >= 0 && options[at]) take(options[at] as string);
-    else if (event.key === "Enter") put(`${text} `);
-    else return;
+    else if (event.key === "Enter") {
+      put(`${text} `);
+      input.current?.blur(); // on to the rows, by j and k
+    } else return;
     if (event.key !== "Backspace") event.preventDefault();
     event.stopPropagation();
   };

@@ -32,7 +32,7 @@ export function People() {
   const path = (user: User) => ({ user: user.name });
   return (
     <section className="wide">
-      <div className="row">
+      <div className="row wrap">
         <h1>People</h1>
         <span className="grow" />
         <Button look="primary" icon="plus" onClick={() => setAdding(true)}>
@@ -295,7 +295,7 @@ export function Groups() {
     <section className="wide">
       <h1>Groups</h1>
       <p className="m2">A project, a pipeline or a folder of the inputs can be shared with a group: @name.</p>
-      <form className="row" onSubmit={add}>
+      <form className="row wrap" onSubmit={add}>
         <input
           className="in narrow"
           name="name"
