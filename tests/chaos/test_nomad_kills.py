@@ -1,0 +1,289 @@
+"""kill -9 of every process of Winslow and of Nomad, and networks that are cut, while hundreds of short attempts run in
+containers on a real cluster of two nodes.
+
+    WINSLOW_CHAOS_SEED=17 WINSLOW_CHAOS_ATTEMPTS=500 python -m pytest -m chaos -s tests/chaos/test_nomad_kills.py
+
+A seed repeats what is broken after which pause; what everybody is doing just then differs from run to run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos.test_kills import chosen_seed
+from tests.chaos.verdict import at_rest, counters, doctor, journal, journals, left_over, rebuilt, records, unchanged
+from tests.chaos.world import World
+from tests.cluster.conftest import nomad_tools, pytest_runtest_makereport  # noqa: F401
+from tests.cluster.nomad import Cluster, when
+from tests.cluster.whole import ROLES, Whole, a_whole, claimed, patiently
+from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.project import Project
+from winslow_nomad.core.stage import Cause, StageState
+from winslow_nomad.resources.endings import parse_end
+
+POINTS = 18  # stages of the sweep of one project; with what is before and after it, twenty
+AT_ONCE = 8  # projects
+PIECE, SMALL_PIECE = 997, 503  # bytes written to each of the two streams at once
+NOISE = 1 << 16
+
+# Every attempt writes other bytes, which are known from its name, and notes each piece that a pipe has taken.
+SCRIPT = """\
+attempt=${WINSLOW_ATTEMPT##*/}
+echo "start $HOSTNAME" >> "$WINSLOW_OUTPUT/executions"
+( set -C; : > "$WINSLOW_OUTPUT/marker" ) || { echo second >> "$WINSLOW_OUTPUT/executions"; exit 97; }
+number=$WINSLOW_STAGE_NUMBER
+at=$(( (number * 7919 + attempt * 10477) % 50000 ))
+pieces=$(( (number * 5 + attempt) % 8 ))
+i=0
+while [ $i -lt $pieces ]; do
+  tail -c +$((at + 1)) "$WINSLOW_PIPELINE/noise" | head -c 997
+  tail -c +$((at + 1)) "$WINSLOW_PIPELINE/noise" | head -c 503 >&2
+  i=$((i + 1)); at=$((at + 1000))
+  echo $i >> "$WINSLOW_OUTPUT/written"
+  sleep 0.25
+done
+if [ $((number % 10)) = 7 ] && [ $attempt = 1 ]; then echo failed >> "$WINSLOW_OUTPUT/executions"; exit 3; fi
+echo "number=$number" >> "$WINSLOW_RESULTS"
+echo done >> "$WINSLOW_OUTPUT/executions"
+"""
+
+STAGE = """\
+    image: box:1
+    command: [sh, "${WINSLOW_PIPELINE}/work.sh"]
+    resources: {cpu: 0.1, memory: 32 MiB}
+    stop_grace: 2s
+    patience: 12s
+    retry: {node_lost: 50, failed: 1, delay: 0s}
+"""
+TEXT = f"""\
+winslow: 1
+name: chaos
+parameters:
+  N: {{type: integer, default: 0}}
+stages:
+  - id: split
+{STAGE}
+  - id: study
+    needs: [split]
+    sweep: {{max_running: 8, on_failure: continue}}
+{STAGE}
+  - id: collect
+    needs: [study]
+    gather: true
+    workspace: empty
+{STAGE}
+"""
+
+
+def a_pipeline(world: Whole, noise: bytes) -> Pipeline:
+    folder = world.base / "pipeline"
+    folder.mkdir()
+    (folder / "pipeline.yaml").write_text(TEXT)
+    (folder / "work.sh").write_text(SCRIPT)
+    (folder / "noise").write_bytes(noise)
+    return world.client.pipeline(folder)  # type: ignore[no-any-return]
+
+
+def written(noise: bytes, number: int, attempt: int) -> list[tuple[bytes, bytes]]:
+    """What an attempt writes to its two streams, piece by piece."""
+    first = (number * 7919 + attempt * 10477) % 50000
+    starts = range(first, first + 1000 * ((number * 5 + attempt) % 8), 1000)
+    return [(noise[at : at + PIECE], noise[at : at + SMALL_PIECE]) for at in starts]
+
+
+@dataclass
+class Breaker:
+    """Breaks one thing after the other, and mends each after a while. Never more than one of a kind on a machine."""
+
+    world: Whole
+    random: Random
+    done: Counter[str] = field(default_factory=Counter)
+    _mend: dict[str, tuple[float, Callable[[], object]]] = field(default_factory=dict)
+
+    def some_fault(self) -> None:
+        cluster = self.world.cluster
+        weights = {"controller": 3, "worker": 3, "operations": 1, "store": 2, "agent": 3, "server": 2, "cut": 4}
+        weights |= {"container": 2}
+        what = self.random.choices(list(weights), list(weights.values()))[0]
+        node = self.random.choice(sorted(cluster.nodes))
+        if what in (*ROLES, "store"):
+            self.done[what] += self.world.kill(what)
+        elif what == "container":
+            self.done[what] += any(self._kill_container(name) for name in (node, *sorted(cluster.nodes)))
+        elif what == "server":
+            self._break("server", 5.0, cluster.kill_server, lambda: cluster.restart_server(wait=False))
+        elif what == "agent":
+            self._break(f"agent {node}", 8.0, lambda: cluster.kill_agent(node), lambda: cluster.restart_agent(node))
+        else:
+            self._break(f"cut {node}", 9.0, lambda: cluster.cut(node), lambda: cluster.rejoin(node))
+
+    def _kill_container(self, node: str) -> bool:
+        """As the kernel does when memory is short: nobody in it has a last word."""
+        cluster = self.world.cluster
+        if not (running := cluster.containers(node)):
+            return False
+        with suppress(AssertionError):  # it was quicker
+            cluster.docker(node, "kill", self.random.choice(running))
+            return True
+        return False
+
+    def _break(self, what: str, longest: float, fault: Callable[[], object], mend: Callable[[], object]) -> None:
+        if what in self._mend:
+            return
+        fault()
+        self._mend[what] = (time.monotonic() + self.random.uniform(0.2, longest), mend)
+        self.done[what.split()[0]] += 1
+
+    def mend(self, everything: bool = False) -> None:
+        now = time.monotonic()
+        for what in [w for w, (due, _) in self._mend.items() if everything or due <= now]:
+            self._mend.pop(what)[1]()
+
+
+def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause: float) -> list[str]:
+    """Creates them a few at a time, and breaks things until the last one has ended."""
+    grid = {"study": {"N": tuple(str(n) for n in range(1, POINTS + 1))}}
+    created: list[str] = []
+    open_ones: set[str] = set()
+    fault_at = look_at = 0.0
+    while open_ones or len(created) < projects:
+        now = time.monotonic()
+        breaker.mend()
+        if now >= fault_at:
+            breaker.some_fault()
+            fault_at = now + breaker.random.expovariate(1 / pause)
+        if now >= look_at:
+            open_ones = {p for p in open_ones if not ended(world.project(p))}
+            look_at = now + 0.5
+        if len(open_ones) < AT_ONCE and len(created) < projects:
+            created.append(world.create(made=made, sweeps=grid))
+            open_ones.add(created[-1])
+        time.sleep(0.02)
+    breaker.mend(everything=True)
+    return created
+
+
+def ended(project: Project) -> bool:
+    return bool(project.ended) and not list(at_rest(project))
+
+
+def come_to_rest(world: Whole, seconds: float) -> float:
+    """Until nothing is to be done any more, at Winslow, at Nomad or at docker. The seconds it took."""
+    began = time.monotonic()
+    store, cluster = world.installation.store, world.cluster
+    cluster.wait_for_leader()
+    for name in cluster.nodes:
+        cluster.wait_ready(name, 60)
+    when(lambda: not patiently(store.dirty) and not patiently(world.installation.operations.list), seconds)
+    when(lambda: not patiently(world.installation.journal.lag).lines, seconds)
+    when(lambda: not [c for name in cluster.nodes for c in cluster.containers(name)], seconds)
+    over = ("complete", "failed", "lost")
+    when(lambda: all(a["ClientStatus"] in over for a in cluster.api("GET", "/v1/allocations")), seconds)
+    return time.monotonic() - began
+
+
+def findings(world: Whole, projects: list[Project], noise: bytes) -> list[str]:
+    installation = world.installation
+    found = list(world.violations)
+    for project in projects:
+        found += at_rest(project)
+        found += records(world, project)
+        found += expected(project)
+        found += journals(project, journal(world, project.id))
+        for attempt in (world.share / "projects" / project.id / "stages").glob("*/attempts/*"):
+            found += claimed(attempt)
+            found += log_is_exact(attempt, noise)
+    found += unchanged(world)
+    found += left_over(world, installation, projects)
+    found += counters(installation, projects)
+    found += [f"doctor: {f.subject}: {f.text}" for f in doctor(world) if f.severity == "problem"]
+    found += rebuilt(world, projects)
+    found += [f"job {j['ID']} is not over" for j in left_in_nomad(world)]
+    return found
+
+
+def expected(project: Project) -> Iterator[str]:
+    """Every stage succeeds in the end; those that fail at first have failed once, and no other has."""
+    if len(project.ended) != POINTS + 2:
+        yield f"{project.id} has {len(project.ended)} stages"
+    for stage in project.ended.values():
+        if stage.state is not StageState.SUCCEEDED:
+            yield f"{project.id}/{stage.name} is {stage.state}: {stage.message}"
+
+
+def left_in_nomad(world: Whole) -> list[dict[str, str]]:
+    return [j for j in world.cluster.api("GET", "/v1/jobs") if not j["Stop"] and j["Status"] != "dead"]
+
+
+def log_is_exact(attempt: Path, noise: bytes) -> Iterator[str]:
+    """What an attempt that ended by itself has written is in the archive to the last byte. One that was killed may have
+    written a part of a piece more than it could note."""
+    number, name = int(attempt.parts[-3].split("-")[0]), f"{attempt.parts[-5]}/{attempt.parts[-3]}/{attempt.name}"
+    pieces = written(noise, number, int(attempt.name))
+    notes = attempt / "output" / "written"
+    noted = len(notes.read_text().splitlines()) if notes.exists() else 0
+    outcome = parse_end((attempt / "end.json").read_bytes())
+    least = pieces if outcome.cause is Cause.EXIT else pieces[:noted]
+    for which, stream in enumerate(("out", "err")):
+        path = attempt / "log" / stream
+        kept = path.read_bytes() if path.exists() else b""
+        whole, so_far = (b"".join(p[which] for p in some) for some in (pieces, least))
+        if not whole.startswith(kept):
+            yield f"{name}: log/{stream} is not what was written"
+        elif len(kept) < len(so_far):
+            yield f"{name} ({outcome.cause}): log/{stream} has {len(kept)} of {len(so_far)} bytes"
+
+
+def outcomes(world: World) -> Counter[str]:
+    ends = (world.share / "projects").glob("*/stages/*/attempts/*/end.json")
+    return Counter(parse_end(path.read_bytes()).cause.value for path in ends)
+
+
+def asked_attempts(otherwise: int) -> int:
+    return int(os.environ.get("WINSLOW_CHAOS_ATTEMPTS") or otherwise)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(7200)
+def test_five_hundred_attempts_under_kills_and_cuts_are_each_run_once_and_end_as_they_should(
+    nomad_tools: object,  # noqa: F811
+) -> None:
+    seed, attempts = chosen_seed(), asked_attempts(500)
+    print(f"\nWINSLOW_CHAOS_SEED={seed}")
+    began = time.monotonic()
+    random = Random(seed)
+    noise = random.randbytes(NOISE)
+    cluster = Cluster.start(2, client={"memory_total_mb": 8 * 32})
+    try:
+        with a_whole(cluster) as world:
+            world.random = random
+            breaker = Breaker(world, random)
+            made = a_pipeline(world, noise)
+            names = run_all(world, made, breaker, -(-attempts // (POINTS + 2)), pause=1.5)
+            took = time.monotonic() - began
+            rest = come_to_rest(world, 120)
+            world.look()
+            causes = outcomes(world)
+            refused = len(list((world.share / "projects").glob("*/stages/*/attempts/*/refused-*")))
+            projects = [world.project(name) for name in names]
+            codes = world.stop()
+            wrong = findings(world, projects, noise)
+            wrong += [f"{name} ended with {code}" for name, code in codes.items() if code not in (0, -15)]
+            wrong += [f"{n} says:\n{text[-3000:]}" for n, text in world.words().items() if "Traceback" in text]
+            print(
+                f"\nseed {seed}: {causes.total()} attempts {dict(causes)} of {len(names) * (POINTS + 2)} stages, "
+                f"{breaker.done.total()} faults {dict(breaker.done)}, {refused} refused by a claim, "
+                f"{took:.0f} s, at rest after {rest:.1f} s more"
+            )
+            assert causes.total() >= attempts
+            assert not wrong, f"seed {seed}:\n" + "\n".join(wrong)
+    finally:
+        cluster.stop()
