@@ -229,6 +229,12 @@ def test_doctor_ends_with_1_only_when_something_has_to_be_put_right(winslow: Cal
     assert "It is full. Delete something." in winslow("doctor").stdout
 
 
+def test_doctor_looks_at_the_nodes_of_the_cluster_when_asked(winslow: Call, told: Told) -> None:
+    assert [f["text"] for f in told("doctor", "--nomad")["findings"]] == ["ready"]
+    assert told("doctor", "--nomad", "--image", "box:1")["findings"][1]["text"] == "sees the share, in box:1"
+    assert winslow("doctor", "--image", "box:1").exit_code == 2
+
+
 def test_the_rest_of_the_commands_do_what_they_say(winslow: Call, world: World, tmp_path: Path) -> None:
     assert winslow("rebuild").stdout == "3 projects were restored.\n"
     assert str(tmp_path / "b") in winslow("backup", str(tmp_path / "b")).stdout

@@ -12,9 +12,9 @@ from tests.cluster.conftest import CARDS
 from tests.cluster.nomad import Cluster
 from tests.contracts.driver_cases import Does, NomadCase
 from tests.waiting import until
+from winslow_nomad import config
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.nodes import InstalledNodes
-from winslow_nomad.config import load
 from winslow_nomad.core.errors import NotFound, Refused
 from winslow_nomad.core.pipeline import Gpu, Resources
 
@@ -129,7 +129,7 @@ def test_a_token_that_may_only_read_is_told_which_policy_drains(start_cluster: C
 def test_screens_see_nodes_of_the_cluster_and_drain_them(cluster: Cluster, tmp_path: Path) -> None:
     given = {"WINSLOW_HOME": str(tmp_path), "HOME": str(tmp_path), "USER": "ada", "WINSLOW_DRIVER": "nomad"}
     given |= {"WINSLOW_SHARE": str(cluster.share / tmp_path.name)}
-    installation = Installation(load({**given, **cluster.environment}))
+    installation = Installation(config.load({**given, **cluster.environment}))
     try:
         nodes = InstalledNodes(installation)
         until(lambda: (found := nodes.get("n2").load) is not None and found.memory, 20)

@@ -57,12 +57,22 @@ def schema(context: typer.Context) -> None:
     sys.stdout.write(json.dumps(doors.of(context).schema(), indent=2) + "\n")
 
 
-def doctor(context: typer.Context, json: options.Json = False) -> None:
+def doctor(
+    context: typer.Context,
+    nomad: Annotated[bool, typer.Option("--nomad", help="Check the nodes of the cluster instead, from here.")] = False,
+    image: Annotated[str, typer.Option("--image", help="With --nomad: try the share on each, in this image.")] = "",
+    json: options.Json = False,
+) -> None:
     """Check this installation. Exit code 1 if something has to be put right."""
     from winslow_nomad.cli import as_json, tables
 
-    with doors.of(context).client() as client:
-        found = client.doctor()
+    if image and not nomad:
+        raise typer.BadParameter("--image goes with --nomad", param_hint="--image")
+    if nomad:
+        found = doors.of(context).examine_nomad(image)
+    else:
+        with doors.of(context).client() as client:
+            found = client.doctor()
     if json:
         as_json.put({"findings": as_json.findings(found)})
     else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from winslow_nomad.client.contexts import Chosen
     from winslow_nomad.config import Settings
     from winslow_nomad.core.accounts import Accounts
-    from winslow_nomad.core.client import Client
+    from winslow_nomad.core.client import Client, Finding
     from winslow_nomad.core.pipeline import Pipeline
 
 
@@ -67,6 +67,10 @@ class Doors(Protocol):
         ...
 
     def schema(self) -> dict[str, Any]: ...
+
+    def examine_nomad(self, image: str) -> Sequence[Finding]:
+        """The nodes of the cluster, from this machine; with an image, a trial of the share on each."""
+        ...
 
     def rebuild(self) -> Sequence[str]:
         """Restore the store from the share; what was found, in sentences."""
@@ -159,6 +163,11 @@ class Installation:
         from winslow_nomad import bootstrap
 
         return bootstrap.pipeline_schema()
+
+    def examine_nomad(self, image: str) -> Sequence[Finding]:
+        from winslow_nomad.bootstrap.nomad_doctor import examine_nomad
+
+        return examine_nomad(self.settings, image)
 
     def rebuild(self) -> Sequence[str]:
         from winslow_nomad import bootstrap
