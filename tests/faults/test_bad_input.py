@@ -334,13 +334,38 @@ TABLE: dict[str, list[Row]] = {
         Row("restore-backup ~nobody-here/x.zip", "cli.path", "Write it whole, from / on"),
         Row("restore-backup whole.zip", "backup.store_not_empty", "name one in WINSLOW_HOME"),
     ],
+    "submit": [
+        *with_pipeline("submit"),
+        Row("submit nowhere", "pipeline.not_found", "a pipeline of the library"),
+        Row("submit good.yaml --name x --set FRAMES=0", "value.range", "Allowed is 1 to 9"),
+        Row("submit good.yaml --name x --input nothing.mp4", "cli.input_missing", "Name a file that is there"),
+    ],
+    "follow": [],
+    "login": [
+        Row("login nowhere", "server.address", "Write it as https://"),
+        Row("login ftp://example.org", "server.address", "Write it as https://"),
+        Row(f"login {ODD}", "server.address", "Write it as https://"),
+        Row("login", "cli.usage", "Missing argument 'URL'"),
+    ],
+    "logout": [
+        Row("logout", "context.not_found", "See winslow contexts"),
+        Row("logout nowhere", "context.not_found", "See winslow contexts"),
+    ],
+    "contexts": [
+        Row("contexts nowhere", "context.not_found", "There is: local"),
+        Row("contexts x y", "cli.usage", "unexpected extra argument"),
+    ],
+    "open": [
+        Row("open", "cli.no_pages", "winslow up serves them"),
+        Row("open nobody", "project.not_found", "`winslow projects` lists them"),
+    ],
     "version": [Row("version x", "cli.usage", "unexpected extra argument")],
 }
 # what each needs to be complete, behind the project where it takes one
 REST = {
     "show": "", "log": "", "pause": "", "resume": "", "gate": "", "restore": "", "stop": "", "set": "FRAMES=1",
     "edit": "good.yaml", "comment": "hello", "delete": "--yes", "redo": "a", "enqueue": "a", "skip": "a",
-    "reorder": "1",
+    "reorder": "1", "follow": "",
 }  # fmt: skip
 WHOLE = {
     **{verb: f"{verb} work {rest}".strip() for verb, rest in REST.items()},

@@ -5,7 +5,7 @@ goes away and comes back changes nothing but the time it takes."""
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +33,7 @@ PATIENCE = 300.0  # seconds that a server may be away while it is waited for
 POLL = 1.0  # seconds of one wait for news: Ctrl-C is heard in between
 THERE = 120.0  # seconds after which a look that failed must have worked for most of the time
 AWAY = 2.0  # seconds between two tries while it is away
+SHELF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # what a pipeline of the library may be called
 
 
 def submit(doors: Doors, wish: Wish, *, follow: bool, wait: bool) -> int:
@@ -64,7 +65,7 @@ def follow(doors: Doors, name: str, *, quiet: bool, as_json: bool) -> int:
 def chosen(client: Client, text: str) -> Pipeline:
     """A file or folder of this machine, where there is one of that name; else of the library. Raises NotFound."""
     path = given.path_of(text)
-    if path.exists() or os.sep in text or path.suffix in (".yaml", ".yml"):
+    if not SHELF.fullmatch(text) or path.exists() or path.suffix in (".yaml", ".yml"):
         return client.pipeline(path)
     try:
         return client.library(text)
