@@ -13,6 +13,11 @@ const args = [
 
 export default defineConfig({
   testDir: "e2e",
+  projects: [
+    { name: "e2e", testMatch: /\.spec\.ts$/ },
+    { name: "pictures", testMatch: /pictures\.ts$/ },
+    { name: "bench", testMatch: /bench\.ts$/ },
+  ],
   workers: 1,
   retries: 0,
   timeout: 60_000,

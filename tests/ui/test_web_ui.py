@@ -1,0 +1,51 @@
+"""The web UI: its own tests, and a browser that uses it against a real server. They need Node.js, Chromium, and what
+`make ui` brings; where one is missing, one line says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UI = Path(__file__).parents[2] / "ui"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+LONGEST = 600  # seconds; a machine that builds at the same time is slow
+
+
+def missing() -> str:
+    """What cannot be found here; empty: all is there."""
+    found = {
+        "Node.js": shutil.which("npx") is not None,
+        "ui/node_modules (make ui)": (UI / "node_modules" / ".bin" / "playwright").exists(),
+        f"Chromium ({CHROMIUM})": Path(CHROMIUM).exists(),
+        "the built pages (make ui)": (UI.parent / "winslow_nomad" / "site" / "index.html").exists(),
+    }
+    return ", ".join(name for name, there in found.items() if not there)
+
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the web UI is not tested here, for want of {missing()}")
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(
+        ["npx", "--no-install", *command],
+        cwd=UI, env={**os.environ, "CHROMIUM": CHROMIUM}, capture_output=True, text=True, timeout=LONGEST, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+
+
+def test_what_the_pages_reckon_with_is_right() -> None:
+    run("vitest", "run")
+
+
+def test_a_project_lives_its_whole_life_in_a_browser() -> None:
+    run("playwright", "test", "--project", "e2e", "--grep", "@smoke")
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(LONGEST + 30)
+def test_people_who_work_at_once_servers_that_die_and_every_page_for_everybody() -> None:
+    run("playwright", "test", "--project", "e2e")
