@@ -135,7 +135,8 @@ def converted(key: str, value: Any, origin: str) -> Any:
     """The value as it is used. Raises Invalid, naming key and origin."""
     try:
         return _value(key, value)
-    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError, OSError) as error:  # the last two: which folder
+    # the last two: where a folder is cannot be found out
+    except (AttributeError, TypeError, ValueError, LookupError, RuntimeError, OSError) as error:
         raise Invalid(
             f"The setting {key} ({origin}) cannot be {'what it is' if key in SECRET else repr(str(value)[:200])}.",
             hint=HINTS.get(key, HINT),

@@ -1,5 +1,6 @@
-"""What processes write about themselves: one line for each event, as `key=value`, which people can read and
-programs can take apart, with the request, project, attempt or operation that it is about. Whatever came from outside is escaped: nobody writes a line of their own into it."""
+"""What processes write about themselves: one line for each event, as `key=value`, which people can read and programs
+can take apart, with the request, project, attempt or operation that it is about. Whatever came from outside is
+escaped: nobody writes a line of their own into it."""
 
 from __future__ import annotations
 
