@@ -247,6 +247,33 @@ def test_a_pipeline_that_is_not_there_is_told(kind: Kind) -> None:
     assert error.value.code == "pipeline.not_found"
 
 
+def test_what_is_no_pipeline_file_is_told_and_holds_nobody_up(kind: Kind) -> None:
+    os.mkfifo(kind.root / "pipe")
+    (kind.root / "around.yaml").symlink_to("around.yaml")
+    (kind.root / "binary.yaml").write_bytes(b"\xff\x00")
+    (kind.root / "empty").mkdir()
+    for name in ("with pipe", "with link"):
+        (kind.root / name).mkdir()
+        (kind.root / name / "pipeline.yaml").write_text(TEXT)
+    os.mkfifo(kind.root / "with pipe" / "pipe")
+    (kind.root / "with link" / "link").symlink_to("/etc/passwd")
+    for name, code in {
+        "x" * 300: "pipeline.unreadable",
+        "pipe": "pipeline.unreadable",
+        "around.yaml": "pipeline.unreadable",
+        "/dev/zero": "pipeline.unreadable",
+        "empty": "pipeline.not_found",
+        "\udcff": "pipeline.not_found",
+        "with pipe": "pipeline.folder",
+        "with link": "pipeline.folder",
+    }.items():
+        with pytest.raises((Invalid, NotFound)) as error:
+            kind.client.pipeline(kind.root / name)
+        assert error.value.code == code, name
+    with pytest.raises(Invalid):
+        kind.client.pipeline(kind.root / "binary.yaml")
+
+
 def folder(root: Path, script: str = "print('from the folder')") -> Path:
     made = root / "pipe ü"
     made.mkdir(exist_ok=True)

@@ -101,6 +101,8 @@ class LocalClient:
         return definitions.take(Path(path), self.installation.settings.share)
 
     def library(self, name: str, version: int = 0) -> Pipeline:
+        if not is_text(name):
+            raise NotFound("The library has no pipeline of that name.", code="pipeline.not_found")
         return InstalledLibrary(self.installation, InstalledTexts(self.installation)).version(name, version).pipeline
 
     def bring_input(self, path: PurePath) -> str:

@@ -179,9 +179,8 @@ class HttpClient:
         place = Path(path)
         folder = packing.folder_of(place)
         text = packing.text_of(place)
-        body = {"text": text}
-        answer = self.wire.ask("POST", "pipelines/validate", json=body, again=True) if place.is_file() else None
-        if answer is not None:
+        if folder != place:
+            answer = self.wire.ask("POST", "pipelines/validate", json={"text": text}, again=True)
             told = self.wire.value(dict[str, Any], answer)
             if folder is None or not _wants_folder(told):
                 return self._checked(told, place, {"text": text})
@@ -203,6 +202,8 @@ class HttpClient:
         return self._remember(Pipeline.model_validate(told["pipeline"]), source)
 
     def library(self, name: str, version: int = 0) -> Pipeline:
+        if not is_text(name) or not _may_be_id(name):
+            raise NotFound("The library has no pipeline of that name.", code="pipeline.not_found")
         path = f"pipelines/{quote(name, safe='')}"
         if version:
             found = self.wire.read(dict[str, Any], f"{path}/versions/{version}")

@@ -4,6 +4,7 @@ What `.winslowignore` names stays here. Links are followed where they stay in th
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -23,28 +24,33 @@ BEGINNING = (1980, 1, 1, 0, 0, 0)  # of times in a zip file; times do not count
 
 def folder_of(path: Path) -> Path | None:
     """The folder that goes with a pipeline: only a file called pipeline.yaml has its folder to itself."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - a name that is too long is no folder; pathlib would raise
         return path
     return path.parent if path.name == FILE_NAME else None
 
 
 def text_of(path: Path) -> str:
     """Of a pipeline file. Raises NotFound, Invalid."""
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / FILE_NAME if folder_of(path) == path else path
+    shown = str(file).encode("utf-8", "replace").decode()
     try:
-        if not file.is_file():
-            raise NotFound(
-                f"There is no {file}.",
-                hint=f"Name a pipeline file, or a folder with {FILE_NAME}.",
-                code="pipeline.not_found",
-            )
-        raw = file.read_bytes()
+        with open(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as opened:  # a pipe must not hold us
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a file")
+            raw = opened.read(LARGEST_FILE + 1)
         text = raw.decode()
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError:
+        raise NotFound(
+            f"There is no {shown}.",
+            hint=f"Name a pipeline file, or a folder with {FILE_NAME}.",
+            code="pipeline.not_found",
+        ) from None
+    except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
-        raise Invalid(f"{file} cannot be read: {why}.", hint="Nothing was done.", code="pipeline.unreadable") from error
+        hint = "Nothing was done."
+        raise Invalid(f"{shown} cannot be read: {why}.", hint=hint, code="pipeline.unreadable") from error
     if len(raw) > LARGEST_FILE:
-        raise Invalid(f"{file} is larger than {LARGEST_FILE} bytes.", code="pipeline.unreadable")
+        raise Invalid(f"{shown} is larger than {LARGEST_FILE} bytes.", code="pipeline.unreadable")
     return text
 
 
