@@ -152,14 +152,22 @@ def _not_ready(document: Document) -> tuple[str, ...]:
     return ()
 
 
+MARKED = "Node marked as"  # how an event of a node begins that tells of its eligibility
+
+
 def _drained_for(document: Document) -> str:
     """As whoever drained it said; what Nomad itself or an older drain says of one that is eligible is nothing."""
     draining = bool(document.get("Drain") or document.get("DrainStrategy"))
     if not draining and document.get("SchedulingEligibility", "eligible") == "eligible":
         return ""
     last = document.get("LastDrain") or {}
-    said = str((last.get("Meta") or {}).get("message", "")) if last.get("Status") != "canceled" else ""
-    return said or ("drained by Nomad's operators" if draining else "made ineligible by Nomad's operators")
+    said = str((last.get("Meta") or {}).get("message", ""))
+    if draining:
+        return said or "drained by Nomad's operators"
+    events = [str(e.get("Message", "")) for e in document.get("Events") or ()]  # the oldest first
+    newest = next((e for e in reversed(events) if "drain" in e or e.startswith(MARKED)), "")
+    by_hand = newest.startswith(MARKED) or last.get("Status") != "complete"  # the last drain was an earlier one
+    return "made ineligible by Nomad's operators" if by_hand or not said else said
 
 
 def _lacks(document: Document, attributes: Mapping[str, str], site: Site) -> Iterable[str]:
