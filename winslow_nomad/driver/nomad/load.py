@@ -100,7 +100,9 @@ class NomadLoads:
             now = self._monotonic()
             if now - self._asked_at >= age:
                 self._asked_at = now
-                begun = {n: self._askers.submit(self._client.stats, n) for n in nodes if n not in self._asking}
+                begun: dict[str, Future[Document | None]] = {
+                    n: self._askers.submit(self._client.stats, n) for n in nodes if n not in self._asking
+                }
                 self._asking |= begun
                 wait(begun.values(), timeout=PATIENCE)  # not for those that keep others waiting since longer
             now = self._monotonic()
