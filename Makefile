@@ -13,7 +13,7 @@ export PYTHONUNBUFFERED := 1
 WORKERS ?= 2
 SEED ?=
 
-.PHONY: help setup ui ui-types ui-dev demo demo-ask test check docs bench chaos up lock clean
+.PHONY: help setup ui ui-types ui-dev bench-ui demo demo-ask test check docs bench chaos up lock clean
 
 help: ## list the jobs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -55,6 +55,9 @@ docs: setup ## draw and list anew what the pages take from the source
 
 bench: setup ## measurements, each with its yardstick
 	@$(BIN)/python -m bench
+
+bench-ui: setup ui ## what the web UI weighs and how quick it is, beside what is wanted
+	@cd ui && npm run --silent bench
 
 chaos: setup ## long kill and fault tests; SEED=... repeats a run
 	@WINSLOW_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s -q

@@ -10,7 +10,7 @@ import { type BrowserContext, test as base, type Page, request } from "@playwrig
 export { expect } from "@playwright/test";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
-const PYTHON = process.env.WINSLOW_PYTHON ?? join(ROOT, ".venv/bin/python");
+export const PYTHON = process.env.WINSLOW_PYTHON ?? join(ROOT, ".venv/bin/python");
 const PATIENCE = 60_000; // milliseconds for a start; machines that build at the same time are slow
 
 type Json = Record<string, unknown>;
@@ -23,8 +23,13 @@ export class World {
   password = "";
   private process: ChildProcess | undefined;
   private said = "";
+  private readonly what: string;
   private cookies: Cookies = [];
   private csrf = "";
+
+  constructor(what: "up" | "serve" = "up") {
+    this.what = what;
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
@@ -42,7 +47,7 @@ export class World {
   async start(): Promise<void> {
     this.port ||= await freePort();
     this.said = "";
-    const started = spawn(PYTHON, ["-m", "winslow_nomad.cli", "up", "--port", String(this.port)], {
+    const started = spawn(PYTHON, ["-m", "winslow_nomad.cli", this.what, "--port", String(this.port)], {
       cwd: ROOT,
       detached: true, // a group of its own, so that all of it can be killed at once
       stdio: ["ignore", "pipe", "pipe"],
@@ -51,7 +56,7 @@ export class World {
         PATH: `${join(ROOT, ".venv/bin")}:${process.env.PATH}`,
         HOME: this.home,
         USER: "ada",
-        WINSLOW_HOME: join(this.home),
+        WINSLOW_HOME: this.home,
       },
     });
     this.process = started;
