@@ -165,6 +165,8 @@ def test_a_client_that_was_away_is_told_what_it_missed(lasting: Served, p: str) 
         assert [h["entry"]["text"] for h in told["happened"]] == ["missed"]
         comment(world, p, "next")
         told = viewer.of(f"project:{p}")["data"]
+        while not told["happened"]:  # how far its stage is may be told before
+            told = viewer.of(f"project:{p}")["data"]
         assert [h["entry"]["text"] for h in told["happened"]] == ["next"]
     assert any(p in rows(x) for x in viewer.heard if x.get("topic") == "projects" and x["type"] == "delta")
 
