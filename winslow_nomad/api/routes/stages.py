@@ -121,7 +121,9 @@ class OwnPipeline(Answer):
 class NewText(Request):
     text: str = Field(max_length=1_000_000)
 
-    model_config = example(text="winslow: 1\nname: traffic\n...")
+    model_config = example(
+        text="winslow: 1\nname: traffic\nstages:\n  - {id: detect, image: busybox, command: [echo, hello]}\n"
+    )
 
 
 class Switch(Request):
