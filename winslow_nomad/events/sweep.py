@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.admit import possible
+from winslow_nomad.core.effects import SubmitAttempt
 from winslow_nomad.core.errors import DriverUnavailable, ShareUnavailable
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ledger import Ledger
 from winslow_nomad.core.operations import Operations
+from winslow_nomad.core.outstanding import of_stage
 from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation, Store
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage
@@ -59,7 +61,7 @@ class Sweep:
 
     def of_attempts(self, project: Project) -> list[m.AnyFact]:
         """What its driver says now about every attempt that is with it."""
-        open_stages = [s for s in project.stages.values() if s.attempts and s.attempts[-1].state in WITH_DRIVER]
+        open_stages = [s for s in project.stages.values() if is_with_driver(s)]
         driver = self.drivers.get(project.driver)
         if not open_stages or driver is None:
             return []
@@ -136,6 +138,14 @@ class Sweep:
         resources = stage.overrides.resources or stage.definition.resources
         text = possible(resources, stage.definition.placement, self.inventory(project.driver))
         return [m.BecamePossible(stage=stage.number)] if text is None else []
+
+
+def is_with_driver(stage: Stage) -> bool:
+    """Whether its driver may know more of it than we do. What is still to be submitted is asked for by who submits it:
+    with hundreds in line, a driver would be asked for each of them at every sweep, and has never heard of it."""
+    if stage.attempt is None or stage.attempt.state not in WITH_DRIVER:
+        return False
+    return not any(isinstance(effect, SubmitAttempt) for effect in of_stage(stage))
 
 
 def is_news(stage: Stage, fact: m.AnyFact) -> bool:
