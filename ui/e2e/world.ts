@@ -1,7 +1,7 @@
 /** A real Winslow for the tests: engine, API and the built pages on a home of its own and a free port, ended and forgotten
  *  afterwards. Nothing in here reaches past what a person or a program could do: the command line, REST, the browser. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -88,7 +88,31 @@ export class World {
 
   async end(): Promise<void> {
     await this.kill("SIGTERM");
+    for (const pid of this.left()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // it ended by itself meanwhile
+      }
+    }
     rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+  }
+
+  /** Stages go on without a server, as they should, but not past the home they write to. */
+  private left(): number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          return ["cmdline", "environ"].some((file) =>
+            readFileSync(`/proc/${pid}/${file}`).includes(this.home),
+          );
+        } catch {
+          return false; // ended, or somebody else's
+        }
+      })
+      .map(Number)
+      .filter((pid) => pid !== process.pid);
   }
 
   /** A session of its own, as by the log-in page. */
