@@ -5,15 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from schemathesis import GenerationMode
 
-from tests.api.conftest import World, make_world
+from tests.api.conftest import World
 from tests.api.contract import (
     ENDLESS,
     ROLES,
@@ -29,7 +25,6 @@ from tests.api.contract import (
     operations,
     sent,
 )
-from winslow_nomad.store.embedded import Embedded
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 SEED = int(os.environ.get("WINSLOW_CHAOS_SEED") or 0)
@@ -39,13 +34,9 @@ ELSEWHERE = {"log_in": 401, "add_group": 409, "add_user": 409, "create_pipeline"
              "switch_pipeline": 404, "test_channel": 409, "test_channel_of_installation": 409}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def furnished(running_server: Embedded) -> Iterator[tuple[World, Known]]:
-    folder = Path(tempfile.mkdtemp(prefix="api-", dir="/tmp"))
-    world = make_world(folder, running_server.address, "contract")
-    yield world, furnish(world)
-    world.installation.close()
-    shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def furnished(world: World) -> tuple[World, Known]:
+    return world, furnish(world)
 
 
 def finite(world: World) -> list[Operation_]:
