@@ -20,7 +20,6 @@ from winslow_nomad.core.stage import StageState
 NODES = ("n1", "n2")
 CARDS = 48  # of each: so many that two hundred attempts may be with Nomad and wait there
 RUNNING = 8  # at the same time, for want of memory
-WINDOW = 20.0  # seconds
 
 
 def a_sweep(script: str, points: int) -> Pipeline:
@@ -51,23 +50,27 @@ def at_nomad(world: Whole, projects: list[str]) -> tuple[int, int]:
     return waiting, sum(s.state is StageState.RUNNING for s in stages)
 
 
-def test_two_hundred_attempts_cost_no_request_a_second(
-    start_cluster: Callable[..., Cluster], nomad_plugin: None
+@pytest.mark.parametrize(
+    "attempts, window", [(40, 10.0), pytest.param(200, 30.0, marks=[pytest.mark.chaos, pytest.mark.timeout(600)])]
+)
+def test_attempts_that_wait_or_run_cost_no_request_a_second(
+    start_cluster: Callable[..., Cluster], nomad_plugin: None, attempts: int, window: float
 ) -> None:
+    """In all, over all of Winslow's processes; and beginning one costs little more than its own."""
     with through_a_proxy(start_cluster) as (world, proxy):
         made = a_sweep(HOLDS, 20)
-        projects = [world.create(made=made, sweeps=grid(20)) for _ in range(10)]
+        projects = [world.create(made=made, sweeps=grid(20)) for _ in range(attempts // 20)]
         began = time.monotonic()
-        when(lambda: at_nomad(world, projects) == (200 - RUNNING, RUNNING), 120)
+        when(lambda: at_nomad(world, projects) == (attempts - RUNNING, RUNNING), 120)
         submitting, took = proxy.since(0.0), time.monotonic() - began
         began = time.monotonic()
-        when(lambda: time.monotonic() > began + WINDOW, 2 * WINDOW)
+        when(lambda: time.monotonic() > began + window, 2 * window)
         counted = proxy.since(began)
-        print(f"\nat rest: {counted} in {WINDOW:g} s; submitting 200 in {took:.0f} s: {submitting}")
-        assert at_nomad(world, projects) == (200 - RUNNING, RUNNING)
-        assert counted.total() <= WINDOW
-        assert submitting["PUT /v1/jobs"] == 200
-        assert submitting.total() <= 1.5 * 200
+        print(f"\nat rest: {counted} in {window:g} s; submitting {attempts} in {took:.0f} s: {submitting}")
+        assert at_nomad(world, projects) == (attempts - RUNNING, RUNNING)
+        assert counted.total() <= window
+        assert submitting["PUT /v1/jobs"] == attempts
+        assert submitting.total() <= 1.25 * attempts + 60
         stop_all(world, projects)
 
 
