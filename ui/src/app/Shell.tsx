@@ -14,6 +14,7 @@ import { useWaiting } from "@/shared/title.ts";
 
 const PLACES: { to: string; icon: IconName; word: string }[] = [
   { to: "/projects", icon: "projects", word: "Projects" },
+  { to: "/inbox", icon: "bell", word: "Waiting" },
   { to: "/pipelines", icon: "pipelines", word: "Pipelines" },
   { to: "/inputs", icon: "resources", word: "Inputs" },
   { to: "/nodes", icon: "nodes", word: "Nodes" },
@@ -67,7 +68,7 @@ function Rail() {
         >
           <Icon name={place.icon} />
           <span>{place.word}</span>
-          {place.to === "/projects" && waiting ? (
+          {place.to === "/inbox" && waiting ? (
             <span className="n ask" title={`${plural(waiting, "question")} for you`}>
               {waiting}
             </span>
