@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from tests.core.world import chain
+from tests.core.world import chain, pipeline
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide_all
-from winslow_nomad.core.stage import Stage
-from winslow_nomad.events.sweep import is_with_driver
+from winslow_nomad.core.errors import DriverUnavailable
+from winslow_nomad.core.ports import AttemptRef, Observation
+from winslow_nomad.core.stage import Cause, Outcome, Stage
+from winslow_nomad.events.sweep import Sweep, is_with_driver
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WHERE = {"stage": 1, "attempt": 1}
@@ -21,6 +24,31 @@ def after(*messages: m.Message) -> Stage:
 def test_a_driver_is_not_asked_about_what_has_yet_to_be_submitted() -> None:
     assert not is_with_driver(after())
     assert is_with_driver(after(m.AttemptAccepted(**WHERE, driver="local")))
+
+
+class Away:
+    """Knows only what has ended; the rest it would have to ask for."""
+
+    def __init__(self, *ended: int) -> None:
+        self.ended = ended
+
+    def observe(self, refs: list[AttemptRef]) -> list[Observation]:
+        if any(ref.stage not in self.ended for ref in refs):
+            raise DriverUnavailable("it is away")
+        outcome = Outcome(cause=Cause.EXIT, code=0)
+        return [Observation(ref=ref, phase="ended", outcome=outcome) for ref in refs]
+
+
+def test_an_end_is_seen_though_the_driver_cannot_be_asked_about_another_stage() -> None:
+    made = pipeline({"id": "a"}, {"id": "b"})
+    facts: list[m.Message] = [m.CreateProject(project="p", name="p", pipeline=made, actor="ada", start=True)]
+    for number in (1, 2):
+        facts += [m.Admitted(stage=number), m.WorkspaceReady(stage=number, attempt=1)]
+        facts += [m.AttemptAccepted(stage=number, attempt=1)]
+    project = decide_all(None, facts, NOW).project
+    other: Any = None  # not asked for anything here
+    sweep = Sweep(other, other, {"local": Away(2)}, other, other, other, other, other)
+    assert [(type(fact), fact.stage) for fact in sweep.of_attempts(project)] == [(m.AttemptEnded, 2)]
 
 
 def test_a_driver_is_asked_about_what_may_have_been_submitted_and_will_not_be_again() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.admit import possible
 from winslow_nomad.core.effects import SubmitAttempt
-from winslow_nomad.core.errors import DriverUnavailable, ShareUnavailable
+from winslow_nomad.core.errors import DriverUnavailable, ShareUnavailable, WinslowError
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ledger import Ledger
 from winslow_nomad.core.operations import Operations
@@ -65,15 +65,19 @@ class Sweep:
         driver = self.drivers.get(project.driver)
         if not open_stages or driver is None:
             return []
-        refs = [AttemptRef(project=project.id, stage=s.number, attempt=len(s.attempts)) for s in open_stages]
-        try:
-            seen = driver.observe(refs)
-        except (DriverUnavailable, ShareUnavailable) as error:
-            log.warning("sweep: %s", error)
-            return []
         facts: list[m.AnyFact] = []
-        for stage, observation in zip(open_stages, seen, strict=True):
-            facts += self.of_attempt(stage, observation)
+        away: WinslowError | None = None
+        for stage in open_stages:
+            ref = AttemptRef(project=project.id, stage=stage.number, attempt=len(stage.attempts))
+            try:
+                facts += self.of_attempt(stage, driver.observe([ref])[0])
+            except DriverUnavailable as error:
+                away = error  # others have ended meanwhile, which needs no driver to be seen
+            except ShareUnavailable as error:
+                away = error
+                break
+        if away is not None:
+            log.warning("sweep: %s", away)
         return facts
 
     def of_attempt(self, stage: Stage, seen: Observation) -> list[m.AnyFact]:
