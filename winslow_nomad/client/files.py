@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from winslow_nomad.client.memory import Fingerprint, Memory, Sent, state_directory
-from winslow_nomad.client.uploads import Sending
+from winslow_nomad.client.uploads import PATIENCE, Sending
 from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.client import Report, unreported
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
@@ -37,6 +38,13 @@ class HttpFiles:
         self._wire = wire
         self._memory = memory or Memory(state_directory())
         self.report: Report = unreported
+
+    def _patient(self) -> HttpFiles:
+        """For work that may take hours: once the server is there, it is waited for when it goes away."""
+        self._wire.get("about")
+        files = HttpFiles(self._wire.with_patience(PATIENCE), self._memory)
+        files.report = self.report
+        return files
 
     # --- looking
 
@@ -86,10 +94,11 @@ class HttpFiles:
     def put(self, source: Path, space: str, path: str, *, conflict: OnConflict = "refuse") -> str:
         """A file, or a folder with all that is in it, as `path`; answers where it is. The same content that is there
         already is left. Raises Refused (path.taken) for another one, unless `conflict` says what to do."""
-        if source.is_dir():
-            self._put_folder(source, space, path, conflict)
-            return path
-        return self._put_file(source, space, path, conflict)
+        files = self._patient()
+        if not source.is_dir():
+            return files._put_file(source, space, path, conflict)
+        files._put_folder(source, space, path, conflict)
+        return path
 
     def _put_file(self, source: Path, space: str, path: str, conflict: OnConflict) -> str:
         checked_name(source)
@@ -114,18 +123,18 @@ class HttpFiles:
         data = source.read_bytes()
         self.report(source.name, 0, len(data))
         headers = {"if-none-match": "*", "content-type": "application/octet-stream"}
-        again = False
+        first = 0.0  # when it did not get through for the first time
         while True:
             try:
                 self._wire.ask("PUT", f"{_space(space)}/content", params={"path": path}, headers=headers, content=data)
             except Unavailable:
-                if again:
+                first = first or time.monotonic()
+                if time.monotonic() - first > PATIENCE:
                     raise
-                again = True
-                self._wire.get("about")  # waits for a server that is restarted
+                self._wire.get("about")  # waits until it is back
                 continue
             except Refused as error:
-                if not again or error.code != "path.taken":
+                if not first or error.code != "path.taken":
                     raise
                 if self.sha256(space, path)[0] != hashlib.sha256(data).hexdigest():
                     raise
@@ -144,11 +153,12 @@ class HttpFiles:
     def bring(self, source: Path) -> str:
         """Into the input pool under its name, or the next one that is free: a name there never changes its content."""
         checked_name(source)
+        files = self._patient()
         if source.is_dir():
-            return self._bring_folder(source)
+            return files._bring_folder(source)
         for name in free_names(source.name):
             try:
-                return self._put_file(source, INPUTS, name, "refuse")
+                return files._put_file(source, INPUTS, name, "refuse")
             except (Refused, Invalid) as error:
                 if error.code not in ("path.taken", "path.not_a_file"):
                     raise
@@ -215,11 +225,12 @@ class HttpFiles:
     def get(self, space: str, path: str, target: Path) -> Path:
         """A file as `target`, or a folder with all that is in it. Raises Refused (path.taken) where something else is
         there; what is complete already is left, and what was cut off goes on."""
-        entry = self.entry(space, path) if path else None
+        files = self._patient()
+        entry = files.entry(space, path) if path else None
         if entry is not None and entry.kind == "file":
-            self._get_file(space, entry, target)
+            files._get_file(space, entry, target)
         else:
-            self._get_folder(space, path, target)
+            files._get_folder(space, path, target)
         return target
 
     def _get_folder(self, space: str, path: str, target: Path) -> None:
@@ -272,7 +283,7 @@ class HttpFiles:
                     self.report(entry.name, done, entry.bytes)
         except Unavailable:
             if done == began:
-                self._wire.get("about")  # waits for a server that is restarted; raises for one that is away
+                self._wire.get("about")  # waits until it is back; raises when it stays away
         return done
 
 

@@ -6,12 +6,13 @@ is sent once. Never follows a redirection: the token goes to the address that wa
 from __future__ import annotations
 
 import contextlib
+import copy
 import random
 import ssl
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -52,6 +53,12 @@ class Wire:
 
     def close(self) -> None:
         self.http.close()
+
+    def with_patience(self, seconds: float) -> Self:
+        """The same connection, for work that a longer absence of the server must not end."""
+        other = copy.copy(self)
+        other.patience = seconds
+        return other
 
     # --- asking
 
