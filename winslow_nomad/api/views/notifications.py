@@ -130,7 +130,9 @@ class NewChannel(Request):
     address: Address
     events: Events | None = None
 
-    model_config = example(kind="chat", title="team chat", address="ntfys://ntfy.example.org/winslow", events=["gate", "failure"])
+    model_config = example(
+        kind="chat", title="team chat", address="ntfys://ntfy.example.org/winslow", events=["gate", "failure"]
+    )
 
 
 class ChannelChange(Request):
