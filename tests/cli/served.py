@@ -46,6 +46,16 @@ stages:
     command: [sh, -c, 'sha256sum "$VIDEO" | cut -d" " -f1']
     resources: {cpu: 0.1, memory: 16 MiB}
 """
+VIDEOS = """\
+winslow: 1
+name: videos
+parameters:
+  VIDEOS: {type: files}
+stages:
+  - id: sums
+    command: [sh, -c, 'echo "$VIDEOS" | while read -r f; do sha256sum < "$f" | cut -c1-64; done']
+    resources: {cpu: 0.1, memory: 16 MiB}
+"""
 
 
 class Desk:
@@ -63,7 +73,7 @@ class Desk:
         }
         if token:
             self.environ |= {"WINSLOW_URL": parts.url, "WINSLOW_TOKEN": token}
-        for name, text in {"steps": STEPS, "gated": GATED, "video": VIDEO}.items():
+        for name, text in {"steps": STEPS, "gated": GATED, "video": VIDEO, "videos": VIDEOS}.items():
             (root / f"{name}.yaml").write_text(text)
 
     def says(self, *args: str, typed: str = "", **more: str) -> Result:

@@ -150,6 +150,7 @@ def read(person: Person) -> str:
     return person.said
 
 
+@pytest.mark.chaos
 def test_stages_go_on_while_the_api_is_down(machine: Machine) -> None:
     person = machine.up()
     person.reads("winslow answers at", 60)

@@ -105,6 +105,21 @@ def test_a_line_that_is_cut_again_and_again_gets_on_all_the_same(desk: Desk, lin
     assert kept(desk, file.name) == digest and cuts >= 3
 
 
+def test_a_person_at_a_terminal_sees_how_far_it_is(desk: Desk, line: Line) -> None:
+    file, _ = large(desk)
+    line.rate = 12_000_000
+    person = desk.sits("files", "put", str(file))
+    try:
+        person.reads("large one.bin", 60)
+        person.reads("22.9 MiB", 60)
+        until(lambda: person.looks() and re.search(r"1\d\.\d/22\.9 MiB", person.said), 60)
+        line.rate = 0
+        assert person.ends() == 0, person.said
+        assert "large one.bin" in person.said.splitlines()[-1]
+    finally:
+        person.close()
+
+
 def test_a_file_that_changes_while_it_is_sent_is_not_kept(desk: Desk, line: Line) -> None:
     file, _ = large(desk)
     line.rate = 8_000_000

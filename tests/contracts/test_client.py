@@ -493,6 +493,16 @@ def test_files_are_put_listed_fetched_and_deleted(kind: Kind) -> None:
         list(files.entries("project:nothing"))
 
 
+def test_what_lies_there_under_an_odd_name_is_fetched_under_it(kind: Kind) -> None:
+    folder = kind.parts.share / "inputs" / f"odd {type(kind.client).__name__}"
+    folder.mkdir(parents=True)
+    for name in ("\udcff.bin", "a\nb.bin", "😀"):
+        (folder / name).write_text(name.encode("utf-8", "surrogateescape").hex())
+    target = kind.client.files.get("inputs", folder.name, kind.root / "odd")
+    assert {p.name for p in target.iterdir()} == {"\udcff.bin", "a\nb.bin", "😀"}
+    assert (target / "\udcff.bin").read_text() == "ff2e62696e"
+
+
 def test_progress_of_files_is_reported(kind: Kind) -> None:
     source = kind.root / f"large {type(kind.client).__name__}.bin"
     source.write_bytes(os.urandom(12_000_000))

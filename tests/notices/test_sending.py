@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,13 @@ import pytest
 
 from tests.notices.conftest import QUICK, Telling
 from tests.waiting import until
+from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.errors import Conflict, Invalid
 from winslow_nomad.core.project import Member
 from winslow_nomad.notices.sending import Pace, Sending
 from winslow_nomad.notices.webhook import signature
+from winslow_nomad.store.notices import Outbox
 
 
 @contextmanager
@@ -24,9 +27,11 @@ def running(sending: Sending) -> Iterator[None]:
     stopping = threading.Event()
     thread = threading.Thread(target=sending.run, args=(stopping,))
     thread.start()
-    yield
-    stopping.set()
-    thread.join(20)
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(20)
     assert not thread.is_alive()
 
 
@@ -279,6 +284,50 @@ def test_what_was_decided_last_is_on_its_way_when_the_process_ends(world: Tellin
     with running(world.sending(Pace(quiet=30.0, longest=60.0))):
         world.project()
     assert len(world.mail.letters) == 1
+
+
+def test_a_message_sent_again_by_hand_does_not_wait_for_the_pause_of_others(world: Telling) -> None:
+    world.hook.answer = lambda _: 410
+    world.webhook("ann")
+    world.notices.change("ann", {"which": "all"})
+    with running(world.sending(Pace(again=60.0, enough=600.0))):
+        world.project()
+        (dead,) = until(lambda: [u for u in world.notices.undelivered("ann") if u.dead is not None])
+        world.hook.answer = lambda _: 503
+        world.project("p2")
+        until(lambda: [u for u in world.notices.undelivered("ann") if u.dead is None])
+        world.hook.answer = lambda _: 200
+        world.notices.retry("ann", dead.id)
+        until(lambda: dead.id not in [u.id for u in world.notices.undelivered("ann")])
+        assert len(world.notices.undelivered("ann")) == 1  # that of p2, which has its own time
+
+
+def test_who_sent_before_another_one_writes_nothing_any_more(world: Telling) -> None:
+    outbox = Outbox(world.installation.state, world.installation.keys)
+    world.project()
+    (place, notice), *_ = outbox.taken(10)
+    old = world.installation.lease("old", "notices").hold()
+    world.installation.state.incr(world.installation.keys.epoch("notices"))
+    assert old is not None and notice is not None
+    with pytest.raises(Conflict, match="Another process"):
+        outbox.spread(old, [place], [])
+    assert outbox.taken(10)
+
+
+def test_without_the_key_of_the_secrets_a_channel_says_so_and_mail_goes_on(world: Telling) -> None:
+    world.webhook("mem")
+    world.installation.choices.change({"private_webhooks": True})
+    key = world.home / "h" / "secret.key"
+    key.write_bytes(os.urandom(32))
+    with running(world.sending()):
+        world.project()
+        until(lambda: any("key of the secrets" in u.error for u in world.notices.undelivered("mem")))
+        until(lambda: world.mail.letters)
+        assert "https://winslow.example.org/projects/p1\n" in text(world)
+        assert "Night" not in text(world) and "[hidden: the key of the secrets" in text(world)
+        key.unlink()
+    findings = [f for f in examine(world.installation) if f.subject == "notifications"]
+    assert world.hook.calls == [] and findings
 
 
 def test_two_senders_do_not_both_send(world: Telling) -> None:

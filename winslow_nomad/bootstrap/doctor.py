@@ -14,6 +14,7 @@ from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.resources import probe
 from winslow_nomad.resources.space import size
 from winslow_nomad.store.check import check_server
+from winslow_nomad.store.notices import Outbox
 from winslow_nomad.store.people import RedisPeople
 
 
@@ -28,6 +29,7 @@ def examine(installation: Installation) -> list[Finding]:
         ("work", work),
         ("tls", tls),
         ("people", people),
+        ("notifications", notifications),
     ]
     findings: list[Finding] = []
     for subject, check in checks:
@@ -57,6 +59,23 @@ def people(installation: Installation) -> Iterator[Finding]:
     else:
         text = "nobody can log in yet; the first `winslow serve` or `winslow up` makes an administrator"
         yield Finding(severity="ok", subject="people", text=text)
+
+
+def notifications(installation: Installation) -> Iterator[Finding]:
+    now = installation.choices.now()
+    known = RedisPeople(installation.state, installation.clock, installation.keys).persons()
+    reachable = [p for p in known if p.active and p.email]
+    if reachable and not now.smtp_url:
+        text, fix = f"no mail server is set; {len(reachable)} people have an address", "Set smtp_url and public_url."
+        yield Finding(severity="note", subject="notifications", text=text, fix=fix)
+    dead = [m for m in Outbox(installation.state, installation.keys).all() if m.dead is not None]
+    if dead:
+        newest = max(dead, key=lambda m: m.dead or m.opened)
+        text = f"{len(dead)} could not be delivered in the last 30 days; the newest: {newest.error}"
+        fix = "Whoever they are for sees them in the settings, and may have them sent again."
+        yield Finding(severity="warning", subject="notifications", text=text, fix=fix)
+    elif now.smtp_url:
+        yield Finding(severity="ok", subject="notifications", text="mail is set, and everything was delivered")
 
 
 def settings(installation: Installation) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 
 from winslow_nomad.bootstrap.installation import Installation, new_id
-from winslow_nomad.core.errors import Invalid, NotFound, Refused
+from winslow_nomad.core.errors import Invalid, NotFound, Refused, Unavailable
 from winslow_nomad.core.notices import INSTALLATION, MAIL, Channel, Fresh, Kind, Message, Notice, Rules, Tried, What
 from winslow_nomad.notices import chat, webhook
 from winslow_nomad.notices.sending import Pace, Sending, Ways
@@ -19,6 +19,7 @@ from winslow_nomad.store.people import RedisPeople
 
 log = logging.getLogger(__name__)
 MOST_CHANNELS = 20
+UNREADABLE = "[hidden: the key of the secrets is not the one they were stored with]"
 MOST_AT_ONCE = 10  # tests and new channels of one person, in a minute
 
 
@@ -32,12 +33,23 @@ def telling(installation: Installation, owner: str, pace: Pace | None = None) ->
         people=RedisPeople(installation.state, installation.clock, installation.keys),
         load=installation.store.load,
         reveal=installation.secrets.reveal,
-        mask=lambda text: masks.now().line(text.encode()).decode("utf-8", "replace"),
+        mask=lambda text: masked(masks, text),
         ways=lambda: ways(installation),
         clock=installation.clock,
         hook=lambda notice: call_hook(installation, notice),
         pace=pace or Pace(),
     )
+
+
+def masked(masks: Masks, text: str) -> str:
+    """Without the key nobody can tell what in a text is a secret: none of it is told, but that something happened is.
+    Raises Unavailable."""
+    try:
+        return masks.now().line(text.encode()).decode("utf-8", "replace")
+    except Unavailable as error:
+        if error.code != "secret.key":
+            raise
+        return UNREADABLE if text else ""
 
 
 def ways(installation: Installation) -> Ways:

@@ -33,7 +33,7 @@ PATIENCE = 300.0  # seconds that a server may be away while it is waited for
 POLL = 1.0  # seconds of one wait for news: Ctrl-C is heard in between
 THERE = 120.0  # seconds after which a look that failed must have worked for most of the time
 AWAY = 2.0  # seconds between two tries while it is away
-SHELF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # what a pipeline of the library may be called
+SHELF = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}")  # what a pipeline of the library may be called
 
 
 def submit(doors: Doors, wish: Wish, *, follow: bool, wait: bool) -> int:

@@ -21,7 +21,7 @@ from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.client import Report, unreported
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
 from winslow_nomad.core.filing import Conflict as OnConflict
-from winslow_nomad.core.filing import Entry, to_text
+from winslow_nomad.core.filing import Entry, from_text, to_text
 
 PAGE = 1000
 SMALL = 4 * 1024 * 1024  # bytes up to which a file goes in one request
@@ -326,8 +326,9 @@ def checked_name(path: Path) -> None:
         )
 
 
-def local_name(name: str) -> str:
-    """A name from a server never leads out of the folder that it is fetched into."""
+def local_name(told: str) -> str:
+    """As it is on the server's disk. It never leads out of the folder that it is fetched into."""
+    name = from_text(told)
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise Invalid(f"{name!r} is no name of a file; it was not fetched.", code="name.invalid")
     return name

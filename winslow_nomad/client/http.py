@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Self
@@ -37,6 +38,7 @@ class HttpClient:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.files = HttpFiles(wire)
+        self._lock = threading.Lock()
         self._seen: dict[str, tuple[str, Project]] = {}
         self._cursors: dict[str, str] = {}
         self._sources: dict[str, dict[str, Any]] = {}  # of pipelines that this client has read, by digest
@@ -104,9 +106,10 @@ class HttpClient:
         if answer.status_code == httpx.codes.NOT_MODIFIED and known is not None:
             return known
         found: Project = self.wire.value(Project, answer)
-        self._seen[project] = answer.headers.get("etag", ""), found
-        while len(self._seen) > KNOWN:
-            self._seen.pop(next(iter(self._seen)))
+        with self._lock:
+            self._seen[project] = answer.headers.get("etag", ""), found
+            while len(self._seen) > KNOWN:
+                self._seen.pop(next(iter(self._seen)))
         return found
 
     # --- commands

@@ -80,6 +80,7 @@ class Message(Record):
     error: str = ""
     dead: datetime | None = None
     test: bool = False
+    asked: bool = False  # a person wants it to be tried now
 
 
 class Tried(Value):

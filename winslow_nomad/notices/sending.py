@@ -127,6 +127,8 @@ class Sending:
     _woken: threading.Event = field(default_factory=threading.Event)  # somebody has finished: there is room
 
     def run(self, stopping: threading.Event) -> None:
+        waking = threading.Thread(target=lambda: (stopping.wait(), self._woken.set()), name="wake", daemon=True)
+        waking.start()
         while not stopping.is_set():
             self._careful(0.0)
             self._woken.wait(STEP)
@@ -261,7 +263,7 @@ class Sending:
             found = self.book.due(now + timedelta(seconds=ahead), BATCH, start)
             for message in found:
                 way = f"{message.to}|{message.channel}"
-                rests = way in self._resting and not message.test
+                rests = way in self._resting and not (message.test or message.asked)
                 early = message.due > now and message.tries > 0
                 if not (rests or early or way in self._in_flight) and len(self._in_flight) < AT_ONCE:
                     self.begin(epoch, way, message, now)
@@ -273,7 +275,8 @@ class Sending:
     def begin(self, epoch: int, way: str, message: Message, now: datetime) -> None:
         """It is marked as tried before it is, so that being killed meanwhile is one try like any other."""
         tries = message.tries + 1
-        marked = message.but(sealed=True, tries=tries, first=message.first or now, due=now + self.pause(tries))
+        due = now + self.pause(tries)
+        marked = message.but(sealed=True, tries=tries, first=message.first or now, due=due, asked=False)
         self.book.seal(epoch, marked)
 
         def work() -> None:
@@ -306,6 +309,7 @@ class Sending:
             except Undelivered as error:
                 self.give_back(epoch, message, kind, error)
             else:
+                self._resting.pop(f"{message.to}|{message.channel}", None)
                 self.book.sent(epoch, message, self.clock.now(), kind)
         except NotFound:  # its channel is gone
             self.book.drop(epoch, [message])
@@ -350,7 +354,7 @@ class Sending:
             mail.send(ways.smtp_url, ways.mail_from, letter)
             return
         channel = self.channel(rules, message.channel)
-        url, _, key = self.reveal(channel.secret).partition("\n")
+        url, _, key = self.address(channel).partition("\n")
         anywhere = ways.anywhere or message.to == INSTALLATION or self.is_admin(message.to)
         if channel.kind == "webhook":
             event = texts.as_event(message, ways.public_url)
@@ -358,6 +362,15 @@ class Sending:
         else:
             body = texts.body(message, ways.public_url, ways.zone)
             chat.send(url, texts.subject(message), body, anywhere=anywhere)
+
+    def address(self, channel: Channel) -> str:
+        """Raises Undelivered where the key of the secrets is gone: nobody but a person can bring it back."""
+        try:
+            return self.reveal(channel.secret)
+        except Unavailable as error:
+            if error.code != "secret.key":
+                raise
+            raise Undelivered("The address cannot be read: the key of the secrets is another one.") from error
 
     def is_admin(self, user: str) -> bool:
         return any(p.name == user and p.role is Role.ADMIN for p in self.people.persons())

@@ -134,7 +134,7 @@ class Outbox:
 
     def again(self, message: Message, now: datetime) -> Message:
         """One that was given up is tried from the beginning."""
-        fresh = message.but(dead=None, tries=0, first=None, due=now)
+        fresh = message.but(dead=None, tries=0, first=None, due=now, asked=True)
         ask(self._client, *self._put(fresh))
         return fresh
 
