@@ -127,8 +127,7 @@ class Sending:
     _woken: threading.Event = field(default_factory=threading.Event)  # somebody has finished: there is room
 
     def run(self, stopping: threading.Event) -> None:
-        waking = threading.Thread(target=lambda: (stopping.wait(), self._woken.set()), name="wake", daemon=True)
-        waking.start()
+        threading.Thread(target=self._wake, args=(stopping,), name="wake", daemon=True).start()
         while not stopping.is_set():
             self._careful(0.0)
             self._woken.wait(STEP)
@@ -141,6 +140,10 @@ class Sending:
             self.lease.release()
         except Unavailable:
             log.info("the lease for notifications runs out by itself")
+
+    def _wake(self, stopping: threading.Event) -> None:
+        stopping.wait()
+        self._woken.set()
 
     def _careful(self, ahead: float) -> None:
         try:
