@@ -22,19 +22,10 @@ def run(
     resume: Annotated[str, typer.Option("--resume", metavar="PROJECT", help="Go on with this project.")] = "",
     name: Annotated[str, typer.Option("--name", help="The project's name.")] = "",
     set_: options.Set = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="PARAM=FILE", help="A file or folder; FILE alone if one parameter takes it."),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option("--sweep", metavar="KEY=1..5", help="Several stages; STAGE.KEY=... for another than the first."),
-    ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME", help="A secret, from the variable of that name or asked for."),
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag of the project.")] = None,
+    inputs: options.Inputs = None,
+    sweep: options.Sweeps = None,
+    secret: options.Secrets = None,
+    tag: options.Tags = None,
     driver: Annotated[str, typer.Option("--driver", help="What runs the stages.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Answer every confirmation with go.")] = False,
     json: options.Json = False,

@@ -23,19 +23,10 @@ def submit(
     ],
     name: Annotated[str, typer.Option("--name", help="The project's name.")] = "",
     set_: options.Set = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", metavar="PARAM=FILE", help="A file or folder; FILE alone if one parameter takes it."),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option("--sweep", metavar="KEY=1..5", help="Several stages; STAGE.KEY=... for another than the first."),
-    ] = None,
-    secret: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="NAME", help="A secret, from the variable of that name or asked for."),
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag of the project.")] = None,
+    inputs: options.Inputs = None,
+    sweep: options.Sweeps = None,
+    secret: options.Secrets = None,
+    tag: options.Tags = None,
     priority: Annotated[int, typer.Option("--priority", min=0, max=100, help="Higher ones go first.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", help="Show what happens, ask you, end as --wait does.")] = False,
     wait: Wait = False,

@@ -21,4 +21,17 @@ SweepOption = Annotated[
     list[str] | None,
     typer.Option("--sweep", metavar="KEY=VALUES", help="Several stages: KEY=1..5, KEY=0..1:0.1 or KEY=fast|exact."),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="PARAM=FILE", help="A file or folder; FILE alone if one parameter takes it."),
+]
+Sweeps = Annotated[
+    list[str] | None,
+    typer.Option("--sweep", metavar="KEY=1..5", help="Several stages; STAGE.KEY=... for another than the first."),
+]
+Secrets = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="NAME", help="A secret, from the variable of that name or asked for."),
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag of the project.")]
 CommentOption = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; kept with the stage.")]

@@ -10,10 +10,10 @@ import { Icon, type IconName } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
+import { addressOf, kindOf } from "@/shared/files.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
 import { dropped, sendAll } from "@/shared/transfers.ts";
-import { addressOf, kindOf } from "./kinds.ts";
 import { Preview } from "./Preview.tsx";
 import "./files.css";
 

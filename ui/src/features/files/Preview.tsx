@@ -5,8 +5,9 @@ import { bytes, count } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
+import { CsvTable } from "@/shared/CsvTable.tsx";
+import { addressOf, kindOf } from "@/shared/files.ts";
 import type { Entry } from "./Browser.tsx";
-import { addressOf, cellsOf, kindOf } from "./kinds.ts";
 
 const HEAD = 64 * 1024;
 const ROWS = 200;
@@ -113,31 +114,5 @@ function Words({
       </>
     );
   }
-  const lines = data.text
-    .split(/\r?\n/)
-    .filter(Boolean)
-    .slice(0, ROWS + 1);
-  const [head = [], ...rest] = lines.map((line) => cellsOf(line, separator));
-  return (
-    <table className="tbl small">
-      <thead>
-        <tr>
-          {head.map((cell) => (
-            <th key={cell}>{cell}</th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rest.map((cells, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the rows of a file have no other identity
-          <tr key={at}>
-            {cells.map((cell, column) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: nor have its cells
-              <td key={column}>{cell}</td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+  return <CsvTable text={data.text} whole={data.complete} rows={ROWS} separator={separator} />;
 }
