@@ -242,6 +242,21 @@ def test_a_node_lost_before_the_start_is_waited_for_unless_a_runner_has_claimed(
     assert judge(JOB | {"Stop": True}, [before], None).phase == "out_of_contact", "nobody places it again"
 
 
+def test_a_node_that_returns_and_gives_up_what_it_never_started_ends_nothing() -> None:
+    """Nomad has placed it anew, or waits for room to: what the first node says is about nothing."""
+    description = "alloc is lost since its node is down"
+    task = {"State": "dead", "StartedAt": None, "Events": [{"Type": "Received"}]}
+    gone = allocation(1, "complete", DesiredStatus="stop", DesiredDescription=description, task=task)
+    for task_states in (gone["TaskStates"], None):
+        back = gone | {"TaskStates": task_states}
+        assert judge(JOB, [back], None).phase == "waiting"
+        assert judge(JOB, [back, allocation(2)], claim(2)).phase == "running"
+        assert judge(JOB, [back, pending(2, ClientStatus="lost")], None).phase == "waiting"
+        assert judge(JOB | {"Stop": True}, [back], None).phase == "over", "nobody places it again"
+    ran = allocation(1, "complete", DesiredStatus="stop", DesiredDescription=description, task={"State": "dead"})
+    assert judge(JOB, [ran], claim(1)).phase == "over"
+
+
 def test_a_job_without_allocations_waits_and_one_that_is_stopped_or_unknown_is_absent() -> None:
     assert judge(JOB | {"Status": "pending"}, [], None).phase == "waiting"
     assert judge(JOB | {"Stop": True}, [], None).phase == "absent"

@@ -27,6 +27,7 @@ _STARTED_INDEX = 10**15  # a later phase has the higher index; within one, Nomad
 MESSAGE = 600  # characters of what Nomad says
 
 _ERRORS = ("driver_error", "validation_error", "setup_error", "download_error")
+_LOST = "alloc is lost"
 _ORDINARY = "Docker container exited with non-zero exit code"
 _NO_SUCH_IMAGE = ("not found", "manifest unknown", "pull access denied", "no matching manifest", "invalid reference")
 _CODES = {  # of the runner itself
@@ -128,6 +129,8 @@ def _sight(allocation: Document) -> _Sight:
     status = allocation.get("ClientStatus")
     if status in ("unknown", "lost"):
         return "away" if started else "nowhere"
+    if not started and _was_given_up(allocation):
+        return "nowhere"  # its node is back, and says that it is complete
     if task.get("State") == "dead":
         return "away" if _broken_off(task) else "over"
     if started:
@@ -149,10 +152,12 @@ def _of_one(allocation: Document, stopped: bool, claim: Claim | None = None) -> 
         "started": started,
     }
     sight = _sight(allocation)
-    if allocation.get("ClientStatus") in ("unknown", "lost"):
-        if sight == "away" or claim is not None or stopped:
-            return Verdict(phase="out_of_contact", text=f"{node} is cut off from Nomad", **seen)
+    if sight == "nowhere" and claim is None and not stopped:
         return Verdict(phase="waiting", text=f"{node} was lost before it started there", **seen)
+    if allocation.get("ClientStatus") in ("unknown", "lost"):
+        return Verdict(phase="out_of_contact", text=f"{node} is cut off from Nomad", **seen)
+    if sight == "nowhere":
+        sight = "over"
     if sight == "away":
         text = f"docker on {node} broke off; its container may still be at work"
         return Verdict(phase="out_of_contact", text=text, **seen)
@@ -209,6 +214,11 @@ def _why_stopped(allocation: Document, node: str) -> str:
     if desired != "stop":
         return ""
     return "its job was stopped in Nomad" if "job update" in described else f"Nomad says: {described or 'stop'}"
+
+
+def _was_given_up(allocation: Document) -> bool:
+    """Its node was lost, and Nomad places it anew, now or when there is room."""
+    return allocation.get("DesiredStatus") == "stop" and _LOST in str(allocation.get("DesiredDescription"))
 
 
 def _broken_off(task: Document) -> bool:
