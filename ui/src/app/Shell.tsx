@@ -1,29 +1,58 @@
 /** The frame around every page: where one is, where one can go, and whether what one sees is current. */
+
+import { useMantineColorScheme } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useLocation, useMatches } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { Link, Outlet, useLocation, useMatches, useNavigate } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect } from "react";
 import { duration, plural } from "@/design/format.ts";
 import { Icon, type IconName } from "@/design/Icon.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
 import { LogInAgain } from "@/features/session";
 import { countsQuery } from "@/shared/counts.ts";
+import { useKeys } from "@/shared/keys.ts";
 import { beLive, live, useConnection, useTopic } from "@/shared/live.ts";
+import { show, usePalette } from "@/shared/palette.ts";
 import { TransfersTray } from "@/shared/TransfersTray.tsx";
 import { useWaiting } from "@/shared/title.ts";
 
-const PLACES: { to: string; icon: IconName; word: string }[] = [
-  { to: "/projects", icon: "projects", word: "Projects" },
-  { to: "/inbox", icon: "bell", word: "Waiting" },
-  { to: "/pipelines", icon: "pipelines", word: "Pipelines" },
-  { to: "/inputs", icon: "resources", word: "Inputs" },
-  { to: "/nodes", icon: "nodes", word: "Nodes" },
-  { to: "/statistics", icon: "stats", word: "Statistics" },
-  { to: "/settings", icon: "settings", word: "Settings" },
+const PLACES: { to: string; icon: IconName; word: string; key: string }[] = [
+  { to: "/projects", icon: "projects", word: "Projects", key: "p" },
+  { to: "/inbox", icon: "bell", word: "Waiting", key: "w" },
+  { to: "/pipelines", icon: "pipelines", word: "Pipelines", key: "l" },
+  { to: "/inputs", icon: "resources", word: "Inputs", key: "i" },
+  { to: "/nodes", icon: "nodes", word: "Nodes", key: "n" },
+  { to: "/statistics", icon: "stats", word: "Statistics", key: "s" },
+  { to: "/settings", icon: "settings", word: "Settings", key: "t" },
 ];
+
+const Palette = lazy(() => import("@/features/palette").then((m) => ({ default: m.Palette })));
+const Shortcuts = lazy(() => import("@/features/palette").then((m) => ({ default: m.Shortcuts })));
 
 export function Shell() {
   useEffect(beLive, []);
+  const navigate = useNavigate();
+  const { setColorScheme } = useMantineColorScheme();
+  const shown = usePalette((s) => s.shown);
+  useKeys(
+    "Everywhere",
+    {
+      "Ctrl k": { does: "Search, go to, do", palette: false, act: () => show("palette") },
+      "?": { does: "All keys", palette: false, act: () => show("keys") },
+      ...Object.fromEntries(
+        PLACES.map(({ key, to, word }) => [
+          `g ${key}`,
+          { does: word, palette: false, act: () => void navigate({ to }) } as const,
+        ]),
+      ),
+      " scheme": {
+        does: "Switch between light and dark",
+        act: () =>
+          setColorScheme(document.documentElement.dataset.mantineColorScheme === "dark" ? "light" : "dark"),
+      },
+    },
+    0,
+  );
   const slim = useMatches().some((match) => match.staticData.slim);
   return (
     <div className={slim ? "app slim" : "app"}>
@@ -36,6 +65,7 @@ export function Shell() {
         <Outlet />
       </main>
       <TransfersTray />
+      <Suspense>{shown === "palette" ? <Palette /> : shown === "keys" ? <Shortcuts /> : null}</Suspense>
       <LogInAgain />
     </div>
   );

@@ -1,8 +1,10 @@
 /** The line on top of every page. */
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { Icon } from "@/design/Icon.tsx";
 import { Avatar } from "@/design/parts.tsx";
 import { useConnection } from "./live.ts";
+import { show } from "./palette.ts";
 import { SchemeButton } from "./SchemeButton.tsx";
 import { useSession } from "./session.ts";
 import { TransfersButton } from "./TransfersTray.tsx";
@@ -16,6 +18,17 @@ export function TopBar({ children }: { children: ReactNode }) {
       <nav className="crumb grow" aria-label="Breadcrumb">
         {children}
       </nav>
+      <button
+        type="button"
+        className="palette"
+        aria-keyshortcuts="Control+K Meta+K"
+        title="Search, go to, do (Ctrl K)"
+        onClick={() => show("palette")}
+      >
+        <Icon name="search" />
+        <span>Search or go to</span>
+        <kbd>Ctrl K</kbd>
+      </button>
       {connection.state === "live" ? (
         <span className="live" title="Updates arrive as they happen">
           live

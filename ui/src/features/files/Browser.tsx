@@ -71,9 +71,13 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
   const shown = all.find((e) => e.name === file);
   const chosen = all.filter((e) => selected.has(e.name));
   const refresh = () => client.invalidateQueries({ queryKey: ["files", space] });
-  useKeys({
-    "/": () => field.current?.focus(),
-    Escape: () => (file ? onPath(path) : setSelected(new Set())),
+  useKeys("Files", {
+    "/": { does: "Find a file", act: () => field.current?.focus() },
+    Escape: {
+      does: "Close the preview, select none",
+      palette: false,
+      act: () => (file ? onPath(path) : setSelected(new Set())),
+    },
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another folder has other entries
   useEffect(() => setSelected(new Set()), [path, space]);

@@ -177,14 +177,14 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
     const hit = page.hits?.[0];
     if (hit) jump(hit as Line);
   };
-  useKeys({
-    "/": () => field.current?.focus(),
-    n: () => step(1),
-    N: () => step(-1),
-    f: () => setFollow(true),
-    e: () => void nextError(),
-    Escape: () => go({ find: "" }),
-    t: () => setTimes(!times),
+  useKeys("Log", {
+    "/": { does: "Find in the log", act: () => field.current?.focus() },
+    n: { does: "Next hit", palette: false, act: () => step(1) },
+    N: { does: "Hit before", palette: false, act: () => step(-1) },
+    f: { does: "Follow the log", act: () => setFollow(true) },
+    e: { does: "Next error", act: () => void nextError() },
+    t: { does: times ? "Hide the times" : "Show the times", act: () => setTimes(!times) },
+    Escape: { does: "End the search", palette: false, act: () => go({ find: "" }) },
   });
   const raw = `/api/v1/projects/${encodeURIComponent(project)}/stages/${stage.number}/log/raw?attempt=${attempt}${stream ? `&stream=${stream}` : ""}`;
   return (

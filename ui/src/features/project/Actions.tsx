@@ -5,18 +5,63 @@ import { duration } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
+import { useActs } from "@/shared/keys.ts";
 import { may, numbered, type Project, tellFailure, useCommand } from "@/shared/project.ts";
 import { type Action, actions } from "./actions.ts";
 
-export function Actions({ project, onAnswer }: { project: Project; onAnswer: () => void }) {
+/** `hidden`: nothing of it is drawn, and all of it can be done from the palette. */
+export function Actions({
+  project,
+  hidden,
+  onAnswer,
+}: {
+  project: Project;
+  hidden?: boolean;
+  onAnswer: () => void;
+}) {
   const command = useCommand(project.id);
   const navigate = useNavigate();
   const [asking, setAsking] = useState<"" | "stop" | "kill" | "describe" | "trash">("");
   const send = (action: Extract<Action, { kind: "command" }>) =>
     command.mutate(action.command, { onError: tellFailure(`${action.word}: nothing was done`) });
+  const act = (action: Action) => {
+    if (action.kind === "command") send(action);
+    else if (action.kind === "redo")
+      void navigate({
+        to: "/projects/$project/run",
+        params: { project: project.id },
+        search: { redo: action.stage },
+      });
+    else if (action.kind === "answer") onAnswer();
+    else setAsking(action.kill ? "kill" : "stop");
+  };
+  const possible = actions(project);
+  useActs("This project", [
+    ...possible.map((action) => ({ does: action.word, act: () => act(action) })),
+    ...(may(project, "run")
+      ? [
+          {
+            does: "Run a stage…",
+            act: () =>
+              void navigate({ to: "/projects/$project/run", params: { project: project.id }, search: {} }),
+          },
+          { does: "Name, tags, priority…", act: () => setAsking("describe") },
+        ]
+      : []),
+    ...(may(project, "manage") ? [{ does: "Delete…", act: () => setAsking("trash") }] : []),
+  ]);
+  const dialogs = (
+    <>
+      <StopDialog project={project} opened={asking === "stop"} onClose={() => setAsking("")} />
+      <KillDialog project={project} opened={asking === "kill"} onClose={() => setAsking("")} />
+      <DescribeDialog project={project} opened={asking === "describe"} onClose={() => setAsking("")} />
+      <TrashDialog project={project} opened={asking === "trash"} onClose={() => setAsking("")} />
+    </>
+  );
+  if (hidden) return dialogs;
   return (
     <div className="acts">
-      {actions(project).map((action) => (
+      {possible.map((action) => (
         <Button
           key={action.word}
           icon={action.icon}
@@ -27,17 +72,7 @@ export function Actions({ project, onAnswer }: { project: Project; onAnswer: () 
             action.kind === "command" && action.pressed !== undefined ? action.pressed : undefined
           }
           busy={action.kind === "command" && command.isPending}
-          onClick={() => {
-            if (action.kind === "command") send(action);
-            else if (action.kind === "redo")
-              void navigate({
-                to: "/projects/$project/run",
-                params: { project: project.id },
-                search: { redo: action.stage },
-              });
-            else if (action.kind === "answer") onAnswer();
-            else setAsking(action.kill ? "kill" : "stop");
-          }}
+          onClick={() => act(action)}
         >
           {action.word}
         </Button>
@@ -66,10 +101,7 @@ export function Actions({ project, onAnswer }: { project: Project; onAnswer: () 
           ) : null}
         </Menu.Dropdown>
       </Menu>
-      <StopDialog project={project} opened={asking === "stop"} onClose={() => setAsking("")} />
-      <KillDialog project={project} opened={asking === "kill"} onClose={() => setAsking("")} />
-      <DescribeDialog project={project} opened={asking === "describe"} onClose={() => setAsking("")} />
-      <TrashDialog project={project} opened={asking === "trash"} onClose={() => setAsking("")} />
+      {dialogs}
     </div>
   );
 }

@@ -17,8 +17,13 @@ export function GateCard({ project, gate, first }: { project: Project; gate: Gat
   const answer = (what: "go" | "skip" | "stop", more: object = {}) =>
     command.mutate({ kind: "answer_gate", gate: gate.id, answer: what, values: {}, stage: 0, ...more });
   useKeys(
+    "The question",
     first && answers && gate.kind === "confirm"
-      ? { "1": () => answer("go"), "2": () => answer("skip"), "3": () => answer("stop") }
+      ? {
+          "1": { does: `Go on with ${name}`, act: () => answer("go") },
+          "2": { does: `Skip ${name}`, act: () => answer("skip") },
+          "3": { does: "Stop here", act: () => answer("stop") },
+        }
       : {},
   );
   return (

@@ -1,5 +1,6 @@
 /** The frame of a project's pages: what it is, how it stands, what can be done, and the way to its parts. */
 import { Link, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { clock } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
@@ -9,6 +10,7 @@ import { useNow } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { Picture } from "@/shared/Picture.tsx";
 import { useProject } from "@/shared/project.ts";
+import { remember } from "@/shared/recent.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
@@ -35,12 +37,25 @@ export function ProjectPage() {
   const path = useLocation().pathname.replace(/\/$/, "");
   const base = `/projects/${id}`;
   useTitle(project ? `${project.word === "running" ? "▶ " : ""}${project.name}` : "Project");
-  useKeys({
-    l: () => void navigate({ to: "/projects/$project/logs", params: { project: id } }),
-    "g o": () => void navigate({ to: "/projects/$project", params: { project: id } }),
-    "g h": () => void navigate({ to: "/projects/$project/history", params: { project: id } }),
-    "g f": () => void navigate({ to: "/projects/$project/files", params: { project: id } }),
-  });
+  const to = (tab: (typeof TABS)[number]["to"]) => () => void navigate({ to: tab, params: { project: id } });
+  useKeys(
+    "Project",
+    {
+      "g o": { does: "Overview", act: to("/projects/$project") },
+      "g h": { does: "History", act: to("/projects/$project/history") },
+      l: { does: "Log", act: to("/projects/$project/logs") },
+      "g f": { does: "Files", act: to("/projects/$project/files") },
+      "g a": { does: "Analysis", act: to("/projects/$project/charts") },
+      "g v": { does: "Environment", act: to("/projects/$project/environment") },
+      "g y": { does: "Pipeline of the project", act: to("/projects/$project/pipeline") },
+      "g e": { does: "Events", act: to("/projects/$project/events") },
+    },
+    1,
+  );
+  const name = project?.name;
+  useEffect(() => {
+    if (name) remember({ to: `/projects/${id}`, title: name, kind: "project" });
+  }, [id, name]);
   const crumb = (
     <TopBar>
       <Link to="/projects">Projects</Link>
@@ -86,6 +101,7 @@ export function ProjectPage() {
           />
         </header>
       )}
+      {compact ? <Actions project={project} hidden onAnswer={to("/projects/$project")} /> : null}
       <nav className="tabs" aria-label="Project">
         {TABS.map((tab) => {
           const own = tab.to.replace("$project", id);

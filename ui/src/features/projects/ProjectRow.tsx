@@ -5,9 +5,10 @@ import { clock, when } from "@/design/format.ts";
 import { Avatar, Tag } from "@/design/parts.tsx";
 import { StageStrip, StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
+import { projectState } from "@/shared/look.ts";
 import { Picture } from "@/shared/Picture.tsx";
 import { useRow } from "./hooks.ts";
-import { projectState, stateWord, stripOf, worked } from "./look.ts";
+import { stateWord, stripOf, worked } from "./look.ts";
 import type { Row } from "./rows.ts";
 
 interface Props {

@@ -104,17 +104,30 @@ export function ProjectsPage() {
       return items[next] ? next : at;
     });
   const chosen = items[current];
-  useKeys({
-    "/": () => document.getElementById("filter")?.focus(),
-    j: () => step(1),
-    k: () => step(-1),
-    ArrowDown: () => step(1),
-    ArrowUp: () => step(-1),
-    Enter: () =>
-      chosen?.kind === "row" && void navigate({ to: "/projects/$project", params: { project: chosen.id } }),
-    x: () => chosen?.kind === "row" && select(chosen.id, !selected.has(chosen.id), false),
-    n: () => void navigate({ to: "/projects/new" }),
-    Escape: () => setSelected(new Set()),
+  const down = { does: "The next project", act: () => step(1), palette: false } as const;
+  const up = { does: "The one before", act: () => step(-1), palette: false } as const;
+  useKeys("Projects", {
+    n: { does: "New project", act: () => void navigate({ to: "/projects/new" }) },
+    "/": { does: "Filter", act: () => document.getElementById("filter")?.focus() },
+    j: down,
+    ArrowDown: down,
+    k: up,
+    ArrowUp: up,
+    ...(chosen?.kind === "row"
+      ? {
+          Enter: {
+            does: "Open it",
+            palette: false,
+            act: () => void navigate({ to: "/projects/$project", params: { project: chosen.id } }),
+          },
+          x: {
+            does: "Select it",
+            palette: false,
+            act: () => select(chosen.id, !selected.has(chosen.id), false),
+          },
+        }
+      : {}),
+    Escape: { does: "Select none", palette: false, act: () => setSelected(new Set()) },
   });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the version stands for the rows

@@ -6,12 +6,6 @@ import type { Row } from "./rows.ts";
 const STRIP: Record<string, State> = { later: "none", waiting: "waiting" };
 const CURRENT = new Set(["running", "submitted", "preparing", "queued", "waiting", "failed"]);
 
-export function projectState(row: Pick<Row, "state" | "pause">): State {
-  if (row.state === "paused" && (row.pause?.kind === "failure" || row.pause?.kind === "impossible"))
-    return "paused-failure";
-  return row.state as State;
-}
-
 export function stateWord(row: Row, me: string): string {
   const mine = row.role !== "viewer";
   switch (row.state) {

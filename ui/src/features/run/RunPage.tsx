@@ -9,6 +9,7 @@ import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton, Tag } from "@/design/parts.tsx";
 import { StateMark } from "@/design/state.tsx";
+import { useKeys } from "@/shared/keys.ts";
 import { numbered, type Project, useCommand, useProject } from "@/shared/project.ts";
 import { useTitle } from "@/shared/title.ts";
 import {
@@ -121,13 +122,7 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
       onSuccess: () => void navigate({ to: "/projects/$project", params: { project: project.id } }),
     });
   };
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) send();
-    };
-    document.addEventListener("keydown", pressed);
-    return () => document.removeEventListener("keydown", pressed);
-  });
+  useKeys("Run", { "Ctrl Enter": { does: `${word} ${form.id}`, act: () => send() } });
 
   return (
     <form className="run" onSubmit={send} noValidate>
