@@ -1,5 +1,8 @@
-"""kill -9 of every process of Winslow and of Nomad, and networks that are cut, while hundreds of short attempts run in
-containers on a real cluster of two nodes.
+"""kill -9 of every process of Winslow, of Nomad and of docker, power that fails, processes that stand still and
+networks that are cut, while hundreds of short attempts run in containers on a real cluster of two nodes.
+
+What has happened is told by the attempts themselves, in files that only they write: each says that it began and how it
+meant to end, notes every piece that it has written, and writes bytes that are known from its name.
 
     WINSLOW_CHAOS_SEED=17 WINSLOW_CHAOS_ATTEMPTS=500 python -m pytest -m chaos -s tests/chaos/test_nomad_kills.py
 
@@ -8,29 +11,33 @@ A seed repeats what is broken after which pause; what everybody is doing just th
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from tests.chaos.breaker import Breaker
 from tests.chaos.test_kills import chosen_seed
 from tests.chaos.verdict import at_rest, counters, doctor, journal, journals, left_over, rebuilt, records, unchanged
-from tests.chaos.world import World
+from tests.chaos.world import World, executions, read_json
 from tests.cluster.conftest import nomad_tools, pytest_runtest_makereport  # noqa: F401
 from tests.cluster.nomad import Cluster, when
-from tests.cluster.whole import ROLES, Whole, a_whole, claimed, patiently
+from tests.cluster.whole import Whole, a_whole, claimed, patiently
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import Cause, StageState
+from winslow_nomad.core.stage import Attempt, Cause, StageState
+from winslow_nomad.driver.claim import parse_claim
+from winslow_nomad.driver.nomad.job import TASK
 from winslow_nomad.resources.endings import parse_end
 
 POINTS = 18  # stages of the sweep of one project; with what is before and after it, twenty
 AT_ONCE = 8  # projects
+ROLES = ("controller1", "controller2", "worker1", "worker2", "operations")
+STUCK = 300.0  # seconds without the end of any stage
 PIECE, SMALL_PIECE = 997, 503  # bytes written to each of the two streams at once
 NOISE = 1 << 16
 
@@ -99,61 +106,13 @@ def written(noise: bytes, number: int, attempt: int) -> list[tuple[bytes, bytes]
     return [(noise[at : at + PIECE], noise[at : at + SMALL_PIECE]) for at in starts]
 
 
-@dataclass
-class Breaker:
-    """Breaks one thing after the other, and mends each after a while. Never more than one of a kind on a machine."""
-
-    world: Whole
-    random: Random
-    done: Counter[str] = field(default_factory=Counter)
-    _mend: dict[str, tuple[float, Callable[[], object]]] = field(default_factory=dict)
-
-    def some_fault(self) -> None:
-        cluster = self.world.cluster
-        weights = {"controller": 3, "worker": 3, "operations": 1, "store": 2, "agent": 3, "server": 2, "cut": 4}
-        weights |= {"container": 2}
-        what = self.random.choices(list(weights), list(weights.values()))[0]
-        node = self.random.choice(sorted(cluster.nodes))
-        if what in (*ROLES, "store"):
-            self.done[what] += self.world.kill(what)
-        elif what == "container":
-            self.done[what] += any(self._kill_container(name) for name in (node, *sorted(cluster.nodes)))
-        elif what == "server":
-            self._break("server", 5.0, cluster.kill_server, lambda: cluster.restart_server(wait=False))
-        elif what == "agent":
-            self._break(f"agent {node}", 8.0, lambda: cluster.kill_agent(node), lambda: cluster.restart_agent(node))
-        else:
-            self._break(f"cut {node}", 9.0, lambda: cluster.cut(node), lambda: cluster.rejoin(node))
-
-    def _kill_container(self, node: str) -> bool:
-        """As the kernel does when memory is short: nobody in it has a last word."""
-        cluster = self.world.cluster
-        if not (running := cluster.containers(node)):
-            return False
-        with suppress(AssertionError):  # it was quicker
-            cluster.docker(node, "kill", self.random.choice(running))
-            return True
-        return False
-
-    def _break(self, what: str, longest: float, fault: Callable[[], object], mend: Callable[[], object]) -> None:
-        if what in self._mend:
-            return
-        fault()
-        self._mend[what] = (time.monotonic() + self.random.uniform(0.2, longest), mend)
-        self.done[what.split()[0]] += 1
-
-    def mend(self, everything: bool = False) -> None:
-        now = time.monotonic()
-        for what in [w for w, (due, _) in self._mend.items() if everything or due <= now]:
-            self._mend.pop(what)[1]()
-
-
 def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause: float) -> list[str]:
     """Creates them a few at a time, and breaks things until the last one has ended."""
     grid = {"study": {"N": tuple(str(n) for n in range(1, POINTS + 1))}}
     created: list[str] = []
-    open_ones: set[str] = set()
+    open_ones: dict[str, int] = {}  # and how many of their stages have ended
     fault_at = look_at = 0.0
+    progress = time.monotonic()
     while open_ones or len(created) < projects:
         now = time.monotonic()
         breaker.mend()
@@ -161,11 +120,15 @@ def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause
             breaker.some_fault()
             fault_at = now + breaker.random.expovariate(1 / pause)
         if now >= look_at:
-            open_ones = {p for p in open_ones if not ended(world.project(p))}
+            seen = [world.project(p) for p in open_ones]
+            if any(len(p.ended) > open_ones[p.id] for p in seen):
+                progress = now
+            open_ones = {p.id: len(p.ended) for p in seen if not ended(p)}
             look_at = now + 0.5
+            assert now < progress + STUCK, "\n".join([line for p in seen for line in at_rest(p)])
         if len(open_ones) < AT_ONCE and len(created) < projects:
             created.append(world.create(made=made, sweeps=grid))
-            open_ones.add(created[-1])
+            open_ones[created[-1]] = 0
         time.sleep(0.02)
     breaker.mend(everything=True)
     return created
@@ -190,7 +153,7 @@ def come_to_rest(world: Whole, seconds: float) -> float:
     return time.monotonic() - began
 
 
-def findings(world: Whole, projects: list[Project], noise: bytes) -> list[str]:
+def findings(world: Whole, projects: list[Project], noise: bytes, breaker: Breaker) -> list[str]:
     installation = world.installation
     found = list(world.violations)
     for project in projects:
@@ -198,9 +161,14 @@ def findings(world: Whole, projects: list[Project], noise: bytes) -> list[str]:
         found += records(world, project)
         found += expected(project)
         found += journals(project, journal(world, project.id))
-        for attempt in (world.share / "projects" / project.id / "stages").glob("*/attempts/*"):
-            found += claimed(attempt)
-            found += log_is_exact(attempt, noise)
+        for stage in (world.share / "projects" / project.id / "stages").iterdir():
+            tried = [Attempt.model_validate(a) for a in (read_json(stage / "stage.json") or {}).get("attempts", ())]
+            for folder in stage.glob("attempts/*"):
+                attempt = next((a for a in tried if str(a.number) == folder.name), None)
+                found += claimed(folder)
+                found += as_it_says(folder, attempt)
+                found += log_is_exact(folder, noise)
+                found += died_of_something(world, breaker, folder, attempt)
     found += unchanged(world)
     found += left_over(world, installation, projects)
     found += counters(installation, projects)
@@ -211,12 +179,53 @@ def findings(world: Whole, projects: list[Project], noise: bytes) -> list[str]:
 
 
 def expected(project: Project) -> Iterator[str]:
-    """Every stage succeeds in the end; those that fail at first have failed once, and no other has."""
+    """Every stage succeeds in the end."""
     if len(project.ended) != POINTS + 2:
         yield f"{project.id} has {len(project.ended)} stages"
     for stage in project.ended.values():
         if stage.state is not StageState.SUCCEEDED:
             yield f"{project.id}/{stage.name} is {stage.state}: {stage.message}"
+        elif stage.results.get("number") != str(stage.number):
+            yield f"{project.id}/{stage.name} has the results {stage.results}"
+
+
+def name_of(folder: Path) -> str:
+    return f"{folder.parts[-5]}/{folder.parts[-3]}/{folder.name}"
+
+
+def fails(folder: Path) -> bool:
+    """Whether its script was to fail."""
+    return int(folder.parts[-3].split("-")[0]) % 10 == 7 and folder.name == "1"
+
+
+def as_it_says(folder: Path, attempt: Attempt | None) -> Iterator[str]:
+    """An attempt that is over by itself has said so, with the code it has ended with; any other has not succeeded."""
+    ran = executions(folder)
+    if attempt is None or attempt.outcome is None:
+        if ran:
+            yield f"{name_of(folder)} ran and is in no record: {ran}"
+        return
+    outcome = attempt.outcome
+    word, code = ("failed", 3) if fails(folder) else ("done", 0)
+    if outcome.cause is Cause.EXIT and (ran, outcome.code) != (["start", word], code):
+        yield f"{name_of(folder)} has ended with code {outcome.code}, and says {ran}"
+
+
+def died_of_something(world: Whole, breaker: Breaker, folder: Path, attempt: Attempt | None) -> Iterator[str]:
+    """No attempt is given up whose container nobody has killed, or kept from starting."""
+    if attempt is None or attempt.outcome is None or attempt.outcome.cause is Cause.EXIT:
+        return
+    outcome, began = attempt.outcome, attempt.made.timestamp()
+    claim = parse_claim((folder / "claim").read_bytes())
+    assert claim is not None
+    about = f"{name_of(folder)} is {outcome.cause} ({outcome.message}), and nobody"
+    if claim.kind == "runner":
+        node = str(world.cluster.api("GET", f"/v1/allocation/{claim.owner}")["NodeName"])
+        assert claim.time is not None
+        if not breaker.has_killed(f"{TASK}-{claim.owner}", node, claim.time.timestamp()):
+            yield f"{about} has killed {claim.owner} on {node}"
+    elif outcome.ended is None or not breaker.had_broken(began, outcome.ended.timestamp()):
+        yield f"{about} kept it from starting"
 
 
 def left_in_nomad(world: Whole) -> list[dict[str, str]]:
@@ -226,20 +235,30 @@ def left_in_nomad(world: Whole) -> list[dict[str, str]]:
 def log_is_exact(attempt: Path, noise: bytes) -> Iterator[str]:
     """What an attempt that ended by itself has written is in the archive to the last byte. One that was killed may have
     written a part of a piece more than it could note."""
-    number, name = int(attempt.parts[-3].split("-")[0]), f"{attempt.parts[-5]}/{attempt.parts[-3]}/{attempt.name}"
+    number, name = int(attempt.parts[-3].split("-")[0]), name_of(attempt)
     pieces = written(noise, number, int(attempt.name))
     notes = attempt / "output" / "written"
     noted = len(notes.read_text().splitlines()) if notes.exists() else 0
+    if not (attempt / "end.json").exists():
+        return  # it never came to anything, which is looked at elsewhere
     outcome = parse_end((attempt / "end.json").read_bytes())
     least = pieces if outcome.cause is Cause.EXIT else pieces[:noted]
+    index = list(struct.iter_unpack("<QII", kept_of(attempt, "index")))
     for which, stream in enumerate(("out", "err")):
-        path = attempt / "log" / stream
-        kept = path.read_bytes() if path.exists() else b""
+        kept = kept_of(attempt, stream)
         whole, so_far = (b"".join(p[which] for p in some) for some in (pieces, least))
+        listed = sum(length for _, length, of in index if of == which + 1)
         if not whole.startswith(kept):
             yield f"{name}: log/{stream} is not what was written"
         elif len(kept) < len(so_far):
             yield f"{name} ({outcome.cause}): log/{stream} has {len(kept)} of {len(so_far)} bytes"
+        if listed > len(kept) or (outcome.cause is Cause.EXIT and listed != len(kept)):
+            yield f"{name}: log/index tells of {listed} bytes of {len(kept)} in log/{stream}"
+
+
+def kept_of(attempt: Path, stream: str) -> bytes:
+    path = attempt / "log" / stream
+    return path.read_bytes() if path.exists() else b""
 
 
 def outcomes(world: World) -> Counter[str]:
@@ -263,7 +282,7 @@ def test_five_hundred_attempts_under_kills_and_cuts_are_each_run_once_and_end_as
     noise = random.randbytes(NOISE)
     cluster = Cluster.start(2, client={"memory_total_mb": 8 * 32})
     try:
-        with a_whole(cluster) as world:
+        with a_whole(cluster, roles=ROLES) as world:
             world.random = random
             breaker = Breaker(world, random)
             made = a_pipeline(world, noise)
@@ -275,7 +294,7 @@ def test_five_hundred_attempts_under_kills_and_cuts_are_each_run_once_and_end_as
             refused = len(list((world.share / "projects").glob("*/stages/*/attempts/*/refused-*")))
             projects = [world.project(name) for name in names]
             codes = world.stop()
-            wrong = findings(world, projects, noise)
+            wrong = findings(world, projects, noise, breaker)
             wrong += [f"{name} ended with {code}" for name, code in codes.items() if code not in (0, -15)]
             wrong += [f"{n} says:\n{text[-3000:]}" for n, text in world.words().items() if "Traceback" in text]
             print(

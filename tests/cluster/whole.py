@@ -66,10 +66,13 @@ def stage(script: str = HOLDS, stage_id: str = "work", **fields: Any) -> StageDe
 
 
 class Whole(World):
-    """`address`: of Nomad, where it is not the cluster's own."""
+    """`address`: of Nomad, where it is not the cluster's own. `roles`: the processes of it, such as "worker2"."""
 
-    def __init__(self, base: Path, cluster: Cluster, address: str = "", **settings: str) -> None:
+    def __init__(
+        self, base: Path, cluster: Cluster, address: str = "", roles: Sequence[str] = ROLES, **settings: str
+    ) -> None:
         self.cluster = cluster
+        self.roles = roles
         self.name = base.name
         known = {
             **cluster.environment,
@@ -86,7 +89,7 @@ class Whole(World):
         self.client: LocalClient
 
     def open(self) -> None:
-        self.start(*ROLES)
+        self.start(*self.roles)
         self.installation = Installation(self.settings)
         self._stack.callback(self.installation.close)
         self.client = LocalClient(self.installation)
@@ -98,12 +101,12 @@ class Whole(World):
 
     def away(self) -> None:
         """No process of Winslow is left but its store."""
-        for role in ROLES:
+        for role in self.roles:
             self.drop(role)
 
     def back(self) -> None:
-        for role in ROLES:
-            self.add(role, COMMANDS[role])
+        for role in self.roles:
+            self.add(role, COMMANDS[role.rstrip("0123456789")])
 
     # --- projects
 
@@ -273,10 +276,12 @@ def patiently(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 @contextmanager
-def a_whole(cluster: Cluster, address: str = "", **settings: str) -> Iterator[Whole]:
+def a_whole(
+    cluster: Cluster, address: str = "", roles: Sequence[str] = ROLES, **settings: str
+) -> Iterator[Whole]:
     """Kept for looking at when the test fails and WINSLOW_CHAOS_KEEP is set."""
     base = Path(tempfile.mkdtemp(prefix="wn", dir="/tmp"))
-    world = Whole(base, cluster, address, **settings)
+    world = Whole(base, cluster, address, roles, **settings)
     failed = True
     try:
         world.open()
