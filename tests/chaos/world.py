@@ -319,11 +319,11 @@ def everybody() -> Iterator[tuple[Process, dict[str, str]]]:
 def fingerprint(folder: Path) -> dict[str, str]:
     """All files of an ended stage: where links lead, and what the bytes add up to. A copy for an attempt that was
     cancelled meanwhile is no part of it, and goes when whoever made it is found dead; nor is the file that becomes
-    a record by link(2)."""
+    a record by link(2), nor the note of a runner that Nomad has started too late, and that was refused."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if "/.partial-" in name or name.endswith(".tmp"):
+        if "/.partial-" in name or name.endswith(".tmp") or path.name.startswith("refused-"):
             continue
         if path.is_symlink():
             found[name] = f"-> {os.readlink(path)}"

@@ -6,6 +6,7 @@ One fault is made for many stages at once; each test looks at the fate of one of
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from winslow_nomad.core.stage import Cause, EndedStage, Outcome, StageState
 from winslow_nomad.driver.nomad.job import job_id
 
 # What a docker stop makes of this is a clean exit, as after a success: `complete`, code 0, and nobody was killing it.
-PRETENDS = f"[ $attempt = 1 ] && trap 'sleep 2; echo pretends >> $WINSLOW_OUTPUT/executions; exit 0' TERM\n{HOLDS}"
+PRETENDS = f"[ $attempt = 1 ] && trap 'sleep 3; echo pretends >> $WINSLOW_OUTPUT/executions; exit 0' TERM\n{HOLDS}"
 
 
 @dataclass
@@ -301,11 +302,12 @@ def test_a_stage_whose_agent_is_away_for_long_is_shown_so(agents: Scenario) -> N
 def docker(world: Whole) -> Scenario:
     cluster = world.cluster
     with a_scenario(world) as made:
-        made.begin_on("n1", taken_up=stage())
+        made.begin_on("n1", taken_up=stage(), job_ended=stage())
         made.begin_on("n2", killed=stage())
         for name in ("n1", "n2"):
             cluster.kill_docker(name)
         made.cut_off()
+        cluster.api("DELETE", f"/v1/job/{world.job(made['job_ended'])}")
         since = time.monotonic()
         when(lambda: time.monotonic() > since + 2 * PATIENCE)
         world.works_on(*made.these())
@@ -313,8 +315,8 @@ def docker(world: Whole) -> Scenario:
         cluster.restart_docker("n1", live_restore=True)
         cluster.restart_docker("n2", live_restore=False)
         made.finish("killed")
-        world.works_on(made["taken_up"])
-        made.let_go("taken_up")
+        world.works_on(*made.these("taken_up", "job_ended"))
+        made.let_go("taken_up", "job_ended")
         made.finish()
     return made
 
@@ -325,7 +327,8 @@ def test_what_nomad_calls_failed_may_live_and_is_left_alone(docker: Scenario) ->
         shown = seen.stages[1]
         assert (shown.state, len(shown.attempts)) == (StageState.RUNNING, 1)
         assert shown.reason is not None and "may still be at work" in shown.reason.text
-    succeeded(docker, "taken_up")
+    for name in ("taken_up", "job_ended"):
+        succeeded(docker, name)
 
 
 @pytest.mark.chaos
@@ -437,6 +440,7 @@ def meddled(world: Whole) -> Scenario:
         made.begin_on("n2", **stages)
         jobs = {name: world.job(made[name]) for name in ways}
         allocation = world.allocation(made["allocation_stop"])
+        purged = world.allocation(made["job_purge"])
         stopped = world.container(made["docker_stop"])
         cluster.docker("n2", "kill", "--signal=TERM", stopped)
         cluster.api("DELETE", f"/v1/job/{jobs['job_stop']}")
@@ -444,7 +448,10 @@ def meddled(world: Whole) -> Scenario:
         cluster.api("POST", f"/v1/allocation/{allocation}/stop")
         cluster.docker("n2", "kill", world.container(made["docker_kill"]))
         cluster.drain("n1")
-        when(lambda: cluster.api("GET", f"/v1/job/{jobs['job_stop']}")["Status"] == "dead")
+        for name in ("job_stop", "drain"):
+            when(lambda name=name: cluster.api("GET", f"/v1/job/{jobs[name]}")["Status"] == "dead")
+        with pytest.raises(AssertionError, match="404"):
+            cluster.api("GET", f"/v1/allocation/{purged}")
         made.look()
         made.finish()
     return made
@@ -457,8 +464,9 @@ def test_who_ends_well_after_being_told_to_end_has_not_succeeded(meddled: Scenar
     assert meddled.ran(name) == ["start", "pretends"]
 
 
-def test_a_dead_job_is_no_dead_container(meddled: Scenario) -> None:
-    shown = meddled.meanwhile["job_stop"].stages[1]
+@pytest.mark.parametrize("name", ["job_stop", "job_purge", "drain"])
+def test_a_dead_job_is_no_dead_container_nor_is_one_without_a_record(meddled: Scenario, name: str) -> None:
+    shown = meddled.meanwhile[name].stages[1]
     assert (shown.state, len(shown.attempts)) == (StageState.RUNNING, 1)
 
 
@@ -580,6 +588,23 @@ def test_one_that_was_placed_and_not_started_when_its_node_went_starts_elsewhere
         assert made.ended("pending").node == "n2"
 
 
+def test_one_that_nomad_has_no_other_place_for_starts_when_its_node_returns_as_the_same_attempt(world: Whole) -> None:
+    """The node then says of what it never started that it is complete."""
+    cluster = world.cluster
+    with a_scenario(world) as made:
+        cluster.set_eligible("n2", False)
+        cluster.freeze_agent("n1")
+        try:
+            made.projects["pending"] = project = world.create(stage(""))
+            when(lambda: [a["ClientStatus"] for a in world.allocations(project)] == ["lost"])
+        finally:
+            cluster.thaw_agent("n1")
+        made.finish()
+        lost = world.allocations(project)[-1]
+        when(lambda: cluster.api("GET", f"/v1/allocation/{lost['ID']}")["ClientStatus"] == "complete")
+        assert len(world.allocations(project)) == 2
+        succeeded(made, "pending")
+
 
 # --- jobs as others have made them, seen by the driver alone
 
@@ -608,6 +633,7 @@ def submitted(case: NomadCase, spec: AttemptSpec, **group: Any) -> str:
         cluster.set_eligible(node, True)
     assert case.driver.submit(spec).phase in ("waiting", "running")
     case.until(lambda: case.runs(spec.ref))
+    when(lambda: cluster.status(name) == "running")  # else it is lost, and not unknown, when its node is
     return name
 
 
@@ -652,6 +678,61 @@ def test_what_nomad_replaces_while_the_node_is_away_is_refused(case: NomadCase, 
     assert len(case.cluster.containers(node)) == 1
     case.cluster.rejoin(node)
     assert ended(case, spec).cause is Cause.STOPPED
+
+
+def test_what_is_not_to_be_replaced_before_contact_is_given_up_runs_on(case: NomadCase) -> None:
+    spec = case.prepared(Does(hold=True))
+    name = submitted(case, spec, Disconnect={"LostAfter": 3600 * 10**9, "Replace": True})
+    node = node_of(case, spec)
+    case.cluster.cut(node)
+    when(lambda: case.cluster.status(name) == "unknown")
+    when(lambda: phase(case, spec) == "out_of_contact")
+    case.cluster.rejoin(node)
+    when(lambda: phase(case, spec) == "running")
+    assert len(case.cluster.allocations(name)) == 1
+    case.release(spec.ref)
+    assert ended(case, spec).succeeded
+
+
+@pytest.mark.parametrize("then", ["given up", "stopped"])
+def test_a_success_far_away_stays_one_whatever_nomad_makes_of_it(case: NomadCase, then: str) -> None:
+    """Given up: its node is away for longer than Nomad waits, which places it anew. Stopped: by somebody, meanwhile."""
+    seconds = 6 if then == "given up" else 3600
+    spec = case.prepared(Does(hold=True))
+    name = submitted(case, spec, Disconnect={"LostAfter": seconds * 10**9, "Replace": False})
+    node = node_of(case, spec)
+    case.cluster.cut(node)
+    when(lambda: case.cluster.status(name) == "unknown")
+    case.release(spec.ref)
+    assert ended(case, spec).succeeded
+    if then == "given up":
+        when(lambda: list(case.attempts.directory(spec.ref).glob("refused-*")))
+        when(lambda: case.cluster.status(name) == "failed")
+    else:
+        case.cluster.api("DELETE", f"/v1/job/{name}")
+    case.cluster.rejoin(node)
+    when(lambda: case.cluster.allocations(name)[-1]["ClientStatus"] == "complete")
+    assert case.cluster.allocations(name)[-1]["DesiredStatus"] == "stop"
+    assert ended(case, spec).succeeded
+
+
+def test_what_docker_leaves_alone_when_it_is_restarted_is_no_failure(case: NomadCase) -> None:
+    for node in case.cluster.nodes:
+        case.cluster.restart_docker(node, live_restore=True)
+    for node in case.cluster.nodes:
+        case.cluster.wait_ready(node)
+    spec = case.prepared(Does(hold=True))
+    name = submitted(case, spec)
+    node = node_of(case, spec)
+    case.cluster.kill_docker(node, signal.SIGTERM)
+    when(lambda: case.cluster.status(name) == "failed")
+    case.cluster.restart_docker(node, live_restore=True)
+    (allocation,) = case.cluster.allocations(name)
+    said = allocation["TaskStates"]["winslow"]["Events"][-2]["Details"]
+    assert said["exit_code"] == "0" and said["exit_message"], "what docker's own end makes of it"
+    assert phase(case, spec) == "out_of_contact" and len(case.cluster.containers(node)) == 1
+    case.release(spec.ref)
+    assert ended(case, spec).succeeded
 
 
 def test_a_job_that_was_purged_and_made_again_while_its_node_is_away_is_refused(case: NomadCase) -> None:
