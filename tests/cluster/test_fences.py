@@ -588,6 +588,7 @@ def test_one_that_was_placed_and_not_started_when_its_node_went_starts_elsewhere
         assert made.ended("pending").node == "n2"
 
 
+@pytest.mark.chaos
 def test_one_that_nomad_has_no_other_place_for_starts_when_its_node_returns_as_the_same_attempt(world: Whole) -> None:
     """The node then says of what it never started that it is complete."""
     cluster = world.cluster
@@ -680,6 +681,7 @@ def test_what_nomad_replaces_while_the_node_is_away_is_refused(case: NomadCase, 
     assert ended(case, spec).cause is Cause.STOPPED
 
 
+@pytest.mark.chaos
 def test_what_is_not_to_be_replaced_before_contact_is_given_up_runs_on(case: NomadCase) -> None:
     spec = case.prepared(Does(hold=True))
     name = submitted(case, spec, Disconnect={"LostAfter": 3600 * 10**9, "Replace": True})
@@ -694,6 +696,7 @@ def test_what_is_not_to_be_replaced_before_contact_is_given_up_runs_on(case: Nom
     assert ended(case, spec).succeeded
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("then", ["given up", "stopped"])
 def test_a_success_far_away_stays_one_whatever_nomad_makes_of_it(case: NomadCase, then: str) -> None:
     """Given up: its node is away for longer than Nomad waits, which places it anew. Stopped: by somebody, meanwhile."""
@@ -716,6 +719,7 @@ def test_a_success_far_away_stays_one_whatever_nomad_makes_of_it(case: NomadCase
     assert ended(case, spec).succeeded
 
 
+@pytest.mark.chaos
 def test_what_docker_leaves_alone_when_it_is_restarted_is_no_failure(case: NomadCase) -> None:
     for node in case.cluster.nodes:
         case.cluster.restart_docker(node, live_restore=True)
