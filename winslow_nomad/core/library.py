@@ -38,12 +38,17 @@ class Shelf(Record):
 
 
 class Example(Value):
-    """A pipeline to begin with. `text` reads without any folder."""
+    """A pipeline to begin with. `code`: it comes with a folder, so it has to be taken into the library first; without,
+    `text` stands for itself. `clip`: where a video for it lies in the input pool once it was brought; empty: it has
+    none. `needs`: what is missing for running it here, in words."""
 
     name: str
     title: str
     description: str = ""
     text: str
+    code: bool = False
+    clip: str = ""
+    needs: str = ""
 
 
 class Library(Protocol):
@@ -86,7 +91,18 @@ class Library(Protocol):
 
     def restore(self, name: str) -> Shelf: ...
 
-    def examples(self) -> Sequence[Example]: ...
+    def examples(self, driver: str) -> Sequence[Example]:
+        """`driver`: what would run them."""
+        ...
+
+    def take_example(self, name: str, author: str) -> Version:
+        """The example with its code, published; a pipeline that is the same already stays as it is. Raises NotFound
+        (example.unknown), ShareUnavailable."""
+        ...
+
+    def clip(self, name: str) -> bytes:
+        """The video that comes with an example. Raises NotFound (example.unknown), Unavailable (example.no_clip)."""
+        ...
 
 
 class PipelineTexts(Protocol):

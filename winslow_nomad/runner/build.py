@@ -22,6 +22,7 @@ except ImportError:  # run by hand
 
 HERE = Path(__file__).resolve().parent
 TARGETS = {"amd64": "x86_64-linux-musl", "arm64": "aarch64-linux-musl"}
+EXAMPLES = ("traffic",)  # as winslow_nomad/resources/samples.py has them
 FLAGS = ["-std=c11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
 
 
@@ -82,14 +83,19 @@ def build() -> list[Path]:
 
 
 class RunnerBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts both binaries into every wheel, which stays py3-none-any; a source distribution has the sources."""
+    """Puts both binaries into every wheel, which stays py3-none-any, and the example with code; a source distribution
+    has the sources of both."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
         for path in build():
             inside = path.relative_to(Path(self.root)).as_posix()
             build_data.setdefault("artifacts", []).append(f"/{inside}")
+        if version != "editable":  # which runs them from where they are worked on
+            for name in EXAMPLES:
+                taken = build_data.setdefault("force_include", {})
+                taken[f"pipelines/{name}"] = f"winslow_nomad/resources/examples/{name}"
 
 
 if __name__ == "__main__":

