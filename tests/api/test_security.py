@@ -448,6 +448,17 @@ def test_the_log_has_one_line_for_each_request_and_nothing_of_its_query(
     assert "hunter2" not in first + second and "\n" not in second and "\\nlevel=error forged" in second
 
 
+def test_strangers_cannot_fill_the_log_with_one_request(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    client = world.anonymous()
+    with caplog.at_level(logging.INFO, "winslow.requests"):
+        client.get("/" + "a" * 50_000)
+        client.get(f"{API}/projects/" + "a" * 50_000)
+        client.request("A" * 3000, "/")
+        client.post("/" + "a" * 50_000, headers={"Origin": "https://evil.example"})
+    lines = [Lines().format(r) for r in caplog.records if r.name == "winslow.requests"]
+    assert len(lines) == 4 and max(map(len, lines)) < 700, lines
+
+
 def test_no_secret_ever_comes_out_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Everything that is stored, answered or logged while people use their secrets, searched for them."""
     caplog.set_level(logging.DEBUG)

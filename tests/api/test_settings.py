@@ -111,6 +111,18 @@ def test_operations_are_seen_by_who_sees_their_project_and_cancelled_by_who_runs
     assert world.installation.operations.get("o1").cancelling or member.get(f"{path}/o1").json()["state"] == "cancelled"
 
 
+def test_who_asked_for_something_sees_how_far_it_is_and_may_cancel_it_though_it_is_about_no_project(
+    member: TestClient, viewer: TestClient, world: World
+) -> None:
+    operation(world, "o1", actor="mem", bytes_done=5)
+    assert [o["id"] for o in member.get("/api/v1/operations").json()["items"]] == ["o1"]
+    assert member.get("/api/v1/operations/o1").json()["bytes_done"] == 5
+    assert viewer.get("/api/v1/operations").json()["items"] == []
+    assert viewer.get("/api/v1/operations/o1").status_code == 404
+    assert viewer.delete("/api/v1/operations/o1").status_code == 404
+    assert member.delete("/api/v1/operations/o1").json()["state"] in ("cancelled", "waiting", "running")
+
+
 def test_a_stage_whose_workspace_is_copied_says_how_far(member: TestClient, world: World) -> None:
     from winslow_nomad.core import messages as m
 

@@ -108,6 +108,8 @@ def test_every_figure_is_a_table_for_spreadsheets_too(viewer: TestClient, world:
         ({"zone": "Europe/Atlantis"}, "request.zone"),
         ({"zone": "../../etc/passwd"}, "request.zone"),
         ({"since": "yesterday"}, "request.invalid"),
+        ({"until": "0001-01-23T00:39:00Z"}, "request.invalid"),
+        ({"since": "9999-12-31T23:59:59-14:00"}, "request.invalid"),
     ],
 )
 def test_a_span_or_zone_that_cannot_be_is_refused(viewer: TestClient, params: dict[str, str], code: str) -> None:

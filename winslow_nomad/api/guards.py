@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 requests = logging.getLogger("winslow.requests")
 
 USABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+LONGEST_PATH = 200  # characters of an address that are written down: strangers choose it
 GONE = 499  # as proxies log it: nobody is there any more to be answered
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are counted as one
 DENIED = frozenset({401, 403, 421, 429})
@@ -98,7 +99,7 @@ class Guards:
         refusal = self._refusal(scope)
         if refusal:
             why = BY_STATUS[421].code if refusal == 421 else FOREIGN.code
-            say(path=scope["path"], method="WS", status=403, address=address_of(scope), why=why)
+            say(path=scope["path"][:LONGEST_PATH], method="WS", status=403, address=address_of(scope), why=why)
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -201,8 +202,8 @@ class _Request:
 
     def _target(self) -> dict[str, str]:
         if self._refused:
-            return {"path": self._scope["path"][:200]}
-        return {k: str(v)[:200] for k, v in self._scope.get("path_params", {}).items()}
+            return {"path": self._scope["path"][:LONGEST_PATH]}
+        return {k: str(v)[:LONGEST_PATH] for k, v in self._scope.get("path_params", {}).items()}
 
     async def _audit(self) -> None:
         who, what = self._who, self._what
@@ -240,9 +241,9 @@ class _Request:
         target = self._target()
         say(
             request=self.id,
-            method=self._scope["method"],
+            method=self._scope["method"][:20],
             route=getattr(route, "path", ""),
-            path="" if route is not None else self._scope["path"],
+            path="" if route is not None else self._scope["path"][:LONGEST_PATH],
             user=self._who.user if self._who is not None else "",
             project=target.get("project", ""),
             stage=target.get("stage", ""),

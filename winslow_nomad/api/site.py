@@ -23,8 +23,15 @@ a released package has it.</p></body></html>"""
 class Site(StaticFiles):
     """Files of the built UI; without one of that name, the page."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+        self._page = folder / "index.html"
+
     async def get_response(self, path: str, scope: Scope) -> Response:
-        found, _ = self.lookup_path(path)
+        try:
+            found, _ = self.lookup_path(path)
+        except (ValueError, OSError):
+            found = ""  # no file can have such a name
         if found and Path(found).is_file():
             answer = await super().get_response(path, scope)
             if path.startswith("assets/"):
@@ -32,13 +39,13 @@ class Site(StaticFiles):
             return answer
         if path.partition("/")[0] in NO_PAGES:
             raise HTTPException(404, "There is no such address.")
-        return FileResponse(SITE / "index.html", headers={"cache-control": "no-cache"})
+        return FileResponse(self._page, headers={"cache-control": "no-cache"})
 
 
 def add_site(app: FastAPI) -> None:
     """It answers what no route does. Not mounted: a mount would take a known address that is asked by another method,
     and call it unknown."""
-    site = Site(directory=SITE, html=False) if (SITE / "index.html").is_file() else None
+    site = Site(SITE) if (SITE / "index.html").is_file() else None
     unknown = app.router.default
 
     async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,11 +7,11 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
-TURNING = {chr(c) for c in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+from winslow_nomad.core import amounts
 
 
 def one_line(text: str) -> str:
-    if any(c < " " or "\x7f" <= c < "\xa0" or c in TURNING or c in "\u2028\u2029" for c in text):
+    if not amounts.one_line(text):
         raise ValueError("control characters cannot stand here")
     return text
 

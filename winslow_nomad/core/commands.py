@@ -7,6 +7,7 @@ from datetime import datetime
 
 from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.amounts import LONGEST_NAME, LONGEST_TAG
 from winslow_nomad.core.draft import Draft
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused
 from winslow_nomad.core.graph import (
@@ -31,8 +32,6 @@ from winslow_nomad.core.project import Comment, Gate, Member, Project, Sweep
 from winslow_nomad.core.stage import ENDED, EndedStage, Reason, Stage, StageState
 
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-LONGEST_NAME = 500  # characters of a project's name
-LONGEST_TAG = 100
 
 
 def new_project(message: m.CreateProject, now: datetime) -> Project:
@@ -534,10 +533,10 @@ def add_comment(draft: Draft, message: m.AddComment) -> None:
         and message.stage not in draft.project.stages
     ):
         raise NotFound(f"There is no stage {message.stage} in this project.", code="stage.not_found")
-    comment = Comment(actor=draft.actor, text=message.text[:4000], at=draft.now, stage=message.stage)
+    comment = Comment(actor=draft.actor, text=message.text, at=draft.now, stage=message.stage)
     draft.set(comments=(*draft.project.comments, comment)[-50:])
     about = draft.project.stages.get(message.stage) or draft.project.ended.get(message.stage)
-    draft.note("commented", about, message.text[:4000], actor=draft.actor)
+    draft.note("commented", about, message.text, actor=draft.actor)
 
 
 def describe(draft: Draft, message: m.Describe) -> None:

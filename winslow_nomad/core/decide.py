@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from winslow_nomad.core import commands, facts
+from winslow_nomad.core import amounts, commands, facts
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.draft import Draft
@@ -79,7 +79,11 @@ def decide(project: Project | None, message: m.Message, now: datetime) -> Decisi
     ):
         raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
     draft = Draft(project, now, getattr(message, "actor", ""))
+    if isinstance(message, m.Command):
+        amounts.check_command(message)
     HANDLERS[type(message)](draft, message)
+    if isinstance(message, m.Command):
+        amounts.check_project(project, draft.project)
     return finish(draft)
 
 
@@ -102,7 +106,9 @@ def decide_all(project: Project | None, messages: Sequence[m.Message], now: date
 def create(project: Project | None, message: m.CreateProject, now: datetime) -> Decision:
     if project is not None:
         raise Conflict(f"There is a project {project.id} already.", code="project.exists")
+    amounts.check_command(message)
     draft = Draft(commands.new_project(message, now), now, message.actor)
+    amounts.check_project(None, draft.project)
     draft.note("created", None, message.name)
     if message.start:
         commands.start_project(draft, m.StartProject(actor=message.actor))

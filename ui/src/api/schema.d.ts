@@ -1161,7 +1161,7 @@ export interface paths {
         };
         /**
          * List operations
-         * @description Those of projects that the caller may see; those of no project for maintainers.
+         * @description The caller's own, and those of projects that the caller may see; all others for maintainers.
          */
         get: operations["list_operations"];
         put?: never;

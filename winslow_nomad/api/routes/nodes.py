@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from winslow_nomad.api.authority import may
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
+from winslow_nomad.api.views.base import Moment
 from winslow_nomad.api.views.nodes import Draining, NodesView, NodeView, Samples, node_view
 from winslow_nomad.core.access import Action, Principal, visible
 from winslow_nomad.core.errors import Invalid, NotFound
@@ -49,8 +50,8 @@ def list_samples(
     node: str,
     given: Given,
     who: Viewing,  # noqa: ARG001 - who is asked for
-    since: Annotated[datetime | None, Query(description="default: a day before `until`")] = None,
-    until: Annotated[datetime | None, Query(description="default: now")] = None,
+    since: Annotated[Moment | None, Query(description="default: a day before `until`")] = None,
+    until: Annotated[Moment | None, Query(description="default: now")] = None,
 ) -> Samples:
     """By the minute for a day at most, else by the quarter of an hour; a month is kept."""
     last = until or given.clock.now()

@@ -59,15 +59,15 @@ def list_operations(
     ended: Annotated[bool, Query(description="with those that ended in the last seven days")] = False,
     project: Annotated[str, Query(max_length=100, description="only of this project")] = "",
 ) -> OperationsView:
-    """Those of projects that the caller may see; those of no project for maintainers."""
+    """The caller's own, and those of projects that the caller may see; all others for maintainers."""
     seen: dict[str, bool] = {}
     items = []
     for operation in given.operations.list(open_only=not ended):
         if project and operation.project != project:
             continue
         if operation.project not in seen:
-            seen[operation.project] = _sees(given, who, operation)
-        if seen[operation.project]:
+            seen[operation.project] = _sees_project(given, who, operation.project)
+        if seen[operation.project] or _is_own(who, operation):
             items.append(view(operation))
     return OperationsView(items=items)
 
@@ -97,16 +97,22 @@ def cancel_operation(operation: str, given: Given, who: Viewing) -> OperationVie
 
 def _found(given: Services, who: Principal, operation: str) -> Operation:
     found = given.operations.get(operation)
-    if found is None or not _sees(given, who, found):
+    if found is None or not (_is_own(who, found) or _sees_project(given, who, found.project)):
         raise NotFound(f"There is no operation {operation[:100]!r}.", code="operation.not_found")
     return found
 
 
-def _sees(given: Services, who: Principal, operation: Operation) -> bool:
-    if not operation.project:
+def _is_own(who: Principal, operation: Operation) -> bool:
+    """Whoever asked for something may see how far it is, whether or not it is about a project. The token of a project
+    sees no more than that project."""
+    return bool(operation.actor) and operation.actor == who.user and who.project in ("", operation.project)
+
+
+def _sees_project(given: Services, who: Principal, name: str) -> bool:
+    if not name:
         return who.sees_all
     try:
-        project = given.client.project(operation.project)
+        project = given.client.project(name)
     except NotFound:
         return who.sees_all
     return visible(who, project.author, project.participants, project.id)

@@ -15,6 +15,7 @@ from winslow_nomad.api.authority import may
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.api.views import statistics as views
+from winslow_nomad.api.views.base import Moment
 from winslow_nomad.api.views.base import Request as Asked
 from winslow_nomad.core import figures
 from winslow_nomad.core.access import Action, Principal
@@ -33,8 +34,8 @@ class Range(Asked):
     """The default is the four weeks before now. `zone`: in which weekdays, hours and days are counted; empty: the
     installation's. Names of pipelines may end in `*`."""
 
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     zone: str = Field(default="", max_length=64)
     pipeline: list[str] = Field(default=[], max_length=50)
     format: Literal["", "json", "csv"] = ""

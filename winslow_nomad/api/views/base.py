@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def usual(at: datetime) -> datetime:
+    if not 1970 < at.year < 9000:  # at the ends of what a time can be, no day can be added or taken away
+        raise ValueError("a time has a year from 1971 to 8999")
+    return at
+
+
+Moment = Annotated[datetime, AfterValidator(usual)]  # one that is asked with
 
 
 class Answer(BaseModel):
