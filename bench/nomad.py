@@ -1,11 +1,13 @@
 """Winslow over a real Nomad: how soon the next stage is registered, what waiting costs, how fast events are taken.
 
-    WINSLOW_TEST_NOMAD=/path/to/nomad python -m bench.nomad [--stages 60] [--waiting 1000] [--running 24] [--seconds 60]
+    WINSLOW_TEST_NOMAD=/path/to/nomad python -m bench.nomad [--stages 120] [--waiting 1000] [--running 200]
+                                                              [--seconds 60] [--peers FOLDER]
 
 A cluster of one server and two nodes on this machine, with the whole installation (store, controller, worker, share)
 in this process. A hand-over begins when the line of Nomad's event stream that tells of a stage's end arrives, and ends
-when Nomad has answered the registration of the next one; every commit in between is durable. Skipped where there is no
-Nomad.
+when Nomad has answered the registration of the next one; every commit in between is durable. Beside it: what the disk
+and Nomad alone would take (two commits synced, one job registered, nothing else done), and, with --peers, what others
+take (bench/nomad_peers.py; their environments are kept in FOLDER). Skipped where there is no Nomad.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ import httpx
 
 from bench.idle import descendants
 from bench.latency import parts, quantile
-from tests.cluster.nomad import Cluster
+from bench.nomad_peers import beside
+from tests.cluster.nomad import Cluster, box
 from tests.cluster.tools import find
 from tests.waiting import until
 from winslow_nomad import config
@@ -46,9 +49,7 @@ P50, P99 = 20.0, 80.0  # milliseconds
 A_MINUTE = 60.0  # requests, with everything waiting and running
 COPIED = 8 * MIB  # size of the workspace, where one is copied
 HZ = os.sysconf("SC_CLK_TCK")
-BESIDE = """\
-Not measured beside it: prefect-nomad (wants Python 3.13), Airflow's Nomad provider (pip needs more than a minute)."""
-
+BARE = 50  # times
 
 class Timed:
     """core.ports.Driver: the driver `nomad`, and when it told of an end and had registered a stage."""
@@ -155,7 +156,23 @@ def row(name: str, values: list[float]) -> None:
     print(f"{name:52} {quantile(values, 0.5):8.1f} {quantile(values, 0.9):8.1f} {quantile(values, 0.99):8.1f}")
 
 
-def hand_overs(cluster: Cluster, folder: Path, length: int) -> bool:
+def bare(cluster: Cluster, folder: Path) -> list[float]:
+    """Milliseconds of what no orchestrator can do without: the end and the intent on disk, and the job at Nomad."""
+    took = []
+    with (folder / "bare").open("wb", buffering=0) as file:
+        for number in range(BARE):
+            job = box(f"bare-{secrets.token_hex(3)}-{number}", "true")
+            began = time.monotonic()
+            for _ in range(2):
+                file.write(b"x" * 4096)
+                os.fdatasync(file.fileno())
+            cluster.submit(job)
+            took.append((time.monotonic() - began) * 1000)
+            time.sleep(0.2)  # so that starting the one before is not part of it
+    return took
+
+
+def hand_overs(cluster: Cluster, folder: Path, length: int, peers: Path | None) -> bool:
     print(f"{'':52} {'p50':>8} {'p90':>8} {'p99':>8}   ms, {length - 1} hand-overs, load {os.getloadavg()[0]:.1f}")
     first = run_chain(cluster, folder / "empty", length, copied=False)
     empty = first.handed_over()
@@ -169,6 +186,8 @@ def hand_overs(cluster: Cluster, folder: Path, length: int) -> bool:
     found = parts(place(cluster, folder / "empty"))
     row("end of the process -> its end committed", found["end of the process -> its end committed"])
     row("next stage's intent -> its process started", found["-> its process started"])
+    row("the disk and Nomad alone: two syncs, one register", bare(cluster, folder))
+    beside(cluster, peers, 6)
     p50, p99 = quantile(empty, 0.5), quantile(empty, 0.99)
     good = p50 <= P50 and p99 <= P99
     print(f"wanted: p50 <= {P50:g}, p99 <= {P99:g}: {'reached' if good else 'MISSED'}")
@@ -297,10 +316,11 @@ def send_all(listening: socket.socket, lines: bytes, times: int) -> None:
 
 def main() -> int:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--stages", type=int, default=60)
+    arguments.add_argument("--stages", type=int, default=120)
     arguments.add_argument("--waiting", type=int, default=1000)
-    arguments.add_argument("--running", type=int, default=24)
+    arguments.add_argument("--running", type=int, default=200)
     arguments.add_argument("--seconds", type=float, default=60)
+    arguments.add_argument("--peers", type=Path)
     given = arguments.parse_args()
     tools = find()
     if isinstance(tools, str):
@@ -309,12 +329,11 @@ def main() -> int:
     cluster = Cluster.start(2)
     try:
         with tempfile.TemporaryDirectory(prefix="wn-") as folder:
-            good = hand_overs(cluster, Path(folder), given.stages)
+            good = hand_overs(cluster, Path(folder), given.stages, given.peers)
             events(recorded(cluster))
             good &= at_rest(cluster, Path(folder), given.waiting, given.running, given.seconds)
     finally:
         cluster.stop()
-    print(BESIDE)
     return 0 if good else 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,7 +44,10 @@ def test_a_good_cluster_has_nothing_to_mend_and_nothing_is_left_behind(cluster: 
     assert code == 0, findings
     for name in ("n1", "n2"):
         assert of(findings, name, "the share, ")["severity"] == "ok"
-        assert of(findings, name, "sees the share (")["severity"] == "ok"
+        seen = of(findings, name, "sees the share (")
+        assert seen["severity"] == "ok", seen
+        assert " free of " in seen["text"] and " ms for a small durable write" in seen["text"]
+        assert re.search(r"copies (share blocks|are made by its kernel) \(16.0 MiB in [0-9.e-]+ s", seen["text"])
     assert not list((cluster.share / tmp_path.name / "trash").iterdir())
     until(lambda: all(j["Status"] == "dead" for j in cluster.api("GET", "/v1/jobs", prefix="doctor-")), 30)
 

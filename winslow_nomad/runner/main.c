@@ -26,6 +26,7 @@ static const char usage[] =
     "usage: winslow-run --attempt DIR --spool DIR [--owner TEXT] [--timeout SECONDS] [--grace SECONDS]\n"
     "         [--memory BYTES] [--spool-limit BYTES] [--confine FILE] [--notify SOCKET] [--heartbeat SECONDS]\n"
     "         [--workdir DIR] [--inherit]\n"
+    "       winslow-run --probe DIR\n"
     "       winslow-run --version\n";
 
 static bool seconds(const char *text, double least, double *value) {
@@ -66,7 +67,7 @@ static bool read_arguments(int argc, char **argv, struct options *options) {
         {"spool-limit", required_argument, NULL, 'l'}, {"confine", required_argument, NULL, 'c'},
         {"notify", required_argument, NULL, 'n'},  {"heartbeat", required_argument, NULL, 'h'},
         {"workdir", required_argument, NULL, 'w'}, {"inherit", no_argument, NULL, 'i'},
-        {"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
+        {"probe", required_argument, NULL, 'p'},   {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     *options = (struct options){.owner = "", .grace = 30, .heartbeat = 10, .spool_limit = 1ull << 30};
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -84,6 +85,7 @@ static bool read_arguments(int argc, char **argv, struct options *options) {
         case 'h': good = seconds(optarg, 0.01, &options->heartbeat); break;
         case 'm': good = size(optarg, &options->memory); break;
         case 'l': good = size(optarg, &options->spool_limit); break;
+        case 'p': exit(probe(optarg));
         case 'v':
             if (printf("winslow-run %s\n", RUNNER_VERSION) < 0)
                 exit(EXIT_OWN_FAILURE);

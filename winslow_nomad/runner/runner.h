@@ -171,6 +171,7 @@ _Noreturn void carrier(struct board *board, const struct options *options, const
                        const int read_ends[2]);
 int supervise(struct board *board, const struct options *options, struct spool *spool);
 void open_modes(int dir); /* modes.c */
+int probe(const char *path); /* probe.c; the exit status */
 
 /* util.c */
 int64_t now_ms(void);      /* monotonic */
