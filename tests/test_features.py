@@ -51,3 +51,11 @@ def test_the_routes_that_the_page_names_are_there() -> None:
             if "..." not in address and not (known and method.lower() in paths[known[0]]):
                 wrong.append(f"{method} {address}")
     assert wrong == []
+
+
+def test_every_test_that_the_page_about_nomad_names_is_there() -> None:
+    text = (ROOT / "docs" / "nomad.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)`", text)
+    assert len(named) > 30
+    assert set(named) <= functions_of(ROOT / "tests" / "cluster" / "test_fences.py")
+    assert all((ROOT / file).is_file() for file in re.findall(r"`(tests/[^`]+)`", text))

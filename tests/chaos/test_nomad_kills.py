@@ -118,7 +118,7 @@ def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause
         breaker.mend()
         if now >= fault_at:
             breaker.some_fault()
-            fault_at = now + breaker.random.expovariate(1 / pause)
+            fault_at = now + breaker.random.expovariate(1 / pause) * slowness()
         if now >= look_at:
             seen = [world.project(p) for p in open_ones]
             if any(len(p.ended) > open_ones[p.id] for p in seen):
@@ -132,6 +132,11 @@ def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause
         time.sleep(0.02)
     breaker.mend(everything=True)
     return created
+
+
+def slowness() -> float:
+    """How much longer everything takes where others work as well: else there is time for nothing between two faults."""
+    return max(1.0, os.getloadavg()[0] / (4 * (os.cpu_count() or 1)))
 
 
 def ended(project: Project) -> bool:
