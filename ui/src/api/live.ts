@@ -41,6 +41,8 @@ export class Live {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private silence: ReturnType<typeof setTimeout> | undefined;
   private wanted = false;
+  /** Whether somebody listens even while nobody looks. */
+  keep = false;
   connection: Connection = { state: "away", since: Date.now(), next: Date.now() };
 
   constructor(open: () => SocketLike, ended: () => void) {
@@ -153,6 +155,7 @@ export function pauseWhenHidden(live: Live): () => void {
     clearTimeout(timer);
     if (document.hidden) {
       timer = setTimeout(() => {
+        if (live.keep) return;
         paused = true;
         live.stop();
       }, HIDDEN);

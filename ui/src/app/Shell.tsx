@@ -9,6 +9,7 @@ import { Icon, type IconName } from "@/design/Icon.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
 import { LogInAgain } from "@/features/session";
+import { useTelling } from "@/shared/browser-notes.ts";
 import { countsQuery } from "@/shared/counts.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { beLive, live, useConnection, useTopic } from "@/shared/live.ts";
@@ -27,6 +28,7 @@ const PLACES: { to: string; icon: IconName; word: string; key: string }[] = [
 ];
 
 const Palette = lazy(() => import("@/features/palette").then((m) => ({ default: m.Palette })));
+const Teller = lazy(() => import("./Teller.tsx").then((m) => ({ default: m.Teller })));
 const Shortcuts = lazy(() => import("@/features/palette").then((m) => ({ default: m.Shortcuts })));
 
 export function Shell() {
@@ -34,6 +36,7 @@ export function Shell() {
   const navigate = useNavigate();
   const { setColorScheme } = useMantineColorScheme();
   const shown = usePalette((s) => s.shown);
+  const telling = useTelling((s) => s.wanted && s.state === "granted");
   useKeys(
     "Everywhere",
     {
@@ -66,6 +69,7 @@ export function Shell() {
       </main>
       <TransfersTray />
       <Suspense>{shown === "palette" ? <Palette /> : shown === "keys" ? <Shortcuts /> : null}</Suspense>
+      <Suspense>{telling ? <Teller /> : null}</Suspense>
       <LogInAgain />
     </div>
   );

@@ -188,6 +188,12 @@ const profile = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings"), "Profile"),
 });
 
+const notifications = createRoute({
+  getParentRoute: () => settings,
+  path: "/notifications",
+  component: lazyRouteComponent(() => import("@/features/settings"), "Notifications"),
+});
+
 const tokens = createRoute({
   getParentRoute: () => settings,
   path: "/tokens",
@@ -280,7 +286,7 @@ const tree = root.addChildren([
     pipelines,
     edit,
     statistics,
-    settings.addChildren([profile, tokens, people, groups, installation, audit]),
+    settings.addChildren([profile, notifications, tokens, people, groups, installation, audit]),
     project.addChildren([
       overview,
       history,

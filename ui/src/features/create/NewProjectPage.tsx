@@ -1,5 +1,5 @@
 /** A new project: a pipeline, its values, a name. The input is picked or brought right here. */
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
 import { api, newKey, taken } from "@/api/client.ts";
@@ -7,7 +7,8 @@ import type { components } from "@/api/schema";
 import { plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
-import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { Button, Note, Skeleton, Tag } from "@/design/parts.tsx";
+import { bringClip, type Example, examplesQuery, shelvesQuery, takeExample } from "@/shared/examples.ts";
 import { FILES, mistakeIn, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { projectQuery } from "@/shared/project.ts";
 import { queries } from "@/shared/queries.ts";
@@ -32,18 +33,15 @@ export function NewProjectPage() {
   const search = useSearch({ from: "/inside/projects/new" });
   const navigate = useNavigate();
   useTitle("New project");
-  const shelves = useQuery({
-    queryKey: ["pipelines"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines", { signal })),
-  });
-  const examples = useQuery({
-    queryKey: ["pipelines", "examples"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines/examples", { signal })),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
+  const shelves = useQuery(shelvesQuery);
+  const examples = useQuery(examplesQuery);
   const choose = (next: CreateSearch) => void navigate({ to: "/projects/new", search: next, replace: true });
   const items = shelves.data?.items ?? [];
   const only = items.length === 1 && !search.pipeline && !search.example ? items[0]?.name : undefined;
+  const offered = (examples.data?.items ?? []).filter(
+    (example) => !example.code || !items.some((shelf) => shelf.name === example.name),
+  );
+  const example = offered.find((each) => each.name === search.example);
   const name = search.pipeline ?? only;
   return (
     <>
@@ -81,7 +79,7 @@ export function NewProjectPage() {
                   </span>
                 </label>
               ))}
-              {examples.data.items.map((example) => (
+              {offered.map((example) => (
                 <label key={example.name} className="choice">
                   <span className="row">
                     <input
@@ -99,11 +97,10 @@ export function NewProjectPage() {
           </section>
         )}
         {name ? <FromLibrary key={name} name={name} /> : null}
-        {search.example && examples.data ? (
-          <FromText
-            key={search.example}
-            text={examples.data.items.find((e) => e.name === search.example)?.text ?? ""}
-          />
+        {example?.code ? (
+          <Take example={example} onTaken={() => choose({ pipeline: example.name })} />
+        ) : example ? (
+          <FromText key={example.name} text={example.text} />
         ) : null}
       </div>
     </>
@@ -125,6 +122,44 @@ function FromLibrary({ name }: { name: string }) {
         pipeline: shelf.data.version.pipeline,
       }}
     />
+  );
+}
+
+function Take({ example, onTaken }: { example: Example; onTaken: () => void }) {
+  const take = useMutation({ mutationFn: () => takeExample(example.name), onSuccess: onTaken });
+  return (
+    <section className="part">
+      <h2>Values</h2>
+      <div className="col gap">
+        <p>It comes with the code that its stages run, and is taken into the library for that.</p>
+        {example.needs ? (
+          <Note kind="ask" icon="warn">
+            <b>Before it can run here:</b> {example.needs}.
+          </Note>
+        ) : null}
+        {take.error ? <ProblemNote error={take.error} /> : null}
+        <div>
+          <Button look="primary" busy={take.isPending} onClick={() => take.mutate()}>
+            Take it into the library
+          </Button>
+        </div>
+      </div>
+    </section>
+  );
+}
+
+/** Of a pipeline that was an example: the video that came with it. */
+function Clip({ pipeline, onBrought }: { pipeline: string; onBrought: (path: string) => void }) {
+  const examples = useQuery(examplesQuery);
+  const bring = useMutation({ mutationFn: () => bringClip(pipeline), onSuccess: onBrought });
+  if (!examples.data?.items.some((each) => each.name === pipeline && each.clip)) return null;
+  return (
+    <>
+      <Button small look="ghost" icon="video" busy={bring.isPending} onClick={() => bring.mutate()}>
+        Use the sample clip
+      </Button>
+      {bring.error ? <ProblemNote error={bring.error} /> : null}
+    </>
   );
 }
 
@@ -222,6 +257,12 @@ function Filled({ chosen }: { chosen: Chosen }) {
                     onBlur={() => setTouched({ ...touched, [each]: true })}
                     onChange={(value) => setValues({ ...values, [each]: value })}
                   />
+                  {each === file && chosen.choice.library ? (
+                    <Clip
+                      pipeline={chosen.choice.library}
+                      onBrought={(path) => setValues((old) => ({ ...old, [each]: path }))}
+                    />
+                  ) : null}
                   {touched[each] && mistakes[each] ? <span className="err">{mistakes[each]}</span> : null}
                 </div>
                 <p id={`${id}-help`} className="help">

@@ -1,25 +1,19 @@
 /** The pipelines that projects are made from: used how often, how well they go, and examples to begin with. */
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { api, taken } from "@/api/client.ts";
 import { count, percent } from "@/design/format.ts";
-import { ProblemPage } from "@/design/Problem.tsx";
-import { Empty, Panel, Skeleton, Tag } from "@/design/parts.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Button, Empty, Panel, Skeleton, Tag } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
+import { examplesQuery, shelvesQuery, takeExample } from "@/shared/examples.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 
 export function PipelinesPage() {
   useTitle("Pipelines");
-  const shelves = useQuery({
-    queryKey: ["pipelines"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines", { signal })),
-  });
-  const examples = useQuery({
-    queryKey: ["pipelines", "examples"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines/examples", { signal })),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
+  const shelves = useQuery(shelvesQuery);
+  const examples = useQuery(examplesQuery);
+  const take = useMutation({ mutationFn: takeExample });
   const items = shelves.data?.items ?? [];
   return (
     <>
@@ -84,16 +78,27 @@ export function PipelinesPage() {
           </table>
         ) : null}
         <Panel title="Examples" about="to begin with">
+          {take.error ? <ProblemNote error={take.error} /> : null}
           <ul className="col gap">
             {(examples.data?.items ?? []).map((example) => (
               <li key={example.name} className="row wrap">
                 <b>{example.title}</b> <span className="m2 grow">{example.description}</span>
-                <Link className="btn sm" to="/projects/new" search={{ example: example.name }}>
-                  Try it
-                </Link>
-                <Link className="btn sm" to="/pipelines/edit" search={{ example: example.name }}>
-                  Take it as a start
-                </Link>
+                {example.code && items.some((shelf) => shelf.name === example.name) ? (
+                  <Tag kind="ok">in the library</Tag>
+                ) : (
+                  <Link className="btn sm" to="/projects/new" search={{ example: example.name }}>
+                    Try it
+                  </Link>
+                )}
+                {!example.code ? (
+                  <Link className="btn sm" to="/pipelines/edit" search={{ example: example.name }}>
+                    Take it as a start
+                  </Link>
+                ) : items.some((shelf) => shelf.name === example.name) ? null : (
+                  <Button small busy={take.isPending} onClick={() => take.mutate(example.name)}>
+                    Take it into the library
+                  </Button>
+                )}
               </li>
             ))}
           </ul>

@@ -7,6 +7,7 @@ import { FailureCard } from "./FailureCard.tsx";
 import { GateCard } from "./GateCard.tsx";
 import { Graph } from "./Graph.tsx";
 import { LogTail } from "./LogTail.tsx";
+import { Made } from "./Made.tsx";
 import { StagePanel } from "./StagePanel.tsx";
 import { Timeline } from "./Timeline.tsx";
 
@@ -30,6 +31,7 @@ export function Overview() {
         <Panel title="Stages" about="click a stage to see or redo it">
           <Graph project={project} chosen={about} onChoose={setChosen} />
         </Panel>
+        {stage?.state === "succeeded" ? <Made key={stage.number} project={id} stage={stage} /> : null}
         <Panel title="Timeline" about={<Key />}>
           <Timeline project={project} onChoose={choose} />
         </Panel>

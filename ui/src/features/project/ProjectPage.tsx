@@ -36,7 +36,7 @@ export function ProjectPage() {
   const navigate = useNavigate();
   const path = useLocation().pathname.replace(/\/$/, "");
   const base = `/projects/${id}`;
-  useTitle(project ? `${project.word === "running" ? "▶ " : ""}${project.name}` : "Project");
+  useTitle(project?.name ?? "Project", project?.look);
   const to = (tab: (typeof TABS)[number]["to"]) => () => void navigate({ to: tab, params: { project: id } });
   useKeys(
     "Project",

@@ -1,7 +1,7 @@
 /** Home: what waits for a person, and every project, live. Filter, group and order stand in the address. */
 import { Menu, Modal } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useCallback, useMemo, useRef, useState } from "react";
+import { type FormEvent, lazy, Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { count } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemPage } from "@/design/Problem.tsx";
@@ -22,6 +22,7 @@ import { rows } from "./rows.ts";
 import { given, useViews } from "./views.ts";
 import "./projects.css";
 
+const FirstRun = lazy(() => import("@/shared/FirstRun.tsx").then((m) => ({ default: m.FirstRun })));
 const CHIPS: [State, string][] = [
   ["running", "Running"],
   ["waiting", "Waiting"],
@@ -226,7 +227,7 @@ export function ProjectsPage() {
               Save view
             </Button>
             <Button
-              look="primary"
+              look={all.length ? "primary" : "plain"}
               icon="plus"
               hotkey="n"
               onClick={() => void navigate({ to: "/projects/new" })}
@@ -283,6 +284,7 @@ function without(query: string): string {
 
 function Nothing({ query, hidden, onClear }: { query: string; hidden: number; onClear: () => void }) {
   const navigate = useNavigate();
+  const role = useSession()?.role;
   if (query && hidden) {
     return (
       <Empty
@@ -292,6 +294,13 @@ function Nothing({ query, hidden, onClear }: { query: string; hidden: number; on
       >
         {count(hidden)} projects are hidden by <code>{query}</code>
       </Empty>
+    );
+  }
+  if (!hidden && (role === "member" || role === "maintainer" || role === "admin")) {
+    return (
+      <Suspense fallback={<Skeleton rows={4} />}>
+        <FirstRun />
+      </Suspense>
     );
   }
   return (

@@ -8,10 +8,45 @@ import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton, Tag } from "@/design/parts.tsx";
 import { queries } from "@/shared/queries.ts";
 import { useSession } from "@/shared/session.ts";
+import { Channels, Events, NotTaken } from "./Channels.tsx";
+import { ofAllQuery, type What } from "./told.ts";
 
 type Setting = components["schemas"]["Setting"];
 
+/** Ways by which a room of the team, or a program, is told of every project. */
+function OfAll() {
+  const told = useQuery(ofAllQuery);
+  const change = useMutation({
+    mutationFn: (events: What[]) =>
+      taken(api.PUT("/api/v1/notifications/installation", { body: { events } })),
+    onSuccess: (after) => queries.setQueryData(ofAllQuery.queryKey, after),
+  });
+  if (told.error) return <ProblemNote error={told.error} again={() => void told.refetch()} />;
+  if (!told.data) return <Skeleton rows={2} height={40} />;
+  return (
+    <>
+      <section className="wide" aria-labelledby="of-all">
+        <h1 id="of-all">Notifications of all</h1>
+        <p className="m2">These channels are told of every project, whoever it belongs to.</p>
+        <div className="row wrap">
+          <span className="lbl">They are told of</span>
+          <Events
+            label="What channels of all are told of"
+            own={false}
+            value={told.data.events}
+            onChange={(events) => change.mutate(events ?? [])}
+          />
+        </div>
+        {change.error ? <ProblemNote error={change.error} /> : null}
+        <Channels whose="installation" channels={told.data.channels} />
+      </section>
+      <NotTaken whose="installation" messages={told.data.undelivered} />
+    </>
+  );
+}
+
 export function Installation() {
+  const admin = useSession()?.role === "admin";
   const settings = useQuery({
     queryKey: ["settings"],
     queryFn: ({ signal }) => taken(api.GET("/api/v1/settings", { signal })),
@@ -41,6 +76,7 @@ export function Installation() {
           ))}
         </ul>
       </section>
+      {admin ? <OfAll /> : null}
       <section className="wide">
         <h1>Settings</h1>
         {settings.error ? <ProblemPage error={settings.error} again={() => void settings.refetch()} /> : null}

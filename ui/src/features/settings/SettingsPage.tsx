@@ -8,6 +8,7 @@ import "./settings.css";
 
 const PARTS = [
   { to: "/settings", word: "Profile", admin: false },
+  { to: "/settings/notifications", word: "Notifications", admin: false },
   { to: "/settings/tokens", word: "Tokens", admin: false },
   { to: "/settings/people", word: "People", admin: true },
   { to: "/settings/groups", word: "Groups", admin: true },
