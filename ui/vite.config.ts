@@ -19,14 +19,24 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "react", test: within("react|react-dom|scheduler"), priority: 30 },
+            // the frame needs the first, and what floats above it the second
             {
               name: "mantine",
-              test: within("@mantine[\\\\/](core|hooks|notifications)|@floating-ui|react-remove-scroll"),
+              test: within("@mantine[\\\\/](hooks|core[\\\\/]esm[\\\\/]core)"),
               priority: 20,
             },
             {
+              name: "floating",
+              test: within(
+                "@mantine[\\\\/](core|notifications|store)[\\\\/]esm|@floating-ui|react-(remove-scroll|transition-group)",
+              ),
+              priority: 15,
+            },
+            {
               name: "tanstack",
-              test: within("@tanstack[\\\\/](react-router|router-core|history|react-query|query-core|store|react-store)"),
+              test: within(
+                "@tanstack[\\\\/](react-router|router-core|history|react-query|query-core|store|react-store)",
+              ),
               priority: 10,
             },
           ],

@@ -8,12 +8,12 @@ import { duration, plural } from "@/design/format.ts";
 import { Icon, type IconName } from "@/design/Icon.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
-import { LogInAgain } from "@/features/session";
 import { useTelling } from "@/shared/browser-notes.ts";
 import { countsQuery } from "@/shared/counts.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { beLive, live, useConnection, useTopic } from "@/shared/live.ts";
 import { show, usePalette } from "@/shared/palette.ts";
+import { useExpired } from "@/shared/session.ts";
 import { TransfersTray } from "@/shared/TransfersTray.tsx";
 import { useWaiting } from "@/shared/title.ts";
 
@@ -27,12 +27,20 @@ const PLACES: { to: string; icon: IconName; word: string; key: string }[] = [
   { to: "/settings", icon: "settings", word: "Settings", key: "t" },
 ];
 
+const again = () => import("@/features/session");
+const LogInAgain = lazy(() => again().then((session) => ({ default: session.LogInAgain })));
+
 const Palette = lazy(() => import("@/features/palette").then((m) => ({ default: m.Palette })));
 const Teller = lazy(() => import("./Teller.tsx").then((m) => ({ default: m.Teller })));
 const Shortcuts = lazy(() => import("@/features/palette").then((m) => ({ default: m.Shortcuts })));
 
 export function Shell() {
   useEffect(beLive, []);
+  useEffect(() => {
+    const timer = setTimeout(again, 3_000); // there before it is needed, and after all that is needed now
+    return () => clearTimeout(timer);
+  }, []);
+  const expired = useExpired((s) => s.expired);
   const navigate = useNavigate();
   const { setColorScheme } = useMantineColorScheme();
   const shown = usePalette((s) => s.shown);
@@ -70,7 +78,11 @@ export function Shell() {
       <TransfersTray />
       <Suspense>{shown === "palette" ? <Palette /> : shown === "keys" ? <Shortcuts /> : null}</Suspense>
       <Suspense>{telling ? <Teller /> : null}</Suspense>
-      <LogInAgain />
+      {expired ? (
+        <Suspense fallback={null}>
+          <LogInAgain />
+        </Suspense>
+      ) : null}
     </div>
   );
 }

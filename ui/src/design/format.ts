@@ -7,8 +7,13 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+// making one takes longer than a hundred uses of it
+const WHOLE = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+const TENTHS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const HUNDREDTHS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
+
 export function count(value: number): string {
-  return value.toLocaleString("en-GB", { maximumFractionDigits: 2 });
+  return HUNDREDTHS.format(value);
 }
 
 /** "1 stage", "2 stages". */
@@ -23,8 +28,7 @@ export function bytes(value: number): string {
     rest /= KIB;
     unit += 1;
   }
-  const digits = unit === 0 || rest >= 100 ? 0 : 1;
-  return `${rest.toLocaleString("en-GB", { maximumFractionDigits: digits })} ${UNITS[unit]}`;
+  return `${(unit === 0 || rest >= 100 ? WHOLE : TENTHS).format(rest)} ${UNITS[unit]}`;
 }
 
 export function percent(value: number): string {
@@ -44,6 +48,17 @@ export function duration(ms: number): string {
   return `${plural(Math.floor(value / DAY), "day")}${hours ? ` ${hours} h` : ""}`;
 }
 
+const TIME = { hour: "2-digit", minute: "2-digit" } as const;
+const SHAPES = {
+  day: { year: "numeric", month: "numeric", day: "numeric" },
+  time: TIME,
+  weekday: { weekday: "short", ...TIME },
+  date: { day: "numeric", month: "short" },
+  dated: { day: "numeric", month: "short", ...TIME },
+  yeared: { day: "numeric", month: "short", year: "numeric" },
+  full: { dateStyle: "full", timeStyle: "long" },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>;
+
 /** Relative up to a day, then weekday or date; `moment` and `now` in milliseconds since 1970. */
 export function when(moment: number, now: number, zone?: string): string {
   const gone = now - moment;
@@ -51,30 +66,32 @@ export function when(moment: number, now: number, zone?: string): string {
     if (Math.abs(gone) < 5 * SECOND) return "now";
     return gone > 0 ? `${duration(gone)} ago` : `in ${duration(-gone)}`;
   }
-  if (Math.abs(gone) < 6 * DAY)
-    return local(moment, { weekday: "short", hour: "2-digit", minute: "2-digit" }, zone);
-  const year =
-    new Date(moment).getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" as const };
-  return local(moment, { day: "numeric", month: "short", ...year }, zone);
+  if (Math.abs(gone) < 6 * DAY) return local(moment, "weekday", zone);
+  const thisYear = new Date(moment).getFullYear() === new Date(now).getFullYear();
+  return local(moment, thisYear ? "date" : "yeared", zone);
 }
 
 /** "16:28", or with the weekday when it is not today. */
 export function clock(moment: number, now: number, zone?: string): string {
-  const day = (t: number) => local(t, { year: "numeric", month: "numeric", day: "numeric" }, zone);
-  const hours = { hour: "2-digit", minute: "2-digit" } as const;
-  if (day(moment) === day(now)) return local(moment, hours, zone);
-  return Math.abs(moment - now) < 6 * DAY
-    ? local(moment, { weekday: "short", ...hours }, zone)
-    : local(moment, { day: "numeric", month: "short", ...hours }, zone);
+  if (local(moment, "day", zone) === local(now, "day", zone)) return local(moment, "time", zone);
+  return local(moment, Math.abs(moment - now) < 6 * DAY ? "weekday" : "dated", zone);
 }
 
 /** For a tooltip: everything, with the zone. */
 export function fullTime(moment: number, zone?: string): string {
-  return local(moment, { dateStyle: "full", timeStyle: "long" }, zone);
+  return local(moment, "full", zone);
 }
 
-function local(moment: number, options: Intl.DateTimeFormatOptions, zone?: string): string {
-  return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone }).format(moment);
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function local(moment: number, shape: keyof typeof SHAPES, zone?: string): string {
+  const key = `${shape} ${zone ?? ""}`;
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.DateTimeFormat("en-GB", { ...SHAPES[shape], timeZone: zone });
+    formats.set(key, format);
+  }
+  return format.format(moment);
 }
 
 /** Two letters for a person. */

@@ -105,8 +105,8 @@ export function StageStrip({ stages }: { stages: StripStage[] }) {
     <ol className="strip" aria-label={text}>
       {stages.map((stage, at) => (
         <li
-          // biome-ignore lint/suspicious/noArrayIndexKey: two stages of a strip may have the same name
-          key={`${at}-${stage.name}`}
+          // biome-ignore lint/suspicious/noArrayIndexKey: a strip that is drawn anew in a list keeps its marks
+          key={at}
           data-s={colour(stage.state)}
           title={`${stage.name}: ${WORDS[stage.state]}`}
         >

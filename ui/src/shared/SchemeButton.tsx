@@ -1,6 +1,6 @@
 import { useMantineColorScheme } from "@mantine/core";
-import { useScheme } from "@/design/charts/LineChart.tsx";
 import { Button } from "@/design/parts.tsx";
+import { useScheme } from "@/design/scheme.ts";
 
 export function SchemeButton() {
   const { setColorScheme } = useMantineColorScheme();

@@ -1,8 +1,8 @@
 /** Files on their way to the server: three at a time, resumed by tus after a cut, a pause, or a reload with the same file. */
-import { Upload } from "tus-js-client";
+import type { Upload } from "tus-js-client";
 import { create } from "zustand";
 import { csrfToken, newKey } from "@/api/client.ts";
-import { ApiProblem } from "@/api/problem.ts";
+import { ApiProblem, asProblem } from "@/api/problem.ts";
 
 export type TransferState = "waiting" | "running" | "paused" | "cut" | "conflict" | "failed" | "done";
 
@@ -27,6 +27,8 @@ interface Own {
   samples: [number, number][];
   conflict: "refuse" | "keep_both" | "replace";
   settle: (path: string | null) => void;
+  /** counts the starts: what an older one still has to say is not heard */
+  turn: number;
 }
 
 interface Transfers {
@@ -55,7 +57,7 @@ function change(id: string, next: Partial<Transfer>): void {
 export function send(space: string, folder: string, file: File): Promise<string | null> {
   return new Promise((settle) => {
     const id = newKey();
-    own.set(id, { file, upload: null, samples: [], conflict: "refuse", settle });
+    own.set(id, { file, upload: null, samples: [], conflict: "refuse", settle, turn: 0 });
     const item: Transfer = {
       id,
       space,
@@ -91,14 +93,26 @@ function next(): void {
   const { items } = useTransfers.getState();
   const running = items.filter((t) => t.state === "running" || t.state === "cut").length;
   for (const item of items.filter((t) => t.state === "waiting").slice(0, Math.max(0, AT_ONCE - running)))
-    start(item);
+    void start(item);
 }
 
-function start(item: Transfer): void {
+async function start(item: Transfer): Promise<void> {
   const mine = own.get(item.id);
   if (!mine) return;
+  mine.turn += 1;
+  const { turn } = mine;
   change(item.id, { state: "running", text: "" });
-  const upload = new Upload(mine.file, {
+  let tus: typeof import("tus-js-client");
+  try {
+    tus = await import("tus-js-client"); // only for those who send something
+  } catch (error) {
+    change(item.id, { state: "failed", rate: 0, text: asProblem(error).message });
+    next();
+    return;
+  }
+  const shown = useTransfers.getState().items.find((t) => t.id === item.id);
+  if (shown?.state !== "running" || mine.turn !== turn) return; // paused or given up meanwhile
+  const upload = new tus.Upload(mine.file, {
     endpoint: "/api/v1/uploads",
     chunkSize: PIECE,
     retryDelays: RETRIES,

@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { count } from "../format.ts";
 import { Button } from "../parts.tsx";
+import { useScheme } from "../scheme.ts";
 import "./charts.css";
 
 export interface Series {
@@ -207,19 +208,4 @@ function Table({
       </table>
     </div>
   );
-}
-
-function presentScheme(): string {
-  return document.documentElement.dataset.mantineColorScheme ?? "light";
-}
-
-/** Canvas does not follow CSS: a chart is drawn anew when light and dark change. */
-export function useScheme(): string {
-  const [scheme, setScheme] = useState(presentScheme);
-  useEffect(() => {
-    const observer = new MutationObserver(() => setScheme(presentScheme()));
-    observer.observe(document.documentElement, { attributeFilter: ["data-mantine-color-scheme"] });
-    return () => observer.disconnect();
-  }, []);
-  return scheme;
 }

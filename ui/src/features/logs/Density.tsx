@@ -1,6 +1,6 @@
 /** Where in the log the hits are, and where the window stands: a strip as tall as the window. */
 import { useEffect, useRef } from "react";
-import { useScheme } from "@/design/charts/LineChart.tsx";
+import { useScheme } from "@/design/scheme.ts";
 import type { Line } from "./store.ts";
 
 export function Density({

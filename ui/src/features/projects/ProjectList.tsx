@@ -1,12 +1,12 @@
 /** The rows in a window: however many there are, only those on screen are drawn. */
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useRef } from "react";
+import { useMemo, useRef } from "react";
 import { count } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { colour, type State, WORDS } from "@/design/state.tsx";
 import type { Group, Item, Sort } from "./order.ts";
 import { ProjectRow } from "./ProjectRow.tsx";
 import { rows } from "./rows.ts";
+import { tops, useShown, useWindow } from "./window.ts";
 
 const HEADS: { name: string; sort?: Sort; word: string }[] = [
   { name: "c-picture", word: "" },
@@ -35,18 +35,9 @@ export interface ListProps {
 export function ProjectList(props: ListProps) {
   const { items, total, me, sort, onSort, selected, onSelect, onSelectAll, onTag, onToggle, current } = props;
   const box = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({
-    count: items.length,
-    getScrollElement: () => box.current,
-    estimateSize: useCallback((at: number) => (items[at]?.kind === "group" ? 34 : 52), [items]),
-    getItemKey: useCallback((at: number) => keyOf(items[at], at), [items]),
-    overscan: 8,
-  });
-  useEffect(() => {
-    if (current >= 0) virtual.scrollToIndex(current, { align: "auto" });
-  }, [current, virtual]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: heights depend on what the items are
-  useEffect(() => virtual.measure(), [items]);
+  const starts = useMemo(() => tops(items.map(heightOf), items.length), [items]);
+  const { first, last, pool } = useWindow(box, starts);
+  useShown(box, starts, current);
   return (
     <div
       className="p-list"
@@ -84,30 +75,25 @@ export function ProjectList(props: ListProps) {
         ))}
       </div>
       <div ref={box} className="p-body" role="rowgroup">
-        <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
-          {virtual.getVirtualItems().map((shown) => {
-            const item = items[shown.index];
-            if (!item) return null;
+        <div style={{ height: starts[items.length], position: "relative" }}>
+          {items.slice(first, last).map((item, n) => {
+            const index = first + n;
+            const top = starts[index] ?? 0;
             if (item.kind === "group") {
+              const { group, open } = item;
               return (
-                <GroupRow
-                  key={shown.key}
-                  group={item.group}
-                  open={item.open}
-                  top={shown.start}
-                  onToggle={onToggle}
-                />
+                <GroupRow key={`g:${group.name}`} group={group} open={open} top={top} onToggle={onToggle} />
               );
             }
             return (
               <ProjectRow
-                key={shown.key}
+                key={index % pool}
                 id={item.id}
-                index={shown.index}
-                top={shown.start}
+                index={index}
+                top={top}
                 me={me}
                 selected={selected.has(item.id)}
-                current={shown.index === current}
+                current={index === current}
                 onSelect={onSelect}
                 onTag={onTag}
               />
@@ -119,8 +105,8 @@ export function ProjectList(props: ListProps) {
   );
 }
 
-function keyOf(item: Item | undefined, at: number): string {
-  return item === undefined ? `${at}` : item.kind === "group" ? `g:${item.group.name}` : `${at}:${item.id}`;
+function heightOf(item: Item): number {
+  return item.kind === "group" ? 34 : 52;
 }
 
 function GroupRow({

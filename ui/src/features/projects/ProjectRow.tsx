@@ -1,6 +1,6 @@
 /** One project in the list: 52 px, two lines, everything that decides whether one has to look. */
-import { Link } from "@tanstack/react-router";
-import { memo } from "react";
+import { useRouter } from "@tanstack/react-router";
+import { type MouseEvent, memo, useLayoutEffect, useRef } from "react";
 import { clock, when } from "@/design/format.ts";
 import { Avatar, Tag } from "@/design/parts.tsx";
 import { StageStrip, StateTag } from "@/design/state.tsx";
@@ -26,10 +26,20 @@ export const ProjectRow = memo(function ProjectRow(props: Props) {
   const { id, index, top, me, selected, current, onSelect, onTag } = props;
   const row = useRow(id);
   const now = useNow();
+  const element = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another project is drawn here from now on, and what is typed is not meant for it
+  useLayoutEffect(
+    () => () => {
+      const focused = document.activeElement;
+      if (focused instanceof HTMLElement && element.current?.contains(focused)) focused.blur();
+    },
+    [id],
+  );
   if (!row) return null;
   const state = projectState(row);
   return (
     <div
+      ref={element}
       role="row"
       className="p-row"
       aria-rowindex={index + 2}
@@ -47,12 +57,17 @@ export const ProjectRow = memo(function ProjectRow(props: Props) {
         />
       </span>
       <span role="cell" className="c-picture">
-        <Picture project={row.id} path={row.thumbnail} name={row.name} width={56} height={32} />
+        <Picture
+          key={row.thumbnail && `${row.id}/${row.thumbnail}`}
+          project={row.id}
+          path={row.thumbnail}
+          name={row.name}
+          width={56}
+          height={32}
+        />
       </span>
       <span role="cell" className="c-name">
-        <Link to="/projects/$project" params={{ project: row.id }} className="trunc" id={`row-${row.id}`}>
-          {row.name}
-        </Link>
+        <NameLink id={row.id} name={row.name} />
         <span className="tags">
           <Tag>
             {row.pipeline}
@@ -98,6 +113,23 @@ export const ProjectRow = memo(function ProjectRow(props: Props) {
     </div>
   );
 });
+
+/** Every row has one, and is drawn anew while one scrolls: the router's own link would work out a whole address each time. */
+function NameLink({ id, name }: { id: string; name: string }) {
+  const router = useRouter();
+  const to = { to: "/projects/$project", params: { project: id } } as const;
+  const go = (event: MouseEvent) => {
+    if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    void router.navigate(to);
+  };
+  const soon = () => void router.preloadRoute(to).catch(() => undefined);
+  return (
+    <a href={`/projects/${id}`} className="trunc" onClick={go} onPointerEnter={soon} onFocus={soon}>
+      {name}
+    </a>
+  );
+}
 
 function hardware(row: Row): string {
   const now = row.current;

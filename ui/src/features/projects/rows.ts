@@ -7,6 +7,7 @@ export type Row = components["schemas"]["Row"];
 
 const PAGE = 500;
 const ORDER_EVERY = 1000;
+const TOLD_EVERY = 250; // milliseconds, while page after page comes: each time all that came is put in order anew
 
 export class Rows {
   private readonly rows = new Map<string, Row>();
@@ -57,6 +58,7 @@ export class Rows {
     this.loading = controller;
     const seen = new Set<string>();
     let after = "";
+    let told = 0;
     try {
       do {
         const query = { limit: after ? PAGE : 100, after };
@@ -68,8 +70,10 @@ export class Rows {
           this.set(row);
         }
         after = page.next ?? "";
-        this.ready = true;
         this.error = null;
+        if (this.ready && performance.now() - told < TOLD_EVERY) continue;
+        this.ready = true;
+        told = performance.now();
         this.tell();
       } while (after);
       for (const id of [...this.rows.keys()]) if (!seen.has(id)) this.rows.delete(id);
