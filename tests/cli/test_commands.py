@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import Result
 from tests.fakes.client import FakeClient, Plan, World
 from winslow_nomad import __version__
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.pipeline import GIB
 from winslow_nomad.core.stage import StageState
@@ -68,6 +70,17 @@ def test_show_says_what_a_project_waits_for(winslow: Call, gated: str) -> None:
     assert "0001-detect" in text and "detections 1,204" in text
 
 
+def test_show_says_when_what_waits_may_start(winslow: Call, told: Told, world: World, gated: str) -> None:
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    number = next(iter(world.projects[gated].stages))
+    text = "about 40 min: 14 runs of detect took 12 to 15 min, and it is next"
+    world.begins[number] = Begin(likely=at, earliest=at, latest=at, text=text)
+    said = " ".join(winslow("show", gated).stdout.split())
+    assert "may start in about 40 min" in said
+    stages = {s["number"]: s["begins"] for s in told("show", gated)["project"]["stages"]}
+    assert stages.pop(number)["text"] == text and not any(stages.values())
+
+
 def test_show_of_a_stage_is_its_whole_record(winslow: Call, told: Told, done: str) -> None:
     record = told("show", done, "one")["record"]
     assert record["number"] == 1 and record["attempts"][0]["outcome"]["code"] == 0
@@ -82,7 +95,7 @@ def test_the_json_of_a_project_keeps_its_keys(told: Told, gated: str) -> None:
     }  # fmt: skip
     assert set(project["stages"][0]) == {
         "number", "id", "name", "state", "reason", "message", "queued", "started", "ended", "seconds", "attempts",
-        "node", "results", "inputs", "sweep", "point", "redo_of", "values", "comment", "output",
+        "node", "results", "inputs", "sweep", "point", "redo_of", "values", "comment", "output", "begins",
     }  # fmt: skip
     assert set(project["gates"][0]) == {"id", "kind", "stage", "sweep", "question", "show", "missing", "since"}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import (
     FileClient,
     Finding,
@@ -57,6 +58,7 @@ class World:
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
+    begins: dict[int, Begin] = field(default_factory=dict)
     keys: dict[str, Project] = field(default_factory=dict)
     sealed: dict[tuple[str, int], Stage] = field(default_factory=dict)  # stage.json of ended stages
     secrets: dict[str, str] = field(default_factory=dict)
@@ -195,6 +197,10 @@ class FakeClient:
             for s in stages
             if s.state is StageState.RUNNING
         ]
+
+    def begins(self, project: str) -> Mapping[int, Begin]:
+        self._there()
+        return {n: b for n, b in self.world.begins.items() if n in self.project(project).stages}
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
         self._there()

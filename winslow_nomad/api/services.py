@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from winslow_nomad.core.audit import Audit
+from winslow_nomad.core.begins import Begins
 from winslow_nomad.core.client import Client
 from winslow_nomad.core.defaults import Defaults
 from winslow_nomad.core.durations import Durations
@@ -42,6 +43,7 @@ class Services:
     texts: PipelineTexts
     vault: Vault
     durations: Durations
+    begins: Begins
     progress: Progresses
     operations: Operations
     defaults: Defaults

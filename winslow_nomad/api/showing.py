@@ -1,5 +1,5 @@
-"""Gathers what a project is shown with: progress, likely ends, copies under way. Asks the store alone, which answers at
-once; the share may hang."""
+"""Gathers what a project is shown with: progress, likely starts and ends, copies under way. Asks the store alone, which
+answers at once; the share may hang."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _beside(given: Services, project: Project, usual: Mapping[str, float]) -> tu
     expected = forecast(project, now, {n: p.percent for n, p in progress.items()}, usual)
     wanted = {s.operation for s in project.stages.values() if s.operation is not None}
     operations = {o: found for o in wanted if (found := given.operations.get(o)) is not None}
-    return Beside(now, progress, expected.ends, operations), expected.steps
+    return Beside(now, progress, expected.ends, operations, given.begins.of(project)), expected.steps
 
 
 def may_answer(who: Principal, summary: Summary) -> bool:

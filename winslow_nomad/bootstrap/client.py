@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
+from winslow_nomad.bootstrap.begins import InstalledBegins
 from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.lists import TRASH
@@ -38,6 +41,10 @@ class LocalClient:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.files = LocalFiles(installation, lambda: uploads(installation))
+
+    @cached_property
+    def _begins(self) -> InstalledBegins:
+        return InstalledBegins(self.installation)
 
     def close(self) -> None:
         """Nothing of its own; the installation is closed by who opened it."""
@@ -215,6 +222,9 @@ class LocalClient:
                     )
                 )
         return found
+
+    def begins(self, project: str) -> Mapping[int, Begin]:
+        return self._begins.of(self.project(project))
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
         """An empty cursor: from now on. Each entry carries the cursor of its commit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from winslow_nomad.api.services import Services
+from winslow_nomad.bootstrap.begins import InstalledBegins
 from winslow_nomad.bootstrap.client import LocalClient, uploads
 from winslow_nomad.bootstrap.counters import CachedCounters
 from winslow_nomad.bootstrap.installation import Installation
@@ -28,6 +29,7 @@ def services(installation: Installation) -> Services:
     keep = timedelta(days=installation.settings.keep_audit_days)
     texts = InstalledTexts(installation)
     read = logs(installation)
+    durations = CachedDurations(installation)
     return Services(
         client=LocalClient(installation),
         people=RedisPeople(installation.state, installation.clock, installation.keys),
@@ -37,7 +39,8 @@ def services(installation: Installation) -> Services:
         library=InstalledLibrary(installation, texts),
         texts=texts,
         vault=installation.secrets,
-        durations=CachedDurations(installation),
+        durations=durations,
+        begins=InstalledBegins(installation, durations),
         progress=RedisProgresses(installation.state, installation.keys),
         operations=installation.operations,
         defaults=installation.choices,

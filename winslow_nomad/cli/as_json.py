@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
 from winslow_nomad.cli import words
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Summary
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Gate, Project
@@ -30,7 +31,12 @@ def time(at: datetime | None) -> str | None:
     return at.isoformat() if at is not None else None
 
 
-def project(found: Project, now: datetime, outputs: dict[int, PurePath] | None = None) -> dict[str, Any]:
+def project(
+    found: Project,
+    now: datetime,
+    outputs: dict[int, PurePath] | None = None,
+    begins: Mapping[int, Begin] | None = None,
+) -> dict[str, Any]:
     said = words.of_project(found)
     every: dict[int, Stage | EndedStage] = {**found.ended, **found.sealing, **found.stages}
     return {
@@ -52,11 +58,17 @@ def project(found: Project, now: datetime, outputs: dict[int, PurePath] | None =
         "gates": [gate(g) for g in found.gates],
         "failures": [f.model_dump(mode="json") for f in found.failures],
         "sweeps": [sweep.model_dump(mode="json", include=SWEEP) for _, sweep in sorted(found.sweeps.items())],
-        "stages": [stage(found, s, now, outputs or {}) for _, s in sorted(every.items())],
+        "stages": [
+            {**stage(found, s, now, outputs or {}), **begin_of((begins or {}).get(n))} for n, s in sorted(every.items())
+        ],
     }
 
 
 SWEEP = {"number", "id", "grid", "total", "next", "open", "succeeded", "failed", "stopped", "closed", "halted"}
+
+
+def begin_of(found: Begin | None) -> dict[str, Any]:
+    return {"begins": found.model_dump(mode="json") if found is not None else None}
 
 
 def gate(found: Gate) -> dict[str, Any]:

@@ -75,10 +75,11 @@ def show(
                 tables.record(record)
             return
         paths = outputs.of_project(sender.client, found)
+        begins = sender.client.begins(found.id) if found.stages else {}
     if json:
-        as_json.put({"project": as_json.project(found, datetime.now(UTC), paths)})
+        as_json.put({"project": as_json.project(found, datetime.now(UTC), paths, begins)})
     else:
-        tables.project(found, datetime.now(UTC), paths)
+        tables.project(found, datetime.now(UTC), paths, begins)
 
 
 def log(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from winslow_nomad.cli import outputs, words
 from winslow_nomad.cli.screen import shape
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Summary
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Stage
@@ -58,7 +59,9 @@ def projects(found: Sequence[Summary], now: datetime) -> None:
     show(table)
 
 
-def project(found: Project, now: datetime, paths: Mapping[int, PurePath]) -> None:
+def project(
+    found: Project, now: datetime, paths: Mapping[int, PurePath], begins: Mapping[int, Begin] | None = None
+) -> None:
     out, said = console(), words.of_project(found)
     head = words.safe(f" {found.name} ({found.id}): {said.sentence}")
     out.print(Text.assemble(shape(out, said.look), head), soft_wrap=True)
@@ -75,7 +78,7 @@ def project(found: Project, now: datetime, paths: Mapping[int, PurePath]) -> Non
             words_of.word,
             took(stage, now),
             words.results(stage.results),
-            words.safe(words_of.detail),
+            words.safe(why(words_of.detail, (begins or {}).get(stage.number))),
         )
     if table.row_count:
         show(table)
@@ -86,6 +89,13 @@ def project(found: Project, now: datetime, paths: Mapping[int, PurePath]) -> Non
     for number in outputs.final(found):
         if number in paths:
             out.print(Text(f"output of {found.ended[number].name}: {paths[number]}"), soft_wrap=True)
+
+
+def why(detail: str, begin: Begin | None) -> str:
+    """`a GPU: both are in use; may start in about 40 min: 14 runs of detect took 12 to 15 min, and it is next`"""
+    if begin is None:
+        return detail
+    return f"{detail}; may start in {begin.text}" if detail else f"may start in {begin.text}"
 
 
 def took(stage: Stage | EndedStage, now: datetime) -> str:

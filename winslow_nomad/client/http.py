@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, Self
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from winslow_nomad.client import following, packing
 from winslow_nomad.client.answers import problem
 from winslow_nomad.client.files import HttpFiles
 from winslow_nomad.client.wire import Wire
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, OutcomeUnknown, Refused, Unavailable
 from winslow_nomad.core.lists import TRASH
@@ -276,6 +277,10 @@ class HttpClient:
             for number, one in told["stages"].items()
             if int(number) in stages
         ]
+
+    def begins(self, project: str) -> Mapping[int, Begin]:
+        told = self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}")
+        return {s["number"]: Begin.model_validate(s["begins"]) for s in told["stages"] if s.get("begins")}
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
         cursor = cursor or self._cursors.get(project, "")  # nothing is missed since the project was looked at first

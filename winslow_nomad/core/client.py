@@ -3,10 +3,11 @@ server. Every call raises errors of core.errors only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.filing import Conflict as OnConflict
 from winslow_nomad.core.filing import Entry
 from winslow_nomad.core.messages import AnyCommand
@@ -157,6 +158,10 @@ class Client(Protocol):
         ...
 
     def progress(self, project: str) -> Sequence[Progress]: ...
+
+    def begins(self, project: str) -> Mapping[int, Begin]:
+        """When what waits is likely to start, by stage number; what nobody can tell is left out."""
+        ...
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
         """What has happened since, waiting up to `timeout` seconds for something."""

@@ -2596,6 +2596,33 @@ export interface components {
             suggested: boolean;
         };
         /**
+         * Begin
+         * @description `likely` with a margin: in eight of ten cases between `earliest` and `latest`, if nobody changes the line.
+         *     `text`: as people read it, with what it is taken from.
+         */
+        Begin: {
+            /**
+             * Likely
+             * Format: date-time
+             */
+            likely: string;
+            /**
+             * Earliest
+             * Format: date-time
+             */
+            earliest: string;
+            /**
+             * Latest
+             * Format: date-time
+             */
+            latest: string;
+            /**
+             * Text
+             * @example about 40 min: 14 runs of detect took 12 to 15 min, and 2 stages are before it
+             */
+            text: string;
+        };
+        /**
          * BulkAnswer
          * @description One for each project, in the order asked.
          * @example {
@@ -7892,6 +7919,8 @@ export interface components {
              * @description likely end, by its progress or by history
              */
             expected?: string | null;
+            /** @description when it is likely to start, where history can tell */
+            begins?: components["schemas"]["Begin"] | null;
             progress?: components["schemas"]["Percent"] | null;
             preparing?: components["schemas"]["Preparing"] | null;
             /**

@@ -12,6 +12,7 @@ from pydantic import Field
 from winslow_nomad.api.views.base import Answer, example
 from winslow_nomad.api.views.hidden import masked, masked_overrides
 from winslow_nomad.core import said
+from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.line import why
 from winslow_nomad.core.lineage import counting
 from winslow_nomad.core.operations import Operation
@@ -72,6 +73,7 @@ class StageView(Answer):
     seconds: float | None = Field(default=None, description="that it ran, or runs by now")
     waited: float | None = Field(default=None, description="seconds between queued and started")
     expected: datetime | None = Field(default=None, description="likely end, by its progress or by history")
+    begins: Begin | None = Field(default=None, description="when it is likely to start, where history can tell")
     progress: Percent | None = None
     preparing: Preparing | None = None
     results: dict[str, Result] = {}
@@ -105,13 +107,14 @@ class StageView(Answer):
 
 @dataclass(frozen=True)
 class Beside:
-    """What stages are shown with that is not in the project: progress and likely ends by stage number, operations
-    by id."""
+    """What stages are shown with that is not in the project: progress, likely ends and likely starts by stage number,
+    operations by id."""
 
     now: datetime
     progress: Mapping[int, Percent] = field(default_factory=dict)
     expected: Mapping[int, datetime] = field(default_factory=dict)
     operations: Mapping[str, Operation] = field(default_factory=dict)
+    begins: Mapping[int, Begin] = field(default_factory=dict)
 
 
 class Stages:
@@ -181,6 +184,7 @@ class Stages:
             node=last.node if last is not None else "",
             reason=why(self._project, stage, self._beside.now),
             expected=self._beside.expected.get(stage.number),
+            begins=self._beside.begins.get(stage.number),
             progress=self._beside.progress.get(stage.number),
             preparing=_preparing(operation),
             pause_after=stage.pause_after,

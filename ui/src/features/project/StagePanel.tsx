@@ -47,6 +47,7 @@ export function StagePanel({
           <span className="m2">{stage?.detail}</span>
         </p>
         {stage?.reason ? <p className="m2">{stage.reason.text}</p> : null}
+        {stage?.begins ? <p className="m2">May start in {stage.begins.text}</p> : null}
         {stage?.message && stage.state !== "succeeded" ? <pre className="said">{stage.message}</pre> : null}
         {progress?.percent != null ? (
           <div className="row">
