@@ -6,8 +6,20 @@ import { ProblemNote } from "@/design/Problem.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
 import { useActs } from "@/shared/keys.ts";
-import { may, numbered, type Project, tellFailure, useCommand } from "@/shared/project.ts";
+import {
+  may,
+  numbered,
+  type Project,
+  projectQuery,
+  sendCommand,
+  tellFailure,
+  useCommand,
+} from "@/shared/project.ts";
+import { queries } from "@/shared/queries.ts";
+import { undoable } from "@/shared/undo.tsx";
 import { type Action, actions } from "./actions.ts";
+import { FollowDialog } from "./FollowDialog.tsx";
+import { ParticipantsDialog } from "./Participants.tsx";
 
 /** `hidden`: nothing of it is drawn, and all of it can be done from the palette. */
 export function Actions({
@@ -21,7 +33,7 @@ export function Actions({
 }) {
   const command = useCommand(project.id);
   const navigate = useNavigate();
-  const [asking, setAsking] = useState<"" | "stop" | "kill" | "describe" | "trash">("");
+  const [asking, setAsking] = useState<"" | "stop" | "kill" | "describe" | "people" | "told" | "trash">("");
   const send = (action: Extract<Action, { kind: "command" }>) =>
     command.mutate(action.command, { onError: tellFailure(`${action.word}: nothing was done`) });
   const act = (action: Action) => {
@@ -34,6 +46,20 @@ export function Actions({
       });
     else if (action.kind === "answer") onAnswer();
     else setAsking(action.kill ? "kill" : "stop");
+  };
+  // nothing is lost by what can be taken back: only what runs is asked about
+  const losing = atWork(project).length > 0;
+  const remove = losing ? "Delete…" : "Delete";
+  const trash = () => {
+    if (losing) setAsking("trash");
+    else
+      command.mutate(
+        { kind: "trash_project" },
+        {
+          onSuccess: () => trashed(project, () => void navigate({ to: "/projects" })),
+          onError: tellFailure("It was not deleted"),
+        },
+      );
   };
   const possible = actions(project);
   useActs("This project", [
@@ -48,13 +74,21 @@ export function Actions({
           { does: "Name, tags, priority…", act: () => setAsking("describe") },
         ]
       : []),
-    ...(may(project, "manage") ? [{ does: "Delete…", act: () => setAsking("trash") }] : []),
+    ...(may(project, "comment") ? [{ does: "What I am told of it…", act: () => setAsking("told") }] : []),
+    ...(may(project, "manage")
+      ? [
+          { does: "Who takes part…", act: () => setAsking("people") },
+          { does: remove, act: trash },
+        ]
+      : []),
   ]);
   const dialogs = (
     <>
       <StopDialog project={project} opened={asking === "stop"} onClose={() => setAsking("")} />
       <KillDialog project={project} opened={asking === "kill"} onClose={() => setAsking("")} />
       <DescribeDialog project={project} opened={asking === "describe"} onClose={() => setAsking("")} />
+      {asking === "people" ? <ParticipantsDialog project={project} onClose={() => setAsking("")} /> : null}
+      {asking === "told" ? <FollowDialog project={project} onClose={() => setAsking("")} /> : null}
       <TrashDialog project={project} opened={asking === "trash"} onClose={() => setAsking("")} />
     </>
   );
@@ -94,16 +128,32 @@ export function Actions({
               <Menu.Item onClick={() => setAsking("describe")}>Name, tags, priority…</Menu.Item>
             </>
           ) : null}
+          {may(project, "comment") ? (
+            <Menu.Item onClick={() => setAsking("told")}>What I am told of it…</Menu.Item>
+          ) : null}
           {may(project, "manage") ? (
-            <Menu.Item color="var(--wn-bad)" onClick={() => setAsking("trash")}>
-              Delete…
-            </Menu.Item>
+            <>
+              <Menu.Item onClick={() => setAsking("people")}>Who takes part…</Menu.Item>
+              <Menu.Item color="var(--wn-bad)" onClick={trash}>
+                {remove}
+              </Menu.Item>
+            </>
           ) : null}
         </Menu.Dropdown>
       </Menu>
       {dialogs}
     </div>
   );
+}
+
+function trashed(project: Project, leave: () => void): void {
+  leave();
+  undoable(`${project.name} is in the trash.`, async () => {
+    queries.setQueryData(
+      projectQuery(project.id).queryKey,
+      await sendCommand(project.id, { kind: "restore_project" }),
+    );
+  });
 }
 
 interface DialogProps {
@@ -206,7 +256,15 @@ function DescribeDialog({ project, opened, onClose }: DialogProps) {
         tags,
         priority: Number(form.get("priority")),
       },
-      { onSuccess: onClose },
+      {
+        onSuccess: () => {
+          onClose();
+          const { name, tags: old, priority } = project;
+          undoable(`${name} was changed.`, () =>
+            sendCommand(project.id, { kind: "describe", name, tags: old, priority }),
+          );
+        },
+      },
     );
   };
   return (
@@ -269,7 +327,7 @@ function TrashDialog({ project, opened, onClose }: DialogProps) {
             onClick={() =>
               command.mutate(
                 { kind: "trash_project" },
-                { onSuccess: () => void navigate({ to: "/projects" }) },
+                { onSuccess: () => trashed(project, () => void navigate({ to: "/projects" })) },
               )
             }
           >

@@ -2,21 +2,15 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
+import { EVENTS } from "@/shared/events.ts";
+
+export { EVENTS, toggled, type What } from "@/shared/events.ts";
 
 export type Channel = components["schemas"]["ChannelView"];
 export type Fresh = components["schemas"]["FreshChannel"];
 export type Undelivered = components["schemas"]["Undelivered"];
 export type Tested = components["schemas"]["TestView"];
-export type What = Channel["events"] extends (infer E)[] | null ? E : never;
 export type Whose = "own" | "installation";
-
-export const EVENTS: { what: What; word: string; about: string; node?: true }[] = [
-  { what: "gate", word: "A question", about: "a project waits for a person" },
-  { what: "failure", word: "A failure", about: "a stage failed, and what comes after it waits" },
-  { what: "finished", word: "The end", about: "a project is done" },
-  { what: "impossible", word: "It can never start", about: "no node has what a stage asks for" },
-  { what: "node", word: "A node", about: "one is down, or back", node: true },
-];
 
 export const WHICH: { which: components["schemas"]["NotificationsView"]["which"]; word: string }[] = [
   { which: "own", word: "mine, and those I was added to by name" },
@@ -29,12 +23,6 @@ export function words(events: readonly string[]): string {
   return EVENTS.filter((e) => events.includes(e.what))
     .map((e) => e.word.toLowerCase())
     .join(", ");
-}
-
-/** In the order of the list, as the server has no other. */
-export function toggled(events: readonly What[], what: What): What[] {
-  const on = !events.includes(what);
-  return EVENTS.map((e) => e.what).filter((e) => (e === what ? on : events.includes(e)));
 }
 
 /** What an address is, by how it begins: the form says so while one types. */
