@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from winslow_nomad import config_nomad
+from winslow_nomad import config_nomad, config_registries
 from winslow_nomad.config_nomad import NomadSettings
+from winslow_nomad.config_registries import RegistrySettings
 from winslow_nomad.core.errors import Invalid
 
 HINT = "See docs/settings.md for all settings."
@@ -65,6 +66,7 @@ class Settings:
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
     environment: dict[str, str] = field(default_factory=dict)  # variables of every stage
     nomad: NomadSettings = field(default_factory=NomadSettings)
+    registries: RegistrySettings = field(default_factory=RegistrySettings)
     keep_audit_days: float = 180.0
     upload_largest: int = 1 << 40  # bytes of one file
     upload_quota: int = 0  # bytes of one person's unfinished uploads; 0: as much as there is room for
@@ -97,19 +99,20 @@ def load(environ: dict[str, str] | None = None) -> Settings:
         origins[key] = str(file)
     for item in fields(Settings):
         name = "REDIS_URL" if item.name == "redis_url" else f"WINSLOW_{item.name.upper()}"
-        if item.name not in ("home", "origins", "roots", "environment", "nomad") and env.get(name):
+        if item.name not in ("home", "origins", "roots", "environment", "nomad", "registries") and env.get(name):
             values[item.name] = env[name]
             origins[item.name] = name
-    nomad = config_nomad.read(_table(values.pop("nomad", {}), file), env, str(file))
+    nomad = config_nomad.read(_table("nomad", values.pop("nomad", {}), file), env, str(file))
+    registries = config_registries.read(_table("registries", values.pop("registries", {}), file), env, str(file))
     values.setdefault("share", home / "share")
     values.setdefault("user", env.get("USER") or env.get("LOGNAME") or "someone")
     known = {k: converted(k, v, origins.get(k, "default")) for k, v in values.items()}
-    return Settings(**known, nomad=nomad, origins=origins)
+    return Settings(**known, nomad=nomad, registries=registries, origins=origins)
 
 
-def _table(found: Any, file: Path) -> dict[str, Any]:
+def _table(name: str, found: Any, file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
-        raise Invalid(f"{file}: nomad is a table, [nomad].", hint=HINT, code="settings.invalid")
+        raise Invalid(f"{file}: {name} is a table, [{name}].", hint=HINT, code="settings.invalid")
     return found
 
 

@@ -135,7 +135,7 @@ class Held:
 
     def __init__(self, installation: Installation) -> None:
         self.spec = None
-        performer = Performer({"local": self}, installation.attempts, installation.operations)  # type: ignore[dict-item]
+        performer = Performer({"local": self}, installation.attempts, installation.operations, installation.pinning)  # type: ignore[dict-item]
         self.advance = Advance(
             installation.store, installation.sender, performer, installation.admission, installation.breakers
         )
@@ -169,7 +169,9 @@ def test_a_click_while_the_worker_is_at_work_is_never_lost(killed: bool) -> None
 
         clicked: list[int] = []
         client.send("p1", m.StopStage(stage=1, actor="bob"))
-        performer = Clicked(installation.drivers, installation.attempts, installation.operations)
+        performer = Clicked(
+            installation.drivers, installation.attempts, installation.operations, installation.pinning
+        )
         sender, store = installation.sender, installation.store
         advance = Advance(store, sender, performer, installation.admission, installation.breakers)
         if killed:

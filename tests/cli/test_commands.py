@@ -16,7 +16,7 @@ from winslow_nomad import __version__
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding
-from winslow_nomad.core.pipeline import GIB
+from winslow_nomad.core.pipeline import GIB, Pipeline, StageDefinition
 from winslow_nomad.core.stage import StageState
 
 Call = Callable[..., Result]
@@ -232,6 +232,17 @@ def test_validate_says_what_is_right_and_names_line_and_column_of_what_is_wrong(
     assert result.exit_code == 2 and f"{wrong}:3:5: gpus is not a key here; did you mean gpu?" in result.stderr
     (problem,) = told("validate", str(wrong), code=2)["problems"]
     assert (problem["line"], problem["column"], problem["code"]) == (3, 5, "pipeline.unknown_key")
+
+
+def test_validate_says_which_stages_only_their_image_can_tell(winslow: Call, told: Told, world: World) -> None:
+    detect = StageDefinition(id="detect", image="registry.example.org/tool:1")
+    world.pipelines["imaged"] = Pipeline(name="imaged", stages=(detect,))
+    said = winslow("validate", "imaged").stdout
+    assert "detect gives no command: it runs what the image registry.example.org/tool:1 runs by itself" in said
+    assert len(told("validate", "imaged")["notes"]) == 1 and told("validate", "street")["notes"] == []
+    refused = winslow("run", "imaged")
+    assert refused.exit_code == 2 and "[stage.no_command]" in refused.stderr and not world.sent
+    assert winslow("run", "imaged", "--driver", "nomad").exit_code == 0
 
 
 def test_doctor_ends_with_1_only_when_something_has_to_be_put_right(winslow: Call, told: Told, world: World) -> None:

@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from tests.cli.served import GATED, Desk
+from tests.images.docker_registry import ADA
+from tests.images.serving import Recorded, Serving
 from tests.parts import PASSWORD, Parts, free_port
 from tests.valkey import Server, running_server  # noqa: F401
 from tests.waiting import until
@@ -513,6 +515,39 @@ def test_on_the_servers_own_machine_nobody_is_locked_out(stranger: Desk) -> None
     state, clock, keys = parts.installation.state, parts.installation.clock, parts.installation.keys
     rows, _ = RedisAudit(state, clock, keep=timedelta(days=1), keys=keys).read(limit=5)
     assert {r.entry.what for r in rows} >= {"set_password", "make_link", "make_token"}
+
+
+# --- registries
+
+
+def test_an_administrator_gives_winslow_a_log_in_for_a_registry(desk: Desk, stranger: Desk) -> None:
+    parts = desk.parts
+    recorded = Recorded()
+    recorded.login = ADA
+    recorded.documents["open"]["/v2/"] = {"status": 200, "body": "e30=", "headers": {}}
+    desk.environ["WINSLOW_TOKEN"] = parts.token("ann")
+    with Serving(recorded) as serving:
+        wrong = desk.says("registries", "set", serving.host, "--user", ADA[0], typed="not it\n")
+        assert wrong.exit_code == 0 and "It is stored. But the registry" in wrong.stderr
+        assert "not it" not in wrong.stderr
+        assert "[image.denied]" in desk.says("registries", "check", serving.host).stderr
+        right = desk.says("registries", "set", serving.host, "--user", ADA[0], typed=f"{ADA[1]}\n")
+        assert right.exit_code == 0 and f"{serving.host} takes it" in right.stderr
+        assert desk.says("registries", "check", serving.host).exit_code == 0
+    (login,) = desk.told("registries", "list")["registries"]
+    assert (login["host"], login["user"], login["by"]) == (serving.host, "ada", "ann")
+    assert serving.host in desk.says("registries", "list").stdout
+    away = desk.says("registries", "check", serving.host)
+    assert away.exit_code == 5 and "[registry.unavailable]" in away.stderr
+    denied = desk.says("registries", "list", WINSLOW_TOKEN=parts.token("mem"))
+    assert denied.exit_code == 2 and "[access.denied]" in denied.stderr
+    here = {k: v for k, v in parts.environ.items() if k.startswith(("WINSLOW_", "REDIS_"))}
+    assert "ada" in stranger.says("registries", "list", **here).stdout, "also on the server's own machine"
+    assert stranger.says("registries", "remove", serving.host, **here).exit_code == 0
+    assert desk.told("registries", "list")["registries"] == []
+    for words in (["remove", serving.host], ["check", "nonsense"], ["set", "https://x.org", "--user", "a"]):
+        assert desk.says("registries", *words, typed="x\n").exit_code == 2, words
+    assert "[cli.not_given]" in desk.says("registries", "set", "docker.io", "--user", "a").stderr
 
 
 # --- versions

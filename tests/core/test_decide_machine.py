@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.core.world import World, chain, pipeline
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Overrides
 
@@ -180,6 +181,16 @@ class Life(RuleBasedStateMachine):
             self.world.fact(m.BecamePossible(stage=stage))
         else:
             self.world._apply(m.BecameImpossible(stage=stage, text="no node"))
+
+    @precondition(lambda self: self.world.project.stages)
+    @rule(data=st.data(), found=st.booleans())
+    def image(self, data: Any, found: bool) -> None:
+        """Of whatever stage, in whatever state it is."""
+        stage = data.draw(st.sampled_from(list(self.world.project.stages.values())))
+        where = {"stage": stage.number, "attempt": len(stage.attempts)}
+        image = Image(name="registry.example.org/tool:1", digest="sha256:" + "0" * 64)
+        unusable = m.ImageUnusable(**where, code="image.not_found", text="there is none")
+        self.world.fact(m.ImagePinned(**where, image=image) if found else unusable)
 
     @rule()
     def sweep(self) -> None:

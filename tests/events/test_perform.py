@@ -17,6 +17,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Cause, Outcome
 from winslow_nomad.driver.simulated.attempts import MemoryAttempts
 from winslow_nomad.events.perform import Parked, Performer, facts_of
+from winslow_nomad.events.pinning import Pinning
 
 REF = AttemptRef(project="p1", stage=1, attempt=1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,7 +74,8 @@ class Operations:
 
 
 def performer(driver: Driver, attempts: Attempts) -> Performer:
-    return Performer({"local": driver}, attempts, Operations())  # type: ignore[arg-type]
+    pinning = Pinning(attempts, {}, lambda name: Inventory(driver=name), lambda: 0.0)
+    return Performer({"local": driver}, attempts, Operations(), pinning)  # type: ignore[arg-type]
 
 
 def under_way(ready: bool = True) -> Project:

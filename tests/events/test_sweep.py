@@ -47,7 +47,7 @@ def test_an_end_is_seen_though_the_driver_cannot_be_asked_about_another_stage() 
         facts += [m.AttemptAccepted(stage=number, attempt=1)]
     project = decide_all(None, facts, NOW).project
     other: Any = None  # not asked for anything here
-    sweep = Sweep(other, other, {"local": Away(2)}, other, other, other, other, other)
+    sweep = Sweep(other, other, {"local": Away(2)}, other, other, other, other, other, other)
     assert [(type(fact), fact.stage) for fact in sweep.of_attempts(project)] == [(m.AttemptEnded, 2)]
 
 

@@ -16,8 +16,10 @@ from tests.resources import some
 from tests.resources.conftest import attempts_on, command
 from tests.waiting import until
 from winslow_nomad.core.errors import Refused, ShareUnavailable
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.pipeline import Parameter, ParameterKind, Pipeline
 from winslow_nomad.core.ports import AttemptRef
+from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Attempt, Cause, EnvironmentValue, Outcome, Overrides, Source, StageState
 from winslow_nomad.resources.scribe import Scribe
 
@@ -117,6 +119,60 @@ def test_a_secret_in_the_command_is_refused_for_ever(attempts, root):
     with pytest.raises(Refused) as caught:
         attempts.prepare(made, 1, 1)
     assert caught.value.code == "expand.undefined"
+
+
+TOOL = Image(
+    name="registry.example.org/tool:1",
+    digest="sha256:" + "0" * 64,
+    entrypoint=("./run", "$HOME"),
+    command=("--fast",),
+    directory="/opt/tool",
+    architectures=("amd64",),
+)
+
+
+def in_an_image(image: Image | None, **fields: object) -> Project:
+    """Of a stage whose registry was asked already."""
+    detect = some.definition(**{"image": TOOL.name, "command": None, **fields})
+    tried = (Attempt(number=1, made=some.NOW, image=image),)
+    return some.project(some.stage(1, definition=detect, attempts=tried), driver="nomad")
+
+
+def test_a_stage_without_a_command_runs_what_its_image_runs_where_the_image_says(attempts, root):
+    made = in_an_image(TOOL)
+    attempts.prepare(made, 1, 1)
+    assert argv(root / FOLDER) == ["./run", "$HOME", "--fast"]
+    spec = attempts.spec(made, 1, 1)
+    assert (spec.image, spec.starts_in) == (TOOL.pinned, "/opt/tool")
+    assert spec.placement.require == ("arch.amd64",)
+
+
+def test_the_arguments_of_a_stage_go_to_its_image_s_entry_point_which_works_in_the_workspace(attempts, root):
+    made = in_an_image(TOOL.but(architectures=("amd64", "arm64")), command=("--slow", "${WINSLOW_STAGE}"))
+    attempts.prepare(made, 1, 1)
+    assert argv(root / FOLDER) == ["/opt/tool/./run", "$HOME", "--slow", "detect"]
+    spec = attempts.spec(made, 1, 1)
+    assert (spec.image, spec.starts_in, spec.placement.require) == (TOOL.pinned, "", ())
+
+
+def test_what_was_prepared_before_its_image_was_known_is_made_anew(attempts, root):
+    attempts.prepare(in_an_image(None, command=("--slow",)), 1, 1)
+    made = in_an_image(TOOL, command=("--slow",))
+    attempts.spec(made, 1, 1)
+    assert argv(root / FOLDER) == ["/opt/tool/./run", "$HOME", "--slow"]
+
+
+def test_an_image_s_name_has_its_variables_filled_in_and_no_secrets(attempts):
+    values = (
+        EnvironmentValue(name="TAG", value="7", origin="project"),
+        EnvironmentValue(name="KEY", value="secret:s1", origin="project", secret=True),
+    )
+    detect = some.definition(image="registry.example.org/tool:${TAG}")
+    made = some.project(some.stage(1, definition=detect, environment=values))
+    assert attempts.image(made, 1) == "registry.example.org/tool:7"
+    other = some.project(some.stage(1, overrides=Overrides(image="x.org/${KEY}"), environment=values))
+    with pytest.raises(Refused):
+        attempts.image(other, 1)
 
 
 def test_a_stage_without_any_command_is_refused_by_name(attempts):

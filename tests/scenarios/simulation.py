@@ -20,6 +20,7 @@ from winslow_nomad.events.admission import Admission
 from winslow_nomad.events.advance import Advance, Sender
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.perform import Performer, facts_of
+from winslow_nomad.events.pinning import Pinning
 from winslow_nomad.events.sweep import Sweep
 from winslow_nomad.store.memory import MemoryStore
 
@@ -69,7 +70,8 @@ class Simulation:
         self.sender = Sender(self.store, self.clock)
         self.breaker = Breaker()
         self.admission = Admission(drivers, self.store, self.clock, self.sender)
-        performer = Performer(drivers, self.attempts, NoOperations())  # type: ignore[arg-type]
+        pinning = Pinning(self.attempts, {}, self.admission.inventory, lambda: self.clock.seconds)
+        performer = Performer(drivers, self.attempts, NoOperations(), pinning)  # type: ignore[arg-type]
         self.advance = Advance(self.store, self.sender, performer, self.admission, self.breaker)
         self.sweep = Sweep(
             self.store,
@@ -79,6 +81,7 @@ class Simulation:
             NoOperations(),  # type: ignore[arg-type]
             Heartbeats(self.attempts, lambda: self.clock.seconds),
             self.admission.inventory,
+            pinning,
             self.sender.facts,
         )
         self.sweep_every = timedelta(seconds=30)

@@ -16,6 +16,7 @@ from winslow_nomad.core.durations import Durations
 from winslow_nomad.core.figures import Counters
 from winslow_nomad.core.filing import Files, Uploads
 from winslow_nomad.core.history import History, Sizes
+from winslow_nomad.core.images import RegistryBook
 from winslow_nomad.core.library import Library, PipelineTexts
 from winslow_nomad.core.lists import Listing
 from winslow_nomad.core.live import Stream
@@ -59,6 +60,7 @@ class Services:
     notices: Notices
     monitoring: Monitoring
     tables: LogTables
+    registries: RegistryBook
 
 
 async def services(request: Request) -> Services:

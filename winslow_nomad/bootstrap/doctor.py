@@ -26,6 +26,7 @@ def examine(installation: Installation) -> list[Finding]:
         ("share", share),
         ("runner", the_runner),
         ("driver", driver),
+        ("registries", registries),
         ("work", work),
         ("tls", tls),
         ("people", people),
@@ -137,6 +138,19 @@ def driver(installation: Installation) -> Iterator[Finding]:
     if local is not None and not getattr(local, "confines", True):
         text = "this kernel has no Landlock: stages can read and write whatever this user can"
         yield Finding(severity="warning", subject="local", text=text, fix="A kernel of 5.13 or later has it.")
+
+
+def registries(installation: Installation) -> Iterator[Finding]:
+    """Those that Winslow has a log-in for."""
+    if "nomad" not in installation.drivers:
+        return
+    for login in installation.registry_logins.all():
+        try:
+            installation.registries.greet(login.host)
+        except WinslowError as error:
+            yield Finding(severity="problem", subject=login.host, text=error.message.rstrip("."), fix=error.hint)
+        else:
+            yield Finding(severity="ok", subject=login.host, text=f"lets {login.user} in")
 
 
 def work(installation: Installation) -> Iterator[Finding]:

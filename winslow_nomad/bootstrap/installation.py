@@ -37,7 +37,9 @@ from winslow_nomad.events.admission import Admission
 from winslow_nomad.events.advance import Advance, Sender
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.perform import Performer
+from winslow_nomad.events.pinning import Pinning
 from winslow_nomad.events.sweep import Sweep
+from winslow_nomad.images.registries import Login, Registries, Site
 from winslow_nomad.resources import scribe
 from winslow_nomad.resources.apart import Apart
 from winslow_nomad.resources.attempts import ShareAttempts, install_runner
@@ -61,6 +63,7 @@ from winslow_nomad.store.lease import Lease
 from winslow_nomad.store.live import Live
 from winslow_nomad.store.operations import RedisOperations
 from winslow_nomad.store.redis import RedisStore
+from winslow_nomad.store.registries import RedisRegistries
 from winslow_nomad.store.schema import open_schema
 from winslow_nomad.store.secrets import Secrets
 
@@ -335,8 +338,30 @@ class Installation:
         return Admission(self.drivers, self.store, self.clock, self.sender, self.variables)
 
     @cached_property
+    def registry_logins(self) -> RedisRegistries:
+        return RedisRegistries(self.state, self.secrets, self.clock, self.keys)
+
+    @cached_property
+    def registries(self) -> Registries:
+        found = self.settings.registries
+        site = Site(insecure=found.insecure, unasked=found.unasked, authority=found.ca_cert)
+
+        def login(host: str) -> Login | None:
+            stored = self.registry_logins.reveal(host)
+            return Login(*stored) if stored is not None else None
+
+        made = Registries(site, login)
+        self._closing.append(made.close)
+        return made
+
+    @cached_property
+    def pinning(self) -> Pinning:
+        """Who is asked what the names of images stand for. Of drivers, `nomad` alone has images."""
+        return Pinning(self.attempts, {"nomad": self.registries}, self.admission.inventory, time.monotonic)
+
+    @cached_property
     def advance(self) -> Advance:
-        performer = Performer(self.drivers, self.attempts, self.operations)
+        performer = Performer(self.drivers, self.attempts, self.operations, self.pinning)
         return Advance(self.store, self.sender, performer, self.admission, self.breakers)
 
     @cached_property
@@ -350,5 +375,6 @@ class Installation:
             self.operations,
             heartbeats,
             self.admission.inventory,
+            self.pinning,
             self.sender.facts,
         )

@@ -14,6 +14,7 @@ from winslow_nomad.bootstrap.looking import InstalledHistory, InstalledSizes
 from winslow_nomad.bootstrap.monitoring import InstalledMonitoring
 from winslow_nomad.bootstrap.nodes import InstalledNodes
 from winslow_nomad.bootstrap.notices import InstalledNotices
+from winslow_nomad.bootstrap.registries import InstalledRegistries
 from winslow_nomad.bootstrap.usual import CachedDurations
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_tables import ShareTables
@@ -56,6 +57,7 @@ def services(installation: Installation) -> Services:
         notices=InstalledNotices(installation),
         monitoring=InstalledMonitoring(installation),
         tables=ShareTables(read, installation.settings.home / "cache" / "tables"),
+        registries=InstalledRegistries(installation),
     )
 
 

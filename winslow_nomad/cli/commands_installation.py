@@ -42,12 +42,17 @@ def validate(
         problems = [dict(vars(p)) for p in wrong.problems]
         as_json.put({"valid": False, "problems": problems})
         raise typer.Exit(2) from None
+    notes = [
+        f"{s.id} gives no command: it runs what the image {s.image} runs by itself. The driver local cannot start it."
+        for s in pipeline.stages
+        if s.runs_its_image
+    ]
     if json:
-        as_json.put({"valid": True, "problems": [], "pipeline": as_json.pipeline(pipeline)})
+        as_json.put({"valid": True, "problems": [], "notes": notes, "pipeline": as_json.pipeline(pipeline)})
         return
     chain = ", ".join(s.id for s in pipeline.stages)
     text = f"{pipeline.name} is right: {words.count(len(pipeline.stages), 'stage')} ({chain})"
-    sys.stdout.write(words.safe(text) + "\n")
+    sys.stdout.write("".join(words.safe(line) + "\n" for line in (text, *notes)))
 
 
 def schema(context: typer.Context) -> None:

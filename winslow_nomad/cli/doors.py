@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from winslow_nomad.config import Settings
     from winslow_nomad.core.accounts import Accounts
     from winslow_nomad.core.client import Client, Finding
+    from winslow_nomad.core.images import RegistryBook
     from winslow_nomad.core.pipeline import Pipeline
 
 
@@ -59,6 +60,8 @@ class Doors(Protocol):
     def client(self) -> AbstractContextManager[Client]: ...
 
     def accounts(self) -> AbstractContextManager[Accounts]: ...
+
+    def registries(self) -> AbstractContextManager[RegistryBook]: ...
 
     def engine(self, driver: str) -> AbstractContextManager[Engine]: ...
 
@@ -146,6 +149,16 @@ class Installation:
             return open_accounts(self.chosen)
 
         from winslow_nomad.bootstrap.accounts import open_accounts as open_here
+
+        return open_here(self.settings)
+
+    def registries(self) -> AbstractContextManager[RegistryBook]:
+        if self.chosen is not None:
+            from winslow_nomad.client import open_registries
+
+            return open_registries(self.chosen)
+
+        from winslow_nomad.bootstrap.registries import open_registries as open_here
 
         return open_here(self.settings)
 

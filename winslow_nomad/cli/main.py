@@ -14,6 +14,7 @@ from winslow_nomad.cli import (
     commands_installation,
     commands_people,
     commands_projects,
+    commands_registries,
     commands_remote,
     commands_run,
     commands_server,
@@ -52,6 +53,7 @@ commands_stages.register(app)
 commands_files.register(app)
 commands_remote.register(app)
 commands_people.register(app)
+commands_registries.register(app)
 commands_server.register(app)
 commands_installation.register(app)
 

@@ -68,7 +68,10 @@ def run(doors: Doors, wish: Wish) -> int:
             code="cli.what_to_run",
         )
     if wish.pipeline:
-        check(doors.read_pipeline(Path(wish.pipeline)), wish)
+        pipeline = doors.read_pipeline(Path(wish.pipeline))
+        check(pipeline, wish)
+        if (wish.driver or doors.driver) == "local":
+            runnable(pipeline)
     if doors.server:
         say(f"This runs on this machine, in {doors.home}. For {doors.server}: winslow submit")
     with Notices() as notices, doors.engine(wish.driver or doors.driver) as engine:
@@ -85,6 +88,18 @@ def check(pipeline: Pipeline, wish: Wish) -> None:
     for name in given.inputs(pipeline, wish.inputs, str):
         if name in values:
             raise Invalid(f"{name} is given by --set and by --input.", hint="Give it once.", code="cli.given_twice")
+
+
+def runnable(pipeline: Pipeline) -> None:
+    """Whether the driver `local` can know what each stage runs."""
+    for stage in pipeline.stages:
+        if stage.runs_its_image:
+            raise Invalid(
+                f"{stage.id} gives no command. The driver local runs no containers, so there is no image that could"
+                " bring one; nothing was started.",
+                hint="Write command: [...] into the stage, or take another driver: --driver nomad.",
+                code="stage.no_command",
+            )
 
 
 def create(client: Client, doors: Doors, wish: Wish) -> Project:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from winslow_nomad.client.accounts import HttpAccounts
 from winslow_nomad.client.contexts import Chosen, choose
 from winslow_nomad.client.http import HttpClient
+from winslow_nomad.client.registries import HttpRegistries
 from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.errors import Invalid
 
@@ -41,5 +42,15 @@ def open_accounts(chosen: Chosen) -> Iterator[HttpAccounts]:
     wire = Wire(chosen.url, chosen.token, authority=chosen.authority)
     try:
         yield HttpAccounts(wire)
+    finally:
+        wire.close()
+
+
+@contextmanager
+def open_registries(chosen: Chosen) -> Iterator[HttpRegistries]:
+    """Log-ins for registries of images, for administrators."""
+    wire = Wire(chosen.url, chosen.token, authority=chosen.authority)
+    try:
+        yield HttpRegistries(wire)
     finally:
         wire.close()

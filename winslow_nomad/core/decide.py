@@ -45,6 +45,8 @@ HANDLERS: dict[type[Any], Callable[[Draft, Any], None]] = {
     m.HeldBack: facts.held_back,
     m.BecameImpossible: facts.became_impossible,
     m.BecamePossible: facts.became_possible,
+    m.ImagePinned: facts.image_pinned,
+    m.ImageUnusable: facts.image_unusable,
     m.WorkspaceBegun: facts.workspace_begun,
     m.WorkspaceReady: facts.workspace_ready,
     m.WorkspaceFailed: facts.workspace_failed,

@@ -81,11 +81,11 @@ class Draft:
         if any(meant(g) for g in self.project.gates):
             self.set(gates=tuple(g for g in self.project.gates if not meant(g)))
 
-    def pause(self, kind: Any, text: str, stage: int = 0) -> None:
+    def pause(self, kind: Any, text: str, stage: int = 0, code: str = "") -> None:
         """The first reason stays, unless a person's own pause replaces it."""
         if self.project.pause is not None and kind != "person":
             return
-        self.set(pause=Pause(kind=kind, text=text, actor=self.actor, stage=stage, since=self.now))
+        self.set(pause=Pause(kind=kind, text=text, actor=self.actor, stage=stage, since=self.now, code=code))
         self.note("paused", self.project.stages.get(stage), text, pause_kind=kind)
 
     def unpause(self) -> None:

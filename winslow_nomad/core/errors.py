@@ -5,7 +5,8 @@ WinslowError
 │   └── InvalidPipeline    with one Problem per mistake: file, line, column
 ├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
 ├── Refused            not possible in the present state              (CLI 2, HTTP 409)
-│   └── NoRoom             the share or a person's quota has none         (CLI 2, HTTP 507)
+│   ├── NoRoom             the share or a person's quota has none         (CLI 2, HTTP 507)
+│   └── ImageRefused       its registry has no such image, or not for us
 ├── Conflict           somebody else changed it first                 (CLI 2, HTTP 409)
 │   └── VersionChanged     the caller had seen another version         (HTTP 412)
 ├── Unidentified       who asks could not show who that is            (CLI 2, HTTP 401)
@@ -16,6 +17,7 @@ WinslowError
     ├── OutcomeUnknown     the store went away in the middle of a commit; repeating is safe
     ├── DriverUnavailable
     ├── ShareUnavailable   full, read-only, hanging or gone
+    ├── RegistryUnavailable    a registry of images does not answer, or not now
     └── DriverRejected     the driver refuses this attempt for ever   (HTTP 422)
 """
 
@@ -82,6 +84,12 @@ class NoRoom(Refused):
     code = "share.full"
 
 
+class ImageRefused(Refused):
+    """code is one of image.not_found, image.denied, image.architecture, image.unusable, image.no_command."""
+
+    code = "image.unusable"
+
+
 class Conflict(WinslowError):
     code = "conflict"
 
@@ -134,3 +142,10 @@ class ShareUnavailable(Unavailable):
     """code is one of share.full, share.read_only, share.stalled, share.gone."""
 
     code = "share.unavailable"
+
+
+class RegistryUnavailable(Unavailable):
+    """code is one of registry.unavailable, registry.silent (it cost a whole deadline), registry.busy,
+    registry.certificate."""
+
+    code = "registry.unavailable"

@@ -57,7 +57,9 @@ def admitted(draft: Draft, fact: m.Admitted) -> None:
     except Invalid as error:
         end_stage(draft, stage, StageState.FAILED, str(error))
         return
-    attempt = Attempt(number=len(stage.attempts) + 1, driver=draft.project.driver, made=draft.now)
+    image = stage.attempts[-1].image if stage.attempts else None  # a retry runs what was tried before
+    number = len(stage.attempts) + 1
+    attempt = Attempt(number=number, driver=draft.project.driver, made=draft.now, image=image)
     origin = source(draft.project, stage)
     stage = draft.move(
         stage,
@@ -102,6 +104,27 @@ def became_possible(draft: Draft, fact: m.BecamePossible) -> None:
     stage = draft.project.stages.get(fact.stage)
     if stage is not None and stage.reason is not None and stage.reason.kind == "impossible":
         draft.put(stage.but(reason=None))
+
+
+def image_pinned(draft: Draft, fact: m.ImagePinned) -> None:
+    found = open_attempt(draft, fact)
+    if found is not None and found[1].state is A.PREPARING and found[1].image != fact.image:
+        draft.put(with_attempt(found[0], found[1].but(image=fact.image)))
+
+
+def image_unusable(draft: Draft, fact: m.ImageUnusable) -> None:
+    """Back into the line, as if it had not been admitted: so that a person can name another image, and what waits goes
+    on by itself once this one can be had."""
+    found = open_attempt(draft, fact)
+    if found is None or found[1].state is not A.PREPARING or found[0].stop:
+        return
+    reason = Reason(kind="impossible", text=f"cannot start: {fact.text}", code=fact.code)
+    stage = draft.move(
+        found[0], StageState.QUEUED, attempts=found[0].attempts[:-1], operation=None, held=False, reason=reason
+    )
+    if draft.project.pause is None:
+        draft.pause("impossible", f"{stage.name} cannot start: {fact.text}", stage.number, fact.code)
+        draft.notices.append(Notify(what="impossible", text=fact.text, stage=stage.number))
 
 
 def workspace_begun(draft: Draft, fact: m.WorkspaceBegun) -> None:

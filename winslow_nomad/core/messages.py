@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Member
@@ -251,6 +252,21 @@ class OfAttempt(Fact):
     index: int = 0  # the driver's modify index; older than the one applied changes nothing
 
 
+class ImagePinned(OfAttempt):
+    """What the name of its image stands for from now on, for this attempt and those after it."""
+
+    kind: Literal["image_pinned"] = "image_pinned"
+    image: Image
+
+
+class ImageUnusable(OfAttempt):
+    """Its image cannot be had, until somebody mends something. Nothing was made for the attempt, nothing submitted."""
+
+    kind: Literal["image_unusable"] = "image_unusable"
+    code: str
+    text: str
+
+
 class WorkspaceBegun(OfAttempt):
     kind: Literal["workspace_begun"] = "workspace_begun"
     operation: str
@@ -341,7 +357,8 @@ AnyCommand = Annotated[
     Field(discriminator="kind"),
 ]  # fmt: skip
 AnyFact = Annotated[
-    Admitted | HeldBack | BecameImpossible | BecamePossible | WorkspaceBegun | WorkspaceReady | WorkspaceFailed
+    Admitted | HeldBack | BecameImpossible | BecamePossible | ImagePinned | ImageUnusable
+    | WorkspaceBegun | WorkspaceReady | WorkspaceFailed
     | AttemptAccepted | AttemptRejected | AttemptWaits | AttemptStarted | AttemptOutOfContact | AttemptInContact
     | AttemptEnded | StopSent | StageSealed | FilesGiven | EffectParked | TimerFired,
     Field(discriminator="kind"),

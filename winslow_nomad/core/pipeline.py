@@ -148,6 +148,11 @@ class StageDefinition(Value):
     run_as: Literal["winslow", "image"] = "winslow"
 
     @property
+    def runs_its_image(self) -> bool:
+        """It gives no command, so that only its image can tell what runs."""
+        return not self.entrypoint and not self.command
+
+    @property
     def heartbeat(self) -> float:
         """Seconds between two heartbeats: several within the patience, so that what lives is never taken for dead."""
         return min(HEARTBEAT, self.patience / 4)

@@ -59,6 +59,7 @@ class AttemptSpec(Value):
     previous_node: str
     installation: str
     fingerprint: str
+    starts_in: str = ""  # where the process starts, in the container; empty: its workspace
     heartbeat: float = HEARTBEAT  # seconds between two of them
 
 
@@ -139,6 +140,10 @@ class Attempts(Protocol):
         """Make directory, workspace, command, environment. None: it is ready. Else the id of the
         operation that copies the workspace. Idempotent. Raises ShareUnavailable, or Refused (code
         workspace.source_gone) when it can never be made."""
+        ...
+
+    def image(self, project: Project, stage: int) -> str:
+        """The name of a stage's image, with its variables filled in. Raises Refused."""
         ...
 
     def spec(self, project: Project, stage: int, attempt: int) -> AttemptSpec: ...

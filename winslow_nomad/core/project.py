@@ -57,6 +57,7 @@ class Pause(Record):
     actor: str = ""
     stage: int = 0
     since: datetime
+    code: str = ""  # of the error that is the reason, where there is one
 
 
 class Sweep(Record):

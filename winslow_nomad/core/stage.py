@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.model import Record, Value
 from winslow_nomad.core.pipeline import Resources, StageDefinition
 
@@ -106,6 +107,7 @@ class Reason(Value):
         "impossible",
         "driver_away",
         "share",
+        "registry",
         "retry",
         "workspace",
         "limit",
@@ -114,6 +116,7 @@ class Reason(Value):
     text: str
     ahead: int | None = None
     until: datetime | None = None
+    code: str = ""  # of the error that says so, where there is one
 
 
 class Attempt(Record):
@@ -126,6 +129,7 @@ class Attempt(Record):
     index: int = 0  # the driver's modify index of the newest report applied
     out_of_contact: datetime | None = None
     stop_sent: Literal["", "withdraw", "terminate", "kill"] = ""
+    image: Image | None = None  # None: nobody was asked, its name is used as it is
     outcome: Outcome | None = None
 
 

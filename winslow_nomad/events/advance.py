@@ -16,18 +16,20 @@ from winslow_nomad.core.about import about
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, WakeAt
-from winslow_nomad.core.errors import Conflict, NotFound, ShareUnavailable, Unavailable, VersionChanged
+from winslow_nomad.core.errors import Conflict, NotFound, Unavailable, VersionChanged
+from winslow_nomad.core.images import host_of
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import AttemptRef, Clock, Store
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Stage
 from winslow_nomad.events.admission import Admission, Prepare
-from winslow_nomad.events.perform import Parked, Performer, parked
+from winslow_nomad.events.perform import REGISTRY, Parked, Performer, parked
 
 log = logging.getLogger(__name__)
 ASIDE = 0.25  # seconds
 FEW = 4  # stages sealed between two looks at what is urgent
 MANY = 16  # stages of a project that may wait for being sealed before it goes on
+LOCAL = "local"  # the driver without images
 ROUNDS = 64  # far more than one call ever needs; what is left then stays dirty
 
 
@@ -86,7 +88,7 @@ class Sender:
         now = self.clock.now()
         trial = decide_all(before, [fact], now)
         effects = [e for e in trial.effects if isinstance(e, PrepareWorkspace) and e.stage == fact.stage]
-        ahead = trial.changed and effects and may_come_first(trial.project.stages[fact.stage])
+        ahead = trial.changed and effects and may_come_first(trial.project, trial.project.stages[fact.stage])
         facts = prepare(trial.project, effects) if ahead else []
 
         def decide(found: Project | None) -> Decision:
@@ -116,11 +118,14 @@ def version_changed(present: int, expected: int) -> VersionChanged:
     )
 
 
-def may_come_first(stage: Stage) -> bool:
+def may_come_first(project: Project, stage: Stage) -> bool:
     """Whether its directory may be made before its admission is committed. The process may be killed in between, and
-    the stage be changed or taken back: no secret may lie there then, and no copy of what it no longer begins with."""
+    the stage be changed or taken back: no secret may lie there then, and no copy of what it no longer begins with.
+    Nor is a registry asked then, which everybody who wants to be admitted would wait for."""
     begins_empty = stage.source is not None and stage.source.kind == "empty"
-    return begins_empty and not any(v.secret for v in stage.environment or ())
+    image = stage.overrides.image if stage.overrides.image is not None else stage.definition.image
+    asks = project.driver != LOCAL and ("${" in image or bool(host_of(image)))
+    return begins_empty and not asks and not any(v.secret for v in stage.environment or ())
 
 
 class Advance:
@@ -182,7 +187,8 @@ class Advance:
         return facts
 
     def perform_one(self, project: Project, effect: Effect) -> list[m.AnyFact]:
-        blocked = next((w for w in needed(project, effect) if not self.breaker.allows(w)), None)
+        needs = self.performer.needs(project, effect)
+        blocked = next((w for w in needs if not self.breaker.allows(w)), None)
         if blocked is not None:
             self.breaker.failed(blocked, project.id)
             return [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if news(project, f)]
@@ -192,7 +198,7 @@ class Advance:
             log.warning("%s: %s waits for %s: %s", project.id, effect.kind, away.what, away.__cause__)
             self.breaker.failed(away.what, project.id, condition(away), at_once=hangs(away))
             return [f for f in away.facts if news(project, f)]
-        for what in needed(project, effect):
+        for what in needs:
             self.breaker.succeeded(what)
         return facts
 
@@ -242,15 +248,6 @@ def attempt_of(project: Project, effect: Effect) -> dict[str, str]:
     return {"attempt": str(AttemptRef(project=project.id, stage=stage, attempt=attempt))} if attempt else {}
 
 
-def needed(project: Project, effect: Effect) -> tuple[str, ...]:
-    """What an effect cannot do without."""
-    if effect.kind == "submit_attempt":
-        return (project.driver, "share")
-    if effect.kind in ("prepare_workspace", "seal_stage"):
-        return ("share",)
-    return ()
-
-
 def condition(away: Parked) -> str:
     """What is wrong, without what it was wrong for: others read it as well."""
     cause = away.__cause__
@@ -259,13 +256,14 @@ def condition(away: Parked) -> str:
 
 def hangs(away: Parked) -> bool:
     """It has cost a whole deadline, and would cost another one each time."""
-    return isinstance(away.__cause__, ShareUnavailable) and away.__cause__.code == "share.stalled"
+    return isinstance(away.__cause__, Unavailable) and away.__cause__.code in ("share.stalled", "registry.silent")
 
 
 def held_up(effect: Effect, what: str, text: str) -> list[m.AnyFact]:
     """Nothing was tried for this effect, since it is known that it cannot work now."""
     said = f"{text or f'{what} cannot be reached'}. It is tried again by itself."
-    return parked(effect, "share" if what == "share" else "driver_away", said)
+    kind = "share" if what == "share" else "registry" if what.startswith(REGISTRY) else "driver_away"
+    return parked(effect, kind, said)
 
 
 def news(project: Project, fact: m.AnyFact) -> bool:

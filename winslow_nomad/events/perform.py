@@ -6,19 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.draft import with_attempt
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt
 from winslow_nomad.core.errors import (
     DriverRejected,
     DriverUnavailable,
+    ImageRefused,
     Invalid,
     NotFound,
     Refused,
+    RegistryUnavailable,
     ShareUnavailable,
 )
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Outcome, Reason
+from winslow_nomad.events.pinning import Pinning
+
+REGISTRY = "registry "  # how the name of one begins that an effect waits for
 
 
 class Parked(Exception):
@@ -35,6 +42,16 @@ class Performer:
     drivers: Mapping[str, Driver]
     attempts: Attempts
     operations: Operations
+    pinning: Pinning
+
+    def needs(self, project: Project, effect: Effect) -> tuple[str, ...]:
+        """What the effect cannot do without."""
+        if isinstance(effect, SubmitAttempt):
+            return (project.driver, "share")
+        if isinstance(effect, PrepareWorkspace):
+            host = self.pinning.registry(project, effect.stage)
+            return ("share", f"{REGISTRY}{host}") if host else ("share",)
+        return ("share",) if isinstance(effect, SealStage) else ()
 
     def __call__(self, project: Project, effect: Effect) -> list[m.AnyFact]:
         """The facts that follow. Raises Parked when the outside cannot be reached."""
@@ -56,14 +73,25 @@ class Performer:
             raise Parked("share", parked(effect, "share", str(error))) from error
 
     def prepare(self, project: Project, effect: PrepareWorkspace) -> list[m.AnyFact]:
+        """The image first: no workspace is copied for what cannot run."""
         where = {"stage": effect.stage, "attempt": effect.attempt}
+        pinned: list[m.AnyFact] = []
         try:
+            image = self.pinning(project, effect.stage)
+            if image is not None:
+                pinned.append(m.ImagePinned(**where, image=image))
+                project = having(project, effect.stage, image)
             operation = self.attempts.prepare(project, effect.stage, effect.attempt)
+        except ImageRefused as error:
+            return [m.ImageUnusable(**where, code=error.code, text=str(error))]
+        except RegistryUnavailable as error:
+            what = f"{REGISTRY}{self.pinning.registry(project, effect.stage)}"
+            raise Parked(what, parked(effect, "registry", str(error))) from error
         except (Refused, Invalid, NotFound) as error:
             return [m.WorkspaceFailed(**where, text=str(error), for_ever=True)]
         if operation is None:
-            return [m.WorkspaceReady(**where)]
-        return [m.WorkspaceBegun(**where, operation=operation)]
+            return [*pinned, m.WorkspaceReady(**where)]
+        return [*pinned, m.WorkspaceBegun(**where, operation=operation)]
 
     def submit(self, project: Project, effect: SubmitAttempt) -> list[m.AnyFact]:
         try:
@@ -103,6 +131,13 @@ class Performer:
                 AttemptRef(project=project.id, stage=stage.number, attempt=attempt.number)
             )
         return [m.StageSealed(stage=effect.stage)]
+
+
+def having(project: Project, stage: int, image: Image) -> Project:
+    """As it will be once what was found is committed."""
+    found = project.stages[stage]
+    changed = with_attempt(found, found.attempts[-1].but(image=image))
+    return project.but(stages={**project.stages, stage: changed})
 
 
 def parked(effect: Effect, kind: str, text: str) -> list[m.AnyFact]:

@@ -22,6 +22,7 @@ from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.each import each
 from winslow_nomad.events.perform import ended, facts_of
+from winslow_nomad.events.pinning import Pinning
 
 log = logging.getLogger(__name__)
 WITH_DRIVER = (AttemptState.INTENDED, AttemptState.SUBMITTED, AttemptState.RUNNING)
@@ -37,6 +38,7 @@ class Sweep:
         operations: Operations,
         heartbeats: Heartbeats,
         inventory: Callable[[str], Inventory],
+        pinning: Pinning,
         send: Callable[[str, Sequence[m.AnyFact]], object],
     ) -> None:
         self.store = store
@@ -46,6 +48,7 @@ class Sweep:
         self.operations = operations
         self.heartbeats = heartbeats
         self.inventory = inventory
+        self.pinning = pinning
         self.send = send
 
     def __call__(self, epoch: int) -> None:
@@ -132,7 +135,7 @@ class Sweep:
         return facts
 
     def of_impossible(self, project: Project) -> list[m.AnyFact]:
-        """A node may have joined that fits."""
+        """A node may have joined that fits, or an image have come."""
         pause = project.pause
         stage = project.stages.get(pause.stage) if pause is not None and pause.kind == "impossible" else None
         if pause is None or pause.kind != "impossible":
@@ -140,6 +143,8 @@ class Sweep:
         if stage is None:
             return [m.BecamePossible(stage=pause.stage)]
         resources = stage.overrides.resources or stage.definition.resources
+        if pause.code.startswith("image.") and not self.pinning.possible(project, stage.number):
+            return []
         text = possible(resources, stage.definition.placement, self.inventory(project.driver))
         return [m.BecamePossible(stage=stage.number)] if text is None else []
 

@@ -17,7 +17,9 @@ from typing import Literal
 
 from winslow_nomad.core import expand
 from winslow_nomad.core.errors import Invalid, NotFound, Refused, ShareUnavailable
+from winslow_nomad.core.images import Image, argv, own_place
 from winslow_nomad.core.operations import Operations
+from winslow_nomad.core.pipeline import Placement
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Clock, Heartbeat, LogStream, Spool
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Cause, EndedStage, Outcome, Stage
@@ -82,6 +84,13 @@ class ShareAttempts:
         self._remember(project.id, found)
         return None if empty else self._workspaces.ask_for(project, found, attempt)
 
+    def image(self, project: Project, stage: int) -> str:
+        found = project.stages[stage]
+        attempt = max(1, len(found.attempts))
+        _, public = self._variables(project, found, attempt, self._where(project, found, attempt))
+        image = found.overrides.image if found.overrides.image is not None else found.definition.image
+        return _expanded(image, public)
+
     def spec(self, project: Project, stage: int, attempt: int) -> AttemptSpec:
         """Raises ShareUnavailable where the directory had to be made again (after a loss of power)."""
         found = project.stages[stage]
@@ -90,17 +99,19 @@ class ShareAttempts:
         self._still_whole(project, found, attempt, directory)
         at = self._where(project, found, attempt)
         _, public = self._variables(project, found, attempt, at)
-        image = overrides.image if overrides.image is not None else definition.image
+        entrypoint, command = self._words(found, public)
+        image = _image(found)
         spec = AttemptSpec(
             ref=AttemptRef(project=project.id, stage=stage, attempt=attempt),
             stage_id=definition.id,
             directory=directory,
             workspace=layout.workspace_folder(project, found, attempt),
-            image=_expanded(image, public),
-            entrypoint=_argv(_chosen(overrides.entrypoint, definition.entrypoint), public),
-            command=_argv(_chosen(overrides.command, definition.command), public),
+            image=image.pinned if image is not None else self.image(project, stage),
+            entrypoint=entrypoint,
+            command=command,
+            starts_in=image.directory if image is not None and own_place(entrypoint, command) else "",
             resources=overrides.resources or definition.resources,
-            placement=definition.placement,
+            placement=_placement(definition.placement, image),
             timeout=overrides.timeout if overrides.timeout is not None else definition.timeout,
             stop_grace=definition.stop_grace,
             heartbeat=definition.heartbeat,
@@ -213,15 +224,20 @@ class ShareAttempts:
         return stage.definition.run_as == "image" and self._places[project.driver] == "container"
 
     def _command(self, project: Project, stage: Stage, public: Mapping[str, str]) -> tuple[str, ...]:
-        entrypoint = _argv(_chosen(stage.overrides.entrypoint, stage.definition.entrypoint), public) or ()
-        command = (*entrypoint, *(_argv(_chosen(stage.overrides.command, stage.definition.command), public) or ()))
-        if not command and self._places[project.driver] == "local":
+        command = argv(*self._words(stage, public), _image(stage))
+        if not command:
             raise Refused(
                 f"{stage.name} has neither command nor entrypoint; it was not started.",
-                hint="Give it a command: the local driver has no image that could bring one.",
+                hint=f"Give it a command: the driver {project.driver} knows of no image that could bring one.",
                 code="stage.no_command",
             )
         return command
+
+    @staticmethod
+    def _words(stage: Stage, public: Mapping[str, str]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+        """Its own entry point and command, as far as it gives them."""
+        entrypoint = _argv(_chosen(stage.overrides.entrypoint, stage.definition.entrypoint), public)
+        return entrypoint, _argv(_chosen(stage.overrides.command, stage.definition.command), public)
 
     def _stages(self, project: Project, stage: Stage, directory: str, at: Places) -> list[Step]:
         """Links for the local driver. Containers get mounts, which need directories to be mounted on."""
@@ -389,6 +405,17 @@ def _terminated(texts: Iterable[str]) -> str:
 def _open_mode(stage: Stage) -> int:
     """Images that run as a user of their own have to write there; nobody else looks into the share."""
     return 0o777 if stage.definition.run_as == "image" else 0o755
+
+
+def _image(stage: Stage) -> Image | None:
+    """What was found of its image, if anybody was asked."""
+    return stage.attempts[-1].image if stage.attempts else None
+
+
+def _placement(asked: Placement, image: Image | None) -> Placement:
+    """An image for one architecture runs on no node of another."""
+    tag = image.only_on if image is not None else ""
+    return asked.but(require=(*asked.require, tag)) if tag and tag not in asked.require else asked
 
 
 def _pipeline(stage: Stage) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 from winslow_nomad.core import expression
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.expand import RESERVED, WINSLOW_VARIABLES, names_in, resolved
+from winslow_nomad.core.images import host_of
 from winslow_nomad.core.pipeline import OF_MATCH, Parameter, ParameterKind, ResultKind
 from winslow_nomad.core.stage import EnvironmentValue
 from winslow_nomad.core.suggest import closest, did_you_mean
@@ -264,6 +265,16 @@ def _program(file: File, step: Step) -> None:
             step.own,
             f"{step.id or 'this stage'} has neither a command nor an image",
             'write command: [python, "${WINSLOW_PIPELINE}/<file>.py"]',
+            "missing",
+        )
+        return
+    image = step.values.get("image", "")
+    wordless = not misspelt and not step.values.get("command") and not step.values.get("entrypoint")
+    if wordless and image and not host_of(image) and "${" not in image:
+        file.report.add(
+            at(step.node, "image"),
+            f"{step.id or 'this stage'} gives no command, and the image {image} names no registry that could tell one",
+            "write command: [...], or the registry: registry.example.org/team/tool:1.2, docker.io/library/busybox:1",
             "missing",
         )
 

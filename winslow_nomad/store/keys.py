@@ -220,6 +220,11 @@ class Keys:
         return f"{self.prefix}:secrets"
 
     @property
+    def registries(self) -> str:
+        """Hash: host of a registry of images -> store.registries.Stored."""
+        return f"{self.prefix}:registries"
+
+    @property
     def people(self) -> str:
         """Hash: name of a person -> store.directory.Account."""
         return f"{self.prefix}:people"

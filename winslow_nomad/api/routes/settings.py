@@ -16,7 +16,9 @@ from winslow_nomad.core.client import Finding
 from winslow_nomad.core.settings import Setting
 
 router = APIRouter(prefix="/api/v1", tags=["settings"])
-ABOUT_MACHINES = frozenset({"home", "share", "roots", "environment", "user", "installation", "cpu", "memory"})
+ABOUT_MACHINES = frozenset(
+    {"home", "share", "roots", "environment", "user", "installation", "cpu", "memory", "registries"}
+)
 
 
 class SettingsView(Answer):

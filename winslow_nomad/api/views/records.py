@@ -182,6 +182,7 @@ def _table(
     found |= {("run", name): value for name, value in run.items()}
     ran = {
         "image": overrides.image or definition.image,
+        "image_digest": _digest(record),
         "entrypoint": _either(overrides.entrypoint, definition.entrypoint),
         "command": _either(overrides.command, definition.command),
         "resources": (overrides.resources or definition.resources).model_dump(mode="json"),
@@ -201,6 +202,13 @@ def _table(
 def _either(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> list[str] | None:
     chosen = first if first is not None else second
     return list(chosen) if chosen is not None else None
+
+
+def _digest(record: Mapping[str, Any]) -> str | None:
+    """Of the image that ran; None: no registry was asked."""
+    attempts = record.get("attempts") or ()
+    image = attempts[-1].get("image") if attempts else None
+    return image.get("digest") if image else None
 
 
 def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from winslow_nomad.api.views.base import Answer, example
 from winslow_nomad.api.views.hidden import masked, masked_overrides
 from winslow_nomad.core import said
 from winslow_nomad.core.begins import Begin
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.line import why
 from winslow_nomad.core.lineage import counting
 from winslow_nomad.core.operations import Operation
@@ -21,7 +22,8 @@ from winslow_nomad.core.stage import AttemptState, EndedStage, Outcome, Override
 
 
 class AttemptView(Answer):
-    """One try. `out_of_contact`: since when its node cannot be asked, while it may still work."""
+    """One try. `out_of_contact`: since when its node cannot be asked, while it may still work. `image`: what its name
+    was found to stand for; null: no registry was asked, the name is used as it is."""
 
     number: int
     state: AttemptState
@@ -30,6 +32,7 @@ class AttemptView(Answer):
     made: datetime
     started: datetime | None = None
     out_of_contact: datetime | None = None
+    image: Image | None = None
     outcome: Outcome | None = None
 
 

@@ -179,7 +179,7 @@ def _config(spec: AttemptSpec, site: Site, node_pool: str) -> Json:
 
 def _arguments(spec: AttemptSpec) -> list[str]:
     arguments = ["--attempt", ATTEMPT, "--spool", f"${{NOMAD_ALLOC_DIR}}/{SPOOL}", "--spool-limit", str(SPOOL_BYTES)]
-    arguments += ["--owner", "${NOMAD_ALLOC_ID}", "--inherit", "--workdir", WORKSPACE]
+    arguments += ["--owner", "${NOMAD_ALLOC_ID}", "--inherit", "--workdir", literal(spec.starts_in or WORKSPACE)]
     arguments += ["--grace", _seconds(spec.stop_grace)]
     if spec.heartbeat != HEARTBEAT:
         arguments += ["--heartbeat", _seconds(spec.heartbeat)]

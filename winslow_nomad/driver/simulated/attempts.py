@@ -33,6 +33,10 @@ class MemoryAttempts:
         """Always ready at once."""
         return None
 
+    def image(self, project: Project, stage: int) -> str:
+        found = project.stages[stage]
+        return found.definition.image if found.overrides.image is None else found.overrides.image
+
     def spec(self, project: Project, stage: int, attempt: int) -> AttemptSpec:
         found = project.stages[stage]
         definition, overrides = found.definition, found.overrides
@@ -42,7 +46,7 @@ class MemoryAttempts:
             stage_id=definition.id,
             directory=directory,
             workspace=f"{directory}/workspace",
-            image=definition.image if overrides.image is None else overrides.image,
+            image=self.image(project, stage),
             entrypoint=definition.entrypoint if overrides.entrypoint is None else overrides.entrypoint,
             command=definition.command if overrides.command is None else overrides.command,
             resources=overrides.resources or definition.resources,

@@ -1,0 +1,1 @@
+"""What registries of images know, asked by the OCI distribution API (docker registry API v2)."""
