@@ -35,7 +35,8 @@ class Card:
 @dataclass(frozen=True)
 class Node:
     """`share` False: a node that does not have the share's volume. `client`: merged over the client block. `also`:
-    files that a node of the shipped configuration has beside those of its kind."""
+    files that a node of the shipped configuration has beside those of its kind. `docker`: merged over the settings of
+    Nomad's docker plugin."""
 
     name: str
     gpus: Sequence[Card] = ()
@@ -45,6 +46,7 @@ class Node:
     share: bool = True
     also: Sequence[str] = ()
     client: Mapping[str, Any] = field(default_factory=dict)
+    docker: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def plugins(node: Node, docker: Path) -> list[dict[str, Any]]:
         "volumes": {"enabled": True},  # also what allows docker's `mount` of a host path
         "allow_runtimes": ["runc", "nvidia"],
         "gc": {"image": False},
+        **node.docker,
     }
     blocks: list[dict[str, Any]] = [{"docker": {"config": settings}}]
     if node.gpus:

@@ -215,8 +215,8 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     "nobody to tell the command": (
         "winslow: 1\nname: t\nstages:\n  - id: a\n    image: tool:1\n",
         (
-            "5:12: a gives no command, and the image tool:1 names no registry that could tell one; write command: [...],"
-            " or the registry: registry.example.org/team/tool:1.2, docker.io/library/busybox:1",
+            "5:12: a gives no command, and the image tool:1 names no registry that could tell one; write command: "
+            "[...], or the registry: registry.example.org/team/tool:1.2, docker.io/library/busybox:1",
         ),
     ),
     "stage text": (

@@ -30,6 +30,7 @@ _ERRORS = ("driver_error", "validation_error", "setup_error", "download_error")
 _LOST = "alloc is lost"
 _ORDINARY = "Docker container exited with non-zero exit code"
 _NO_SUCH_IMAGE = ("not found", "manifest unknown", "pull access denied", "no matching manifest", "invalid reference")
+_NO_LOGIN = ("no basic auth credentials", "unauthorized", "authentication required", "403 Forbidden")
 _CODES = {  # of the runner itself
     "90": "it was started a second time there, which its claim refused",
     "125": "its runner could not work there",
@@ -192,11 +193,19 @@ def _unstarted(allocation: Document, task: Document, node: str) -> tuple[Cause, 
             continue
         if event.get("Type") == "Failed Validation":
             return Cause.EXEC_FAILED, f"docker on {node} does not take its configuration: {error}"
+        if wants_login(error):
+            why = "that node has no log-in for its registry, or a wrong one (docs/cluster.md)"
+            return Cause.EXEC_FAILED, f"{node} may not fetch the image: {why}; docker says: {error}"
         if "Failed to pull" in error and any(words in error for words in _NO_SUCH_IMAGE):
             return Cause.EXEC_FAILED, error
         return Cause.RUNNER_LOST, f"{node}: {error}"
     said = str(allocation.get("ClientDescription") or "")
     return Cause.RUNNER_LOST, f"{node}: {said or 'it never started, and nobody said why'}"
+
+
+def wants_login(error: str) -> bool:
+    """Whether docker was not let in by a registry when it was to fetch an image."""
+    return "Failed to pull" in error and any(words in error for words in _NO_LOGIN)
 
 
 def _why_stopped(allocation: Document, node: str) -> str:
