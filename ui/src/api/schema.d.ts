@@ -1568,6 +1568,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/registries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Log-ins for registries
+         * @description Who logs in where. Passwords are never shown.
+         */
+        get: operations["list_registries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registries/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the log-in for a registry
+         * @description Replaces the one that was there. `host` is written as in the names of images, with its port. Stages whose image
+         *     was denied go on by themselves within a minute.
+         */
+        put: operations["set_registry"];
+        post?: never;
+        /** Remove a log-in */
+        delete: operations["remove_registry"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registries/{host}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a registry for its opinion
+         * @description Whether it can be reached, and lets Winslow in.
+         */
+        post: operations["check_registry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -2460,6 +2522,7 @@ export interface components {
              * @enum {string}
              */
             stop_sent: "" | "withdraw" | "terminate" | "kill";
+            image?: components["schemas"]["Image"] | null;
             outcome?: components["schemas"]["Outcome"] | null;
         } & {
             [key: string]: unknown;
@@ -2472,7 +2535,8 @@ export interface components {
         AttemptState: "preparing" | "intended" | "submitted" | "running" | "ended";
         /**
          * AttemptView
-         * @description One try. `out_of_contact`: since when its node cannot be asked, while it may still work.
+         * @description One try. `out_of_contact`: since when its node cannot be asked, while it may still work. `image`: what its name
+         *     was found to stand for; null: no registry was asked, the name is used as it is.
          */
         AttemptView: {
             /** Number */
@@ -2497,6 +2561,7 @@ export interface components {
             started?: string | null;
             /** Out Of Contact */
             out_of_contact?: string | null;
+            image?: components["schemas"]["Image"] | null;
             outcome?: components["schemas"]["Outcome"] | null;
         };
         /**
@@ -4433,6 +4498,44 @@ export interface components {
             items: components["schemas"]["Day"][];
         };
         /**
+         * Image
+         * @description What a name stood for when its registry was asked. `digest`: of the image, or of the list of its variants for
+         *     several architectures; `architectures`: those of ours that it is for, with the configuration that is told here.
+         */
+        Image: {
+            /** Name */
+            name: string;
+            /** Digest */
+            digest: string;
+            /**
+             * Entrypoint
+             * @default []
+             */
+            entrypoint: string[];
+            /**
+             * Command
+             * @default []
+             */
+            command: string[];
+            /**
+             * Directory
+             * @default
+             */
+            directory: string;
+            /**
+             * User
+             * @default
+             */
+            user: string;
+            /**
+             * Architectures
+             * @default []
+             */
+            architectures: string[];
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * Inbox
          * @description The newest first. `next`: give it as `after`; empty: there is no more.
          * @example {
@@ -5858,6 +5961,11 @@ export interface components {
              * Format: date-time
              */
             since: string;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
         } & {
             [key: string]: unknown;
         };
@@ -6644,13 +6752,18 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "line" | "gate" | "paused" | "busy" | "impossible" | "driver_away" | "share" | "retry" | "workspace" | "limit" | "contact";
+            kind: "line" | "gate" | "paused" | "busy" | "impossible" | "driver_away" | "share" | "registry" | "retry" | "workspace" | "limit" | "contact";
             /** Text */
             text: string;
             /** Ahead */
             ahead?: number | null;
             /** Until */
             until?: string | null;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
         };
         /**
          * RedoStageBody
@@ -6724,6 +6837,87 @@ export interface components {
             code: string;
             /** Text */
             text: string;
+        };
+        /**
+         * RegistriesView
+         * @description By host.
+         * @example {
+         *       "items": [
+         *         {
+         *           "by": "ann",
+         *           "changed": "2026-11-24T14:32:00Z",
+         *           "host": "registry.example.org",
+         *           "user": "winslow"
+         *         }
+         *       ]
+         *     }
+         */
+        RegistriesView: {
+            /** Items */
+            items: components["schemas"]["RegistryView"][];
+        };
+        /**
+         * RegistryCheck
+         * @description `code` and `text` say what is wrong; both are empty where the registry lets us in.
+         * @example {
+         *       "code": "image.denied",
+         *       "ok": false,
+         *       "text": "the registry does not show anything to winslow."
+         *     }
+         */
+        RegistryCheck: {
+            /** Ok */
+            ok: boolean;
+            /**
+             * Code
+             * @default
+             */
+            code: string;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+        };
+        /**
+         * RegistryPassword
+         * @description A password, or a token that the registry takes for one; it should be good for reading only.
+         * @example {
+         *       "password": "...",
+         *       "user": "winslow"
+         *     }
+         */
+        RegistryPassword: {
+            /** User */
+            user: string;
+            /** Password */
+            password: string;
+        };
+        /**
+         * RegistryView
+         * @description `user`: who Winslow is there; `changed`: when the password was set, `by`: by whom.
+         * @example {
+         *       "by": "ann",
+         *       "changed": "2026-11-24T14:32:00Z",
+         *       "host": "registry.example.org",
+         *       "user": "winslow"
+         *     }
+         */
+        RegistryView: {
+            /** Host */
+            host: string;
+            /** User */
+            user: string;
+            /**
+             * Changed
+             * Format: date-time
+             */
+            changed: string;
+            /**
+             * By
+             * @default
+             */
+            by: string;
         };
         /**
          * RemoveQueuedBody
@@ -17048,6 +17242,265 @@ export interface operations {
             };
             /** @description Precondition Failed */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_registries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistriesView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_registry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistryPassword"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_registry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_registry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryCheck"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
