@@ -32,7 +32,7 @@ from winslow_nomad.images.manifests import Configuration
 CONNECT = 2.0  # seconds until a connection is given up
 ANSWER = 4.0  # seconds without a byte of an answer
 WHOLE = 8.0  # seconds after which no further request of a look is begun
-FRESH = 10.0  # seconds that an answer is good for: the points of a sweep start together
+FRESH = 2.0  # seconds that an answer is good for: the points of a sweep start together; who pushes and redoes is slower
 TRIES = 3
 PAUSE = 0.2  # seconds before the second try; the third waits longer
 PATIENT = 1.0  # seconds that a registry may ask us to wait within a look
