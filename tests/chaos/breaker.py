@@ -15,8 +15,8 @@ from tests.cluster.whole import Whole
 # How often each is chosen. "machine" is the power of a node, "net" and "server net" a cable that is pulled, "frozen" a
 # process of Winslow that stands still and comes back believing what it believed, "stalled" the same of an agent.
 WEIGHTS = {
-    "controller": 4, "worker": 4, "operations": 1, "store": 2, "frozen": 2, "container": 3, "agent": 3, "stalled": 1,
-    "docker": 2, "machine": 1, "server": 2, "server net": 1, "net": 4,
+    "controller": 4, "worker": 4, "operations": 1, "store": 2, "frozen": 2, "container": 5, "agent": 3, "stalled": 1,
+    "docker": 2, "machine": 2, "server": 2, "server net": 1, "net": 4,
 }  # fmt: skip
 LONGEST = {"agent": 8.0, "stalled": 6.0, "docker": 4.0, "machine": 6.0, "server": 5.0, "server net": 6.0, "net": 9.0}
 LONGEST_FROZEN = 8.0

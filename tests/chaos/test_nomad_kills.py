@@ -136,7 +136,7 @@ def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause
 
 def slowness() -> float:
     """How much longer everything takes where others work as well: else there is time for nothing between two faults."""
-    return max(1.0, os.getloadavg()[0] / (4 * (os.cpu_count() or 1)))
+    return max(1.0, os.getloadavg()[0] / (8 * (os.cpu_count() or 1)))
 
 
 def ended(project: Project) -> bool:
