@@ -370,6 +370,9 @@ class Spool:
     def sizes(self) -> dict[str, int] | None:
         return {name: len(data) for name, data in self.streams.items()} or None
 
+    def size(self, stream: str) -> int | None:
+        return len(self.streams[stream]) if stream in self.streams else None
+
     def read(self, stream: str, offset: int, count: int) -> bytes:
         self.reads.append((stream, offset, count))
         return self.streams[stream][offset : offset + count]

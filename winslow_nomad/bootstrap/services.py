@@ -16,6 +16,7 @@ from winslow_nomad.bootstrap.nodes import InstalledNodes
 from winslow_nomad.bootstrap.notices import InstalledNotices
 from winslow_nomad.bootstrap.registries import InstalledRegistries
 from winslow_nomad.bootstrap.usual import CachedDurations
+from winslow_nomad.core.ports import AttemptRef, Spool
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_tables import ShareTables
 from winslow_nomad.resources.reader import Reader
@@ -64,4 +65,9 @@ def services(installation: Installation) -> Services:
 def logs(installation: Installation) -> ShareLogs:
     """With threads of their own for reading: whoever searches a large log keeps nobody else waiting."""
     cache = LogCache(installation.settings.home / "cache" / "logs")
-    return ShareLogs(Reader(installation.settings.share, deadline=5.0), cache, installation.secrets)
+    reader = Reader(installation.settings.share, deadline=5.0)
+
+    def spool_of(driver: str, ref: AttemptRef) -> Spool | None:
+        return installation.nomad.spool_of(ref) if driver == "nomad" and "nomad" in installation.drivers else None
+
+    return ShareLogs(reader, cache, installation.secrets, spool_of)

@@ -119,6 +119,10 @@ class Spool(Protocol):
         """Bytes; None: there is no spool any more. Raises DriverUnavailable."""
         ...
 
+    def size(self, stream: LogStream) -> int | None:
+        """Of one; None: as above."""
+        ...
+
     def read(self, stream: LogStream, offset: int, count: int) -> bytes:
         """At most `count` bytes. Raises DriverUnavailable."""
         ...

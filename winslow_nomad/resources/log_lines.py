@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from winslow_nomad.core.logs import LogLine, Stream
+from winslow_nomad.resources.log_ahead import LogAhead
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_files import LogFiles, Window, opened
 from winslow_nomad.resources.log_index import Begun, LineIndex, Places, walk
@@ -37,13 +38,14 @@ class Lines:
         self._lock = threading.Lock()
         self._index: LineIndex | None = None
         self._kept = 0  # bytes looked at when the index was last kept
+        self.ahead: LogAhead | None = None  # where the share shows late what is written
 
     def call(self, work: Callable[[LogFiles], T], reader: Reader | None = None) -> T:
         """With the files opened for it, within the reader's deadline. `reader`: another one than usual."""
 
         def opened_for() -> T:
             with opened(self._path) as files:
-                return work(files)
+                return work(files if self.ahead is None else self.ahead.over(files))
 
         return (reader or self._reader).call(opened_for, f"{self.directory}/log")
 

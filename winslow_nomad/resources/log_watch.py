@@ -1,6 +1,7 @@
 """Sees that something was written to a log, for all who look at it: one thread, one look at each log for everybody.
 
-Only logs that somebody watches cost anything. Each look opens the index anew, since a file server tells what another
+Only logs that somebody watches cost anything. A share that shows late what is written is noticed by the times in the
+index, and told to whoever wants to know. Each look opens the index anew, since a file server tells what another
 machine has appended only then; a name that is not there yet is looked for in its directory."""
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.resources.logs import RECORD
 from winslow_nomad.resources.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ SHARE = 0.25  # of the time at most is spent looking
 ABSENT_EVERY = 0.2  # seconds between two looks for what is not there yet
 AGAIN = (0.1, 0.5)  # seconds after news at which it is told once more: bytes may be seen later than their index
 AWAY = 1.0  # seconds until the next look after the share did not answer
+LATE = 0.3  # seconds between the reading of bytes from the process and their being seen here
+OFTEN = 3  # times in a row
+ABSENT_LATE = (1.0, 10.0)  # seconds without an index, at first and at last, after which it may be there all the same
 
 
 @dataclass
@@ -33,6 +38,9 @@ class _Watched:
     size: int = -1  # of the index; -1: it is not there
     next: float = 0.0
     again: list[float] = field(default_factory=list)
+    is_late: Callable[[], None] | None = None
+    late: int = 0  # how often in a row
+    absent: tuple[float, float] = (0.0, ABSENT_LATE[0])  # since when, and for how long until it is told
 
 
 class LogWatch:
@@ -44,11 +52,16 @@ class LogWatch:
         self._watched: dict[str, _Watched] = {}
         self._running = False
 
-    def watch(self, directory: str, tell: Callable[[], None]) -> Callable[[], None]:
-        """`directory`: of the attempt, relative to the share. `tell` is called from the thread that looks."""
+    def watch(
+        self, directory: str, tell: Callable[[], None], is_late: Callable[[], None] | None = None
+    ) -> Callable[[], None]:
+        """`directory`: of the attempt, relative to the share. `tell` is called from the thread that looks; so is
+        `is_late`, again and again while the share shows late what is written, or may do so."""
         with self._change:
             one = self._watched.setdefault(directory, _Watched(self._reader.root / directory / "log"))
             one.listeners.append(tell)
+            one.is_late = is_late or one.is_late
+            one.absent = one.absent if one.absent[0] else (time.monotonic(), ABSENT_LATE[0])
             if not self._running:
                 self._running = True
                 threading.Thread(target=self._run, name="log-watch", daemon=True).start()
@@ -64,6 +77,18 @@ class LogWatch:
 
         return end
 
+    def watches(self, directory: str) -> bool:
+        with self._change:
+            return directory in self._watched
+
+    def news(self, directory: str) -> None:
+        """Somebody else has seen that there is more."""
+        with self._change:
+            one = self._watched.get(directory)
+            listeners = list(one.listeners) if one is not None else []
+        for tell in listeners:
+            tell()
+
     def _run(self) -> None:
         pause = EVERY
         while True:
@@ -76,18 +101,20 @@ class LogWatch:
             began = time.monotonic()
             try:
                 due = [one for one in watched if one.next <= began]
-                sizes = self._reader.call(partial(_sizes, due), "logs that are watched")
+                seen = self._reader.call(partial(_all_seen, due), "logs that are watched")
             except (Unavailable, OSError) as error:
                 log.warning("logs that are watched: %s", error)
                 pause = AWAY
                 continue
-            self._tell(watched, dict(zip(map(id, due), sizes, strict=True)), time.monotonic())
+            self._tell(watched, dict(zip(map(id, due), seen, strict=True)), time.monotonic())
             pause = max(EVERY, (time.monotonic() - began) / SHARE)
 
-    def _tell(self, watched: list[_Watched], sizes: dict[int, int], now: float) -> None:
+    def _tell(self, watched: list[_Watched], seen: dict[int, tuple[int, float]], now: float) -> None:
         for one in watched:
-            size = sizes.get(id(one), one.size)
+            size, written = seen.get(id(one), (one.size, 0.0))
             news = size != one.size
+            if self._shown_late(one, size, written, now) and one.is_late is not None:
+                one.is_late()
             if news:
                 one.size, one.again = size, [now + pause for pause in AGAIN]
             elif one.again and one.again[0] <= now:
@@ -98,20 +125,40 @@ class LogWatch:
                 tell()
 
 
-def _sizes(watched: list[_Watched]) -> list[int]:
-    return [_size(one) for one in watched]
+    @staticmethod
+    def _shown_late(one: _Watched, size: int, written: float, now: float) -> bool:
+        """Clocks that differ make it look late or early: the first costs some requests, the second nothing."""
+        if size < 0:
+            since, patience = one.absent
+            if now - since < patience:
+                return False
+            one.absent = now, min(2 * patience, ABSENT_LATE[1])
+            return True
+        if size > one.size >= 0 and written:
+            one.late = one.late + 1 if time.time() - written > LATE else 0
+        return one.late >= OFTEN
 
 
-def _size(one: _Watched) -> int:
+def _all_seen(watched: list[_Watched]) -> list[tuple[int, float]]:
+    return [_seen(one) for one in watched]
+
+
+def _seen(one: _Watched) -> tuple[int, float]:
+    """The size of the index, -1 where there is none; and when what its last record tells of was read."""
     try:
         if one.size < 0 and "index" not in os.listdir(one.path):  # noqa: PTH208 - names are enough
-            return -1
+            return -1, 0.0
         descriptor = os.open(one.path / "index", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return -1
+            return -1, 0.0
         raise
     try:
-        return os.fstat(descriptor).st_size
+        size = os.fstat(descriptor).st_size
+        whole = size // RECORD.size * RECORD.size
+        if size == one.size or not whole:
+            return size, 0.0
+        last = os.pread(descriptor, RECORD.size, whole - RECORD.size)
+        return size, RECORD.unpack(last)[0] / 1e6 if len(last) == RECORD.size else 0.0
     finally:
         os.close(descriptor)

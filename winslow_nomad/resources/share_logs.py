@@ -15,9 +15,11 @@ from typing import TypeVar
 from winslow_nomad.core.client import LogChunk
 from winslow_nomad.core.errors import NotFound, Unavailable
 from winslow_nomad.core.logs import AttemptLog, LogHits, LogLine, LogPage, RawLog, SecretTexts, Stream
+from winslow_nomad.core.ports import AttemptRef, Spool
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, EndedStage
 from winslow_nomad.resources import layout, log_raw
+from winslow_nomad.resources.log_ahead import LogAhead
 from winslow_nomad.resources.log_cache import LogCache
 from winslow_nomad.resources.log_files import LogFiles
 from winslow_nomad.resources.log_index import Begun, Places
@@ -33,6 +35,7 @@ REMEMBERED = 48  # logs whose index stays in memory
 SEARCHERS = 2  # threads for searching: few, so that pages are not kept waiting
 NICE = 10
 T = TypeVar("T")
+SpoolOf = Callable[[str, AttemptRef], Spool | None]  # by name of the driver; raises Unavailable
 _yields = threading.local()
 LONG = 10.0  # seconds that whoever needs the end of a log waits until it was looked through
 
@@ -48,8 +51,12 @@ def give_way() -> None:
 class ShareLogs:
     """One for a process: what is known of a log is shared by all who read it."""
 
-    def __init__(self, reader: Reader, cache: LogCache, secrets: SecretTexts) -> None:
+    def __init__(
+        self, reader: Reader, cache: LogCache, secrets: SecretTexts, spools: SpoolOf = lambda _driver, _ref: None
+    ) -> None:
+        """`spools`: the log of an attempt on its node, for shares that show late what is written."""
         self._reader = reader
+        self._spools = spools
         self._searcher = Reader(reader.root, deadline=LONG, threads=SEARCHERS)
         self._cache = cache
         self._watch = LogWatch(reader)
@@ -72,7 +79,8 @@ class ShareLogs:
         last = current.attempt if current is not None else None
         ended = last is None or last.number != number or last.state is AttemptState.ENDED
         directory = layout.attempt_folder(layout.folder_of(project.id, which), number)
-        return ShareLog(self, self._lines_of(directory), number, ended)
+        ref = AttemptRef(project=project.id, stage=stage, attempt=number)
+        return ShareLog(self, self._lines_of(directory), number, ended, partial(self._spools, project.driver, ref))
 
     def aside(self, lines: Lines, work: Callable[[LogFiles], T]) -> T:
         """What takes long, in threads that give way to all others."""
@@ -85,7 +93,18 @@ class ShareLogs:
 
     def watch(self, log: AttemptLog, tell: Callable[[], None]) -> Callable[[], None]:
         lines = log.lines if isinstance(log, ShareLog) else None
-        return self._watch.watch(lines.directory, tell) if lines is not None else lambda: None
+        if lines is None or not isinstance(log, ShareLog):
+            return lambda: None
+        is_late = partial(self._look_ahead, lines, log.spool) if log.spool is not None and not log.ended else None
+        return self._watch.watch(lines.directory, tell, is_late)
+
+    def _look_ahead(self, lines: Lines, find: Callable[[], Spool | None]) -> None:
+        """The share shows late what is written, or may do so: it is taken from the node, if there is something."""
+        with self._lock:
+            if lines.ahead is None:
+                wanted = partial(self._watch.watches, lines.directory)
+                lines.ahead = LogAhead(find, wanted, partial(self._watch.news, lines.directory))
+        lines.ahead.start()
 
     def _lines_of(self, directory: str) -> Lines:
         with self._lock:
@@ -99,8 +118,16 @@ class ShareLogs:
 class ShareLog:
     """core.logs.AttemptLog"""
 
-    def __init__(self, logs: ShareLogs, lines: Lines | None, attempt: int, ended: bool) -> None:
+    def __init__(
+        self,
+        logs: ShareLogs,
+        lines: Lines | None,
+        attempt: int,
+        ended: bool,
+        spool: Callable[[], Spool | None] | None = None,
+    ) -> None:
         self._logs = logs
+        self.spool = spool
         self.lines = lines
         self.attempt = attempt
         self.ended = ended

@@ -116,6 +116,14 @@ class NomadDriver:
     def nodes(self) -> tuple[NodeDetail, ...]:
         return self._nodes()
 
+    def spool_of(self, ref: AttemptRef) -> NodeSpool | None:
+        """The log of an attempt as its node has it; None: it does not run, as far as Nomad knows. Asks Nomad once."""
+        found = self._client.allocations_of(self._id(ref)).items
+        running = [a for a in found if a.get("ClientStatus") == "running"]
+        claim = self._claim(ref) if len(running) > 1 else None
+        held = [a for a in running if claim is None or a.get("ID") == claim.owner]
+        return NodeSpool(self._client, str(held[0]["ID"])) if held else None
+
     def findings(self) -> list[Finding]:
         """For `winslow doctor`."""
         return list(check.findings(self._client))

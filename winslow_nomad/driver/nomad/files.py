@@ -1,5 +1,6 @@
-"""The log of an attempt on its node: what a runner that was killed has not brought to the share, read through Nomad's
-file API. Which bytes those are is decided by positions alone: the spool has the same bytes at the same places.
+"""The log of an attempt on its node, read through Nomad's file API: what a runner that was killed has not brought to
+the share, and what a share that shows things late does not show yet. Which bytes those are is decided by positions
+alone: the spool has the same bytes at the same places.
 
 Must never be the way a log is read as long as the share has it."""
 
@@ -22,11 +23,14 @@ class NodeSpool:
         """None: it ended in order, was never begun, or Nomad has removed the allocation's directory."""
         found: dict[LogStream, int] = {}
         for stream in STREAMS:
-            size = self._client.size_of(self._allocation, _path(stream))
+            size = self.size(stream)
             if size is None:
                 return None
             found[stream] = size
         return found
+
+    def size(self, stream: LogStream) -> int | None:
+        return self._client.size_of(self._allocation, _path(stream))
 
     def read(self, stream: LogStream, offset: int, count: int) -> bytes:
         return self._client.bytes_of(self._allocation, _path(stream), offset, count)
