@@ -30,11 +30,13 @@ _FALSE = frozenset({"0", "f", "false", ""})
 
 @dataclass(frozen=True)
 class NomadSettings:
-    """share_volume: the host volume of nodes that have the share. share_roots: node pool -> where the share is on its
-    nodes, `*` for the others; empty: where it is here. pools: a pipeline's pool -> Nomad's node pool, where the names
-    differ. uid, gid: of containers; -1: as Winslow's own. network: of containers; empty: docker's bridge."""
+    """ui: where people find Nomad's own pages; empty: at the address. share_volume: the host volume of nodes that have
+    the share. share_roots: node pool -> where the share is on its nodes, `*` for the others; empty: where it is here.
+    pools: a pipeline's pool -> Nomad's node pool, where the names differ. uid, gid: of containers; -1: as Winslow's
+    own. network: of containers; empty: docker's bridge."""
 
     address: str = "http://127.0.0.1:4646"
+    ui: str = ""
     token: str = field(default="", repr=False)
     namespace: str = "winslow"
     region: str = ""
@@ -98,7 +100,7 @@ def _value(key: str, value: Any) -> Any:
     if key in ("share_roots", "pools"):
         return _pairs(value, absolute=key == "share_roots")
     text = _text(value)
-    if key == "address":
+    if key == "address" or (key == "ui" and text):
         return _address(text)
     if key == "namespace" and (not re.fullmatch(r"[A-Za-z0-9-]{1,128}", text)):
         raise ValueError("a namespace has letters, digits and -, and `*` is none")

@@ -61,7 +61,9 @@ def test_who_may_not_see_a_project_gets_no_record_of_it(member: TestClient, view
 
 
 def test_everybody_is_told_whom_they_speak_with(member: TestClient, world: World) -> None:
-    assert member.get(f"{API}/about").json() == {"version": __version__, "driver": "local", "active": ""}
+    assert member.get(f"{API}/about").json() == {
+        "version": __version__, "driver": "local", "active": "", "nomad_ui": "",
+    }  # fmt: skip
     trigger = world.with_token("mem", "trigger")
     assert trigger.get(f"{API}/about").status_code == 200
 

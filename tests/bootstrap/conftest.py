@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.valkey import directory, running_server, server
 from winslow_nomad import config
 from winslow_nomad.bootstrap.engine import Engine, open_engine
 from winslow_nomad.config import Settings
+
+__all__ = ["directory", "running_server", "server"]
 
 
 @pytest.fixture

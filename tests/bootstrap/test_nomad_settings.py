@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from winslow_nomad import config
+from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.nomad import access_of, site_of
 from winslow_nomad.config import Settings
 from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.ports import AttemptRef
+from winslow_nomad.driver.nomad.job import job_id
+from winslow_nomad.store.embedded import Embedded
 
 TOKEN = "7e57c0de-0000-4000-8000-5ec2e7000000"
 
@@ -124,3 +129,20 @@ def test_the_token_is_in_nothing_that_is_shown(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         loaded(tmp_path, NOMAD_TOKEN=f"{TOKEN} and more")
     assert TOKEN not in str(refused.value)
+
+
+def test_an_attempt_is_found_among_nomads_own_pages(tmp_path: Path, running_server: Embedded) -> None:
+    store = f"unix://:{running_server.address.password}@{running_server.address.socket}"
+    file = 'driver = "nomad"\n[nomad]\naddress = "http://10.0.0.7:4646"\nregion = "eu"\n'
+    attempt = AttemptRef(project="pk3m8x2w9q4r", stage=4, attempt=2)
+    job = job_id("winslow", attempt)
+    with closing(Installation(loaded(tmp_path, file, REDIS_URL=store))) as installation:
+        assert installation.choices.nomad_ui == "http://10.0.0.7:4646/ui"
+        assert installation.choices.nomad_job(attempt) == f"http://10.0.0.7:4646/ui/jobs/{job}@winslow?region=eu"
+    file += 'ui = "https://nomad.example.org/"\n'
+    with closing(Installation(loaded(tmp_path, file, REDIS_URL=store))) as installation:
+        assert installation.choices.nomad_job(attempt).startswith(f"https://nomad.example.org/ui/jobs/{job}@")
+    with closing(Installation(loaded(tmp_path, REDIS_URL=store))) as installation:
+        assert (installation.choices.nomad_ui, installation.choices.nomad_job(attempt)) == ("", "")
+    with pytest.raises(Invalid, match=r"nomad\.ui"):
+        loaded(tmp_path, '[nomad]\nui = "nomad.example.org"\n')

@@ -6,10 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from winslow_nomad.config import SECRET, Settings, converted
 from winslow_nomad.core.errors import Invalid, StoreUnavailable
+from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.settings import Setting, SettingKind
+from winslow_nomad.driver.nomad.job import job_id
 from winslow_nomad.store.settings import ChangedSettings
 
 if TYPE_CHECKING:
@@ -42,6 +45,18 @@ class Choices:
     @property
     def driver(self) -> str:
         return self._settings.driver
+
+    @property
+    def nomad_ui(self) -> str:
+        found = self._settings.nomad
+        return f"{found.ui or found.address}/ui" if self._settings.driver == "nomad" else ""
+
+    def nomad_job(self, attempt: AttemptRef) -> str:
+        if not self.nomad_ui:
+            return ""
+        found = self._settings.nomad
+        region = f"?{urlencode({'region': found.region})}" if found.region else ""
+        return f"{self.nomad_ui}/jobs/{quote(job_id(self._settings.installation, attempt))}@{found.namespace}{region}"
 
     @property
     def zone(self) -> str:

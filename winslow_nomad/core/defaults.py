@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from winslow_nomad.core.ports import AttemptRef
+
 
 class Defaults(Protocol):
     """As it is now: settings may change while everything runs."""
@@ -12,6 +14,15 @@ class Defaults(Protocol):
     @property
     def driver(self) -> str:
         """What new projects run on."""
+        ...
+
+    @property
+    def nomad_ui(self) -> str:
+        """Where Nomad's own pages are; empty: Nomad is not used here."""
+        ...
+
+    def nomad_job(self, attempt: AttemptRef) -> str:
+        """The page of the job that an attempt is; empty: Nomad is not used here."""
         ...
 
     @property

@@ -1760,6 +1760,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/stages/{stage}/nomad": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An attempt among Nomad's own pages
+         * @description Nomad asks for a token of its own there, if it wants one.
+         */
+        get: operations["find_in_nomad"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/progress": {
         parameters: {
             query?: never;
@@ -2384,10 +2404,12 @@ export interface components {
     schemas: {
         /**
          * AboutView
-         * @description `active`: who moves stages now; empty: nobody, and what is asked for waits.
+         * @description `active`: who moves stages now; empty: nobody, and what is asked for waits. `nomad_ui`: where Nomad's own pages
+         *     are; empty: it is not used here.
          * @example {
          *       "active": "alder:4711",
          *       "driver": "nomad",
+         *       "nomad_ui": "https://nomad.example.org:4646/ui",
          *       "version": "0.1.0"
          *     }
          */
@@ -2398,6 +2420,11 @@ export interface components {
             driver: string;
             /** Active */
             active: string;
+            /**
+             * Nomad Ui
+             * @default
+             */
+            nomad_ui: string;
         };
         /**
          * Activity
@@ -18165,6 +18192,75 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StageRecord"];
                 };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_in_nomad: {
+        parameters: {
+            query?: {
+                /** @description 0: the newest */
+                attempt?: number;
+            };
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description to the page of its job */
+            307: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from winslow_nomad.api import showing
@@ -32,6 +33,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.access import Action, Principal
 from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.expand import grid_size
+from winslow_nomad.core.ports import AttemptRef
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["stages"])
 Viewing = Annotated[Principal, Depends(may(Action.VIEW_PROJECT))]
@@ -63,6 +65,34 @@ def read_stage(project: str, stage: int, given: Given, who: Viewing) -> StageRec
     if view is None:
         raise _no_stage(stage)
     return stage_record(found, view, given.client.record(project, stage), given.defaults.environment)
+
+
+@router.get(
+    "/stages/{stage}/nomad",
+    summary="An attempt among Nomad's own pages",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses={**documented(401, 403, 404, 422, 503), 307: {"description": "to the page of its job"}},
+)
+def find_in_nomad(
+    project: str,
+    stage: int,
+    given: Given,
+    who: Viewing,  # noqa: ARG001 - who is asked for
+    attempt: Annotated[int, Query(ge=0, lt=10**6, description="0: the newest")] = 0,
+) -> RedirectResponse:
+    """Nomad asks for a token of its own there, if it wants one."""
+    found = given.client.project(project)
+    view = Stages(found, showing.beside_of(given, found)).of(stage)
+    if view is None:
+        raise _no_stage(stage)
+    number = attempt or view.attempt
+    page = ""
+    if found.driver == "nomad" and 0 < number <= view.attempt:
+        page = given.defaults.nomad_job(AttemptRef(project=found.id, stage=stage, attempt=number))
+    if not page:
+        raise NotFound(f"No attempt of the stage {stage} is a job of Nomad here.", code="stage.not_in_nomad")
+    return RedirectResponse(page, status_code=307)
 
 
 @router.get("/progress", summary="Progress of what runs", responses=documented(401, 403, 404, 422, 503))

@@ -12,6 +12,7 @@ import { Bar, Button, Empty, Note, Skeleton } from "@/design/parts.tsx";
 import { type State, StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
 import { useTopic } from "@/shared/live.ts";
+import { OpenInNomad, useNomad } from "@/shared/Nomad.tsx";
 import { numbered } from "@/shared/project.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
@@ -111,6 +112,7 @@ function Figure({ word, value, of }: { word: string; value: string; of?: string 
 function Card({ node, hours }: { node: Node; hours: number }) {
   const now = useNow();
   const state = stateOf(node);
+  const nomad = useNomad();
   const load = node.load;
   const models = node.gpus.map(
     (g) => `${short(g.model)} ${bytes(g.memory)}${g.count > 1 ? ` × ${g.count}` : ""}`,
@@ -131,6 +133,11 @@ function Card({ node, hours }: { node: Node; hours: number }) {
       </header>
       <div className="body col gap">
         <p className="small m2">{facts.join(", ").replace(".,", ".")}</p>
+        {node.driver === "nomad" && nomad ? (
+          <p>
+            <OpenInNomad href={`${nomad}/clients?search=${encodeURIComponent(node.name)}`} />
+          </p>
+        ) : null}
         {node.draining ? (
           <Note action={null}>
             {node.draining}

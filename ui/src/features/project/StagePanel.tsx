@@ -4,15 +4,40 @@ import { bytes, clock, count, duration, percent } from "@/design/format.ts";
 import { Bar, Button, Panel } from "@/design/parts.tsx";
 import { type State, StateTag } from "@/design/state.tsx";
 import { Ago, useNow } from "@/design/time.tsx";
+import { OpenInNomad } from "@/shared/Nomad.tsx";
 import {
   may,
   numbered,
   type Project,
   type StageView,
   type Step,
+  sendCommand,
   tellFailure,
   useCommand,
 } from "@/shared/project.ts";
+import { undoable } from "@/shared/undo.tsx";
+
+/** A stage that was lined up by a person and taken back can be lined up again, as it was. One with a secret in its values cannot:
+ *  nobody but the store knows that; and what the pipeline lined up comes again by itself. */
+function offerBack(project: string, stage: StageView): void {
+  const { id, overrides, comment = "", pause_after = false, held = false } = stage;
+  if (stage.automatic || held || stage.sweep || JSON.stringify(overrides ?? {}).includes("***")) return;
+  undoable(`${id} ${numbered(stage.number)} was taken back.`, () =>
+    sendCommand(project, {
+      kind: "enqueue_stage",
+      id,
+      after: Object.values(stage.inputs ?? {}),
+      overrides: overrides ?? {},
+      sweep: {},
+      sweep_workspace: "",
+      max_running: null,
+      comment,
+      pause_after,
+      at_once: false,
+      resume: false,
+    } as never),
+  );
+}
 
 export function StagePanel({
   project,
@@ -174,6 +199,11 @@ export function StagePanel({
               >
                 Files
               </Link>
+              {project.driver === "nomad" ? (
+                <OpenInNomad
+                  href={`/api/v1/projects/${encodeURIComponent(project.id)}/stages/${stage.number}/nomad`}
+                />
+              ) : null}
             </>
           ) : null}
           {run && stage && ["succeeded", "failed", "stopped", "skipped"].includes(stage.state) ? (
@@ -206,7 +236,10 @@ export function StagePanel({
                 small
                 busy={command.isPending}
                 onClick={() =>
-                  command.mutate({ kind: "remove_queued", stage: stage.number }, { onError: failed })
+                  command.mutate(
+                    { kind: "remove_queued", stage: stage.number },
+                    { onError: failed, onSuccess: () => offerBack(project.id, stage) },
+                  )
                 }
               >
                 Take it back

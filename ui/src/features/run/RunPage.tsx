@@ -5,7 +5,6 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import { count, duration, plural } from "@/design/format.ts";
-import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton, Tag } from "@/design/parts.tsx";
 import { StateMark } from "@/design/state.tsx";
@@ -26,6 +25,7 @@ import {
   textOf,
 } from "./draft.ts";
 import { Machine } from "./Machine.tsx";
+import { Secrets } from "./Secrets.tsx";
 import { ValueField } from "./ValueField.tsx";
 import "./run.css";
 
@@ -167,15 +167,7 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
         {form.secrets.length ? (
           <section className="part">
             <h2>Secrets</h2>
-            <div>
-              {form.secrets.map((secret) => (
-                <p key={secret.name} className="row">
-                  <Icon name="lock" />
-                  <code>{secret.name}</code>{" "}
-                  <span className="m2">{secret.given ? "is set; never shown again" : "is not set"}</span>
-                </p>
-              ))}
-            </div>
+            <Secrets project={project} form={form} />
           </section>
         ) : null}
         <section className="part">
