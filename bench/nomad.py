@@ -1,4 +1,5 @@
-"""Winslow over a real Nomad: how soon the next stage is registered, what waiting costs, how fast events are taken.
+"""Winslow over a real Nomad: how soon the next stage is registered and a line is seen, what waiting costs, and how fast
+events are taken.
 
     WINSLOW_TEST_NOMAD=/path/to/nomad python -m bench.nomad [--stages 120] [--waiting 1000] [--running 200]
                                                               [--seconds 60] [--peers FOLDER]
@@ -29,6 +30,7 @@ import httpx
 from bench.idle import descendants
 from bench.latency import parts, quantile
 from bench.nomad_peers import beside
+from tests.cluster.late import TALKS, delays, late_share, logs_over, until_it_runs
 from tests.cluster.nomad import Cluster, box
 from tests.cluster.tools import find
 from tests.waiting import until
@@ -50,6 +52,8 @@ A_MINUTE = 60.0  # requests, with everything waiting and running
 COPIED = 8 * MIB  # size of the workspace, where one is copied
 HZ = os.sysconf("SC_CLK_TCK")
 BARE = 50  # times
+LATE = 3.0  # seconds that a late share is late
+LINE, LINES = 150.0, 200  # milliseconds, and how many
 
 class Timed:
     """core.ports.Driver: the driver `nomad`, and when it told of an end and had registered a stage."""
@@ -194,6 +198,32 @@ def hand_overs(cluster: Cluster, folder: Path, length: int, peers: Path | None) 
     return good
 
 
+def live_lines(cluster: Cluster, folder: Path) -> bool:
+    """From `echo` in a container to whoever watches the log, both ways: by the share, and by the node's disk where the
+    share shows everything late. The first lines of the second, until that is noticed, are left out."""
+    home = folder / "lines"
+    with installed(cluster, home) as (engine, _), late_share(place(cluster, home) / "share", LATE) as late:
+        share = engine.installation.settings.share
+        print()
+        good = True
+        for way, root, first in (("by the share", share, 0), ("by the node's disk, the share 3 s late", late, 40)):
+            project = f"lines{first}"
+            command = ("/bin/sh", "-c", TALKS.format(count=LINES).replace("$", "$$"))
+            small = Resources(cpu=0.1, memory=16 * MIB)
+            talks = StageDefinition(id="talks", image="box:1", command=command, resources=small)
+            made = Pipeline(name="lines", stages=(talks,))
+            create = m.CreateProject(project=project, name=project, pipeline=made, start=True, driver="nomad")
+            engine.client.send(project, create)
+            until_it_runs(engine.installation, project)
+            logs = logs_over(engine.installation, root, folder / f"cache{first}")
+            took = delays(engine.installation, logs, project, LINES, 120)[first:]
+            p50, p95 = quantile(took, 0.5), quantile(took, 0.95)
+            print(f"a line -> who watches, {way:39} p50 {p50:6.0f} ms, p95 {p95:6.0f} ms")
+            good &= p95 <= LINE
+        print(f"wanted: p95 <= {LINE:g} ms: {'reached' if good else 'MISSED'}")
+        return good
+
+
 def at_rest(cluster: Cluster, folder: Path, waiting: int, running: int, seconds: float) -> bool:
     """So many run that the nodes are full, and so many wait."""
     with installed(cluster, folder / "rest") as (engine, timed):
@@ -330,6 +360,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="wn-") as folder:
             good = hand_overs(cluster, Path(folder), given.stages, given.peers)
+            good &= live_lines(cluster, Path(folder))
             events(recorded(cluster))
             good &= at_rest(cluster, Path(folder), given.waiting, given.running, given.seconds)
     finally:
