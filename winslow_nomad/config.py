@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from winslow_nomad import config_nomad, config_registries
 from winslow_nomad.config_nomad import NomadSettings
 from winslow_nomad.config_registries import RegistrySettings
+from winslow_nomad.core.allowance import parse
 from winslow_nomad.core.errors import Invalid
 
 HINT = "See docs/settings.md for all settings."
@@ -35,6 +36,7 @@ HINTS = {
     "public_url": "Write an address such as https://winslow.example.org.",
     "smtp_url": "Write smtp://user:password@host:port or smtps://..., with special characters as %xx.",
     "mail_from": "Write an address such as winslow@example.org.",
+    "limits": "Write @everyone gpus=4 cpu=32; @students gpus=1; ann memory=256GiB stages=20.",
     "roots": 'Write name = "/an/absolute/path" for each.',
     "environment": 'Write NAME = "value" for each.',
 }
@@ -61,6 +63,7 @@ class Settings:
     keep_failed_days: float = 7.0
     keep_superseded_days: float = 30.0
     keep_trash_days: float = 7.0
+    limits: str = ""  # who may have how much in use at the same time; see core.allowance.parse
     open_projects: bool = True  # everybody is a member of a new project, unless its author says otherwise
     zone: str = "UTC"  # in which people read times; IANA name
     roots: dict[str, str] = field(default_factory=dict)  # read-only folders mapped into the input pool
@@ -155,6 +158,8 @@ def _value(key: str, value: Any) -> Any:
         return _wanted(number, 0 < number < 1e9 or (number == 0 and key != "sweep_seconds"))
     if key in ("open_projects", "private_webhooks"):
         return {"true": True, "false": False}[str(value).lower()]
+    if key == "limits":
+        return _wanted(value.strip(), parse(value) is not None)
     if key == "zone":
         return ZoneInfo(_wanted(value, isinstance(value, str) and value != "")).key
     if key == "public_url":

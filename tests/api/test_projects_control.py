@@ -12,7 +12,10 @@ from tests.api.conftest import World
 from tests.api.test_projects import TEXT, new
 from tests.api.test_projects_commands import Runs, ask, asked
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.access import Role
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.resources.usage import Usage
+from winslow_nomad.resources.work import unwatched
 
 SWEEPING = TEXT.replace(
     "    results: {vehicles: integer}", "    results: {vehicles: integer}\n    sweep: {max_running: 3}"
@@ -194,3 +197,58 @@ def test_stages_of_a_long_project_come_in_pages(member: TestClient, project: str
     assert [s["number"] for s in older["items"]] == list(range(49, 19, -1)) and older["next"] == 20
     last = member.get(f"/api/v1/projects/{project}/stages", params={"before": 20, "limit": 30}).json()
     assert [s["number"] for s in last["items"]] == [*range(19, 9, -1), 1] and last["next"] == 0
+
+
+def test_what_a_project_may_use_and_how_long_it_keeps_things_is_said_by_who_manages_it(
+    member: TestClient, viewer: TestClient, world: World, project: str
+) -> None:
+    path = f"/api/v1/projects/{project}"
+    made = member.patch(path, json={"limit": {"gpus": 2, "memory": 2**36}, "keep": {"failed_days": 30}}).json()
+    assert made["limit"] == {"stages": None, "cpu": None, "memory": 2**36, "gpus": 2}
+    assert made["keep"] == {"failed_days": 30.0, "superseded_days": None}
+    assert world.services.client.project(project).limit == Allowance(gpus=2, memory=2**36)
+    waiting = world.installation.store.waiting("local")
+    assert [w.limit for w in waiting] == [Allowance(gpus=2, memory=2**36)], "who lets stages in knows of it at once"
+    member.patch(path, json={"priority": 60})
+    assert member.get(path).json()["limit"]["gpus"] == 2, "what is left out stays"
+    again = member.patch(path, json={"limit": {}, "keep": {}}).json()
+    assert set(again["limit"].values()) == {None} and set(again["keep"].values()) == {None}
+    for body in ({"limit": {"gpus": -1}}, {"limit": {"cores": 2}}, {"keep": {"failed_days": -1}}, {"limit": 5}):
+        assert member.patch(path, json=body).status_code == 422
+    member.patch(path, json={"participants": [{"user": "vic", "role": "member"}, {"user": "mat", "role": "member"}]})
+    world.services.people.change("vic", {"role": Role.MEMBER})
+    assert viewer.patch(path, json={"priority": 70}).status_code == 200
+    for body in ({"limit": {"gpus": 9}}, {"keep": {"failed_days": 0}}):
+        assert viewer.patch(path, json=body).status_code == 403
+
+
+def test_what_failed_stages_left_goes_to_the_trash_when_somebody_says_so_and_comes_back(
+    member: TestClient, viewer: TestClient, world: World, project: str, runs: Runs
+) -> None:
+    runs.start(1)
+    attempt = world.installation.settings.share / "projects" / project / "stages/0001-detect/attempts/1"
+    world.installation.scribe  # noqa: B018 - the share is established
+    for part in ("workspace", "output", "log"):
+        (attempt / part).mkdir(parents=True)
+        (attempt / part / "file").write_text(part)
+    runs.end(1, code=1)
+    runs.facts(m.StageSealed(stage=1))
+    path = f"/api/v1/projects/{project}/clean"
+    assert viewer.post(path).status_code == 403
+    begun = member.post(path)
+    assert (begun.status_code, begun.json()["kind"], begun.json()["project"]) == (202, "clean", project)
+    operation = world.installation.operations.get(begun.json()["id"])
+    assert operation is not None and operation.actor == "mem"
+    said = world.installation.handlers["clean"](operation, unwatched)
+    assert said == "1 directory moved to the trash, where it stays 7 days"
+    assert sorted(p.name for p in attempt.iterdir()) == ["log", "output"]
+    (entry,) = world.installation.trash.entries()
+    assert entry.actor == "mem" and entry.paths == (f"projects/{project}/stages/0001-detect/attempts/1/workspace",)
+    assert world.installation.handlers["clean"](operation, unwatched) == said, "done twice it is done once"
+    again = world.installation.operations.get(member.post(path).json()["id"])
+    assert again is not None
+    assert world.installation.handlers["clean"](again, unwatched) == "there was nothing to clean up"
+    world.installation.trash.restore(entry.id, world.installation.clock.now())
+    assert (attempt / "workspace" / "file").read_text() == "workspace"
+    member.delete(f"/api/v1/projects/{project}")
+    assert member.post(path).json()["code"] == "project.in_trash"

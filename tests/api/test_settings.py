@@ -11,6 +11,8 @@ from tests.api.conftest import World
 from tests.api.test_projects import new
 from tests.api.test_projects_commands import Runs
 from winslow_nomad.bootstrap.housekeeping import Housekeeping
+from winslow_nomad.bootstrap.limits import Limits
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.operations import Operation
 
 PATH = "/api/v1/settings"
@@ -67,6 +69,8 @@ def test_a_variable_of_all_stages_reaches_the_next_one_that_starts(
         ({"zone": "Nowhere/Land"}, "settings.invalid"),
         ({"environment": {"WINSLOW_X": "1"}}, "settings.invalid"),
         ({"roots": {"a": "/data"}}, "settings.fixed"),
+        ({"limits": "@students gpu=1"}, "settings.invalid"),
+        ({"limits": 5}, "settings.invalid"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_changed(
@@ -76,6 +80,20 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
     answer = admin.patch(PATH, json={"values": {"open_projects": False, **values}})
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert by_name(admin) == before
+
+
+def test_limits_hold_for_persons_and_groups_as_they_are_now(admin: TestClient, world: World) -> None:
+    limits = Limits(world.installation)
+    assert limits(["mem", "vic"]) == {}
+    admin.post("/api/v1/groups", json={"name": "students"})
+    admin.put("/api/v1/groups/students/members/vic", json={"role": "member"})
+    text = "@everyone gpus=4; @students gpus=1; ann gpus=8 cpu=64"
+    assert admin.patch(PATH, json={"values": {"limits": text}}).status_code == 200
+    world.installation.choices._read = None  # what was read is good for a second
+    few, many = Allowance(gpus=4), Allowance(gpus=8, cpu=64)
+    assert limits(["mem", "vic", "ann"]) == {"mem": few, "vic": Allowance(gpus=1), "ann": many}
+    admin.delete("/api/v1/groups/students/members/vic")
+    assert limits(["vic"]) == {"vic": Allowance(gpus=4)}
 
 
 def test_the_doctor_is_for_administrators_and_tells_the_worst_first(admin: TestClient, maintainer: TestClient) -> None:

@@ -14,6 +14,7 @@ from typer.testing import Result
 from tests.fakes.client import FakeClient, Plan, World
 from winslow_nomad import __version__
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.pipeline import GIB, Pipeline, StageDefinition
@@ -219,6 +220,35 @@ def test_delete_needs_a_yes_where_nobody_can_be_asked_and_restore_undoes_it(
     assert "in the trash" in winslow("redo", done, "one").stderr
     assert winslow("restore", done).exit_code == 0
     assert world.projects[done].trashed is None
+
+
+def test_describe_changes_what_is_named_and_leaves_the_rest(winslow: Call, world: World, done: str) -> None:
+    changed = ["--name", "street", "--tag", "red", "--tag", "b14", "--priority", "70"]
+    assert winslow("describe", done, *changed, "--limit", "gpus=2 memory=1.5GiB", "--keep-failed", "30").exit_code == 0
+    found = world.projects[done]
+    assert (found.name, found.tags, found.priority) == ("street", ("red", "b14"), 70)
+    assert found.limit == Allowance(gpus=2, memory=3 * 2**29) and found.keep.failed_days == 30
+    assert winslow("describe", done, "--untag", "red", "--limit", "none", "--keep-failed", "default").exit_code == 0
+    found = world.projects[done]
+    assert (found.name, found.tags, found.limit, found.keep.failed_days) == ("street", ("b14",), Allowance(), None)
+    for wrong, code in (
+        ((), "cli.nothing_to_do"),
+        (("--limit", "gpu=2"), "cli.not_a_limit"),
+        (("--limit", ""), "cli.not_a_limit"),
+        (("--keep-failed", "soon"), "cli.not_days"),
+    ):
+        result = winslow("describe", done, *wrong)
+        assert result.exit_code == 2 and f"[{code}]" in result.stderr, wrong
+    assert world.projects[done] == found
+
+
+def test_clean_says_what_it_begins_and_whether_anybody_does_it(winslow: Call, world: World, done: str) -> None:
+    result = winslow("clean", done)
+    assert result.stdout == "What failed stages of done left behind goes to the trash.\n"
+    assert "Nobody works on files here now" in result.stderr
+    world.served = True
+    assert winslow("clean", done).stderr == ""
+    assert winslow("clean", "nothing-like-it").exit_code == 2
 
 
 def test_validate_says_what_is_right_and_names_line_and_column_of_what_is_wrong(

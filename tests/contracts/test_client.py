@@ -400,6 +400,24 @@ def test_a_deleted_project_comes_back(kind: Kind) -> None:
     assert kind.client.send(made.id, m.RestoreProject(actor="mem")).trashed is None
 
 
+def test_what_failed_stages_left_is_cleaned_up_when_somebody_says_so(kind: Kind) -> None:
+    text = "winslow: 1\nname: fails\nstages:\n  - {id: one, command: [sh, -c, 'echo x > y; exit 3']}\n"
+    failing = kind.pipeline(text)
+    made = kind.make(pipeline=failing, start=True)
+    until(lambda: kind.client.project(made.id).ended, 30)
+    workspace = kind.parts.share / "projects" / made.id / "stages/0001-one/attempts/1/workspace"
+    assert (workspace / "y").exists()
+    begun = kind.client.clean(made.id, actor="mem")
+    assert begun.kind == "clean" and begun.project == made.id
+    until(lambda: not workspace.exists(), 30)
+    with pytest.raises(NotFound):
+        kind.client.clean("p-nothing", actor="mem")
+    kind.client.send(made.id, m.TrashProject(actor="mem"))
+    with pytest.raises(Refused) as refused:
+        kind.client.clean(made.id, actor="mem")
+    assert refused.value.code == "project.in_trash"
+
+
 # --- files
 
 

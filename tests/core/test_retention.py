@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.resources.some import NOW, definition, ended, project, stage, sweep
-from winslow_nomad.core.project import Project
+from winslow_nomad.core.project import Keeping, Project
 from winslow_nomad.core.retention import AT_ONCE, Retention, kept, obsolete
 from winslow_nomad.core.stage import (
     Attempt,
@@ -34,6 +34,20 @@ def test_the_workspace_of_a_failed_stage_goes_after_seven_days() -> None:
     found = project(ended(1, state=FAILED, attempt=1))
     assert paths(found, 7 * DAY - timedelta(seconds=1)) == []
     assert paths(found, 7 * DAY) == ["projects/p1/stages/0001-detect/attempts/1/workspace"]
+
+
+def test_a_project_may_keep_things_for_longer_or_shorter_than_the_installation() -> None:
+    found = project(ended(1, state=FAILED, attempt=2))
+    workspace, superseded = "attempts/2/workspace", "attempts/1/workspace"
+
+    def left(days: float, **keep: float | None) -> list[str]:
+        policy = Retention().of(found.but(keep=Keeping(**keep)))
+        return [path.partition("detect/")[2] for path in paths(found, days * DAY, policy)]
+
+    assert workspace in left(7) and workspace not in left(29, failed_days=30)
+    assert workspace in left(30, failed_days=30) and workspace in left(0, failed_days=0)
+    assert superseded in left(30) and superseded not in left(30, superseded_days=90)
+    assert superseded not in left(7, failed_days=0), "one does not change the other"
 
 
 def test_what_a_superseded_attempt_left_goes_after_thirty_days_but_its_log() -> None:

@@ -30,6 +30,7 @@ from winslow_nomad.core.decide import decide
 from winslow_nomad.core.effects import PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt
 from winslow_nomad.core.errors import InvalidPipeline, NotFound, Problem, WinslowError
 from winslow_nomad.core.line import startable
+from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
@@ -249,6 +250,9 @@ class FakeClient:
 
     def _end(self, project: str, stage: int, attempt: int, outcome: Outcome) -> None:
         self._apply(project, m.AttemptEnded(stage=stage, attempt=attempt, outcome=outcome))
+
+    def clean(self, project: str, *, actor: str = "") -> Operation:
+        return Operation(id="o1", kind="clean", project=self.project(project).id, actor=actor, made=now())
 
     def active(self) -> str:
         return "somebody" if self.world.served else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.inventory import GpuGroup, Node
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import GIB, Pipeline
@@ -69,7 +70,8 @@ class Simulation:
         drivers = {"simulated": self.driver}
         self.sender = Sender(self.store, self.clock)
         self.breaker = Breaker()
-        self.admission = Admission(drivers, self.store, self.clock, self.sender)
+        self.limits: dict[str, Allowance] = {}
+        self.admission = Admission(drivers, self.store, self.clock, self.sender, limits=lambda _: self.limits)
         pinning = Pinning(self.attempts, {}, self.admission.inventory, lambda: self.clock.seconds)
         performer = Performer(drivers, self.attempts, NoOperations(), pinning)  # type: ignore[arg-type]
         self.advance = Advance(self.store, self.sender, performer, self.admission, self.breaker)
@@ -83,6 +85,7 @@ class Simulation:
             self.admission.inventory,
             pinning,
             self.sender.facts,
+            lambda _: self.limits,
         )
         self.sweep_every = timedelta(seconds=30)
         self.next_sweep = self.clock.now() + self.sweep_every

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.core.invariants import check
 from tests.core.world import chain, pipeline
 from tests.scenarios.simulation import Simulation, nodes
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.pipeline import GIB
 from winslow_nomad.core.project import ProjectState
 from winslow_nomad.core.stage import Cause, StageState
@@ -78,6 +81,44 @@ def test_a_stage_that_never_fits_pauses_its_project_until_a_fitting_node_joins()
     simulation.look(simulation.clock.now())
     simulation.run()
     assert states(simulation, "p") == ["a:succeeded"]
+
+
+def test_what_alone_is_beyond_a_limit_pauses_its_project_until_the_limit_is_raised():
+    simulation = Simulation(nodes(1), minute)
+    simulation.limits = {"ada": Allowance(cpu=1)}
+    simulation.create("p", pipeline({"id": "a", "resources": {"cpu": 2}}), actor="ada")
+    simulation.run()
+    for _ in range(3):
+        simulation.clock.seconds += 60
+        simulation.look(simulation.clock.now())
+        simulation.run()
+    project = simulation.project("p")
+    assert project.pause is not None and project.pause.kind == "impossible"
+    assert project.pause.text == "0001-a cannot start: it needs 2 cores, and ada may use 1 core at a time"
+    version = project.version
+    simulation.look(simulation.clock.now())
+    assert simulation.project("p").version == version, "it is told once and not at every look"
+    simulation.limits = {"ada": Allowance(cpu=2)}
+    simulation.clock.seconds += 60
+    simulation.look(simulation.clock.now())
+    simulation.run()
+    assert states(simulation, "p") == ["a:succeeded"]
+
+
+def test_stages_beyond_a_limit_run_one_after_the_other_and_all_succeed():
+    simulation = Simulation(nodes(2), minute)
+    simulation.limits = {"ada": Allowance(stages=1)}
+    for number in range(4):
+        simulation.create(f"p{number}", chain("a"), actor="ada")
+    simulation.create("other", chain("a"), actor="bob")
+    simulation.create("own", FAN, actor="bob")
+    simulation.send("own", m.Describe(limit=Allowance(stages=1), actor="bob"))
+    simulation.run()
+    everyone = [simulation.project(p) for p in ("p0", "p1", "p2", "p3", "other", "own")]
+    assert {p.state for p in everyone} == {ProjectState.SUCCEEDED}
+    for projects in (everyone[:4], everyone[5:]):
+        times = sorted((e.started, e.ended) for p in projects for e in p.ended.values())
+        assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
 def test_while_the_driver_is_away_gates_and_pauses_go_on_and_afterwards_everything_runs():

@@ -22,6 +22,7 @@ FRESH = 1.0  # seconds that what was read last is good for
 CHANGEABLE: dict[str, tuple[SettingKind, str]] = {
     "open_projects": ("boolean", "everybody is a member of a new project, unless its author says otherwise"),
     "zone": ("zone", "in which people read times"),
+    "limits": ("text", "what people may have in use at the same time: @everyone gpus=4 cpu=32; @students gpus=1"),
     "keep_failed_days": ("number", "days that workspaces of failed stages stay"),
     "keep_superseded_days": ("number", "days that superseded attempts stay"),
     "keep_trash_days": ("number", "days that deleted things can be taken out of the trash"),

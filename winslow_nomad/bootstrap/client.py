@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from winslow_nomad.bootstrap.begins import InstalledBegins
 from winslow_nomad.bootstrap.doctor import examine
-from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.installation import Installation, new_id
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
 from winslow_nomad.core.begins import Begin
@@ -23,6 +23,7 @@ from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Sum
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
+from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
@@ -231,6 +232,14 @@ class LocalClient:
         live = self.installation.live
         batch = live.read(cursor or live.now(), timeout=timeout)
         return [h for h in batch.happened if h.project == project]
+
+    def clean(self, project: str, *, actor: str = "") -> Operation:
+        found = self.project(project)
+        if found.trashed is not None:
+            raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
+        made = self.installation.clock.now()
+        operation = Operation(id=new_id("o"), kind="clean", project=found.id, actor=actor, made=made)
+        return self.installation.operations.put(operation)
 
     def active(self) -> str:
         return self.installation.lease("client").holder()

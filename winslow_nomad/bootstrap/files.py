@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from winslow_nomad.bootstrap.housekeeping import EVERY, Housekeeping
+from winslow_nomad.bootstrap.housekeeping import EVERY
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Unavailable
@@ -61,7 +61,7 @@ def on_end(installation: Installation, operation: Operation) -> None:
 
 def keeping(installation: Installation, stopping: threading.Event) -> None:
     """Again and again. Two processes doing it at once is harmless: a place in the trash is taken once."""
-    housekeeping = Housekeeping(installation)
+    housekeeping = installation.housekeeping
     while not stopping.wait(EVERY):
         try:
             housekeeping()

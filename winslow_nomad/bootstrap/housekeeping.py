@@ -4,20 +4,21 @@ counting what uses the disk. Runs in the process for files, at the pace of hours
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winslow_nomad.config import Settings
-from winslow_nomad.core.errors import Refused
+from winslow_nomad.core.errors import NotFound, Refused
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.retention import Retention, obsolete
+from winslow_nomad.core.retention import AT_ONCE, Retention, obsolete
 from winslow_nomad.resources import changes, unpacking, uploads
 from winslow_nomad.resources.layout import MARK
 from winslow_nomad.resources.trash import Trash, TrashEntry
 from winslow_nomad.resources.usage import Usage
-from winslow_nomad.resources.work import share_conditions
+from winslow_nomad.resources.work import Progress, share_conditions
 
 if TYPE_CHECKING:
     from winslow_nomad.bootstrap.installation import Installation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 EVERY = 600.0  # seconds
 DAY = 86400.0
+SEALING = 20.0  # seconds that the record of an ended stage is waited for
 
 
 class Housekeeping:
@@ -60,9 +62,32 @@ class Housekeeping:
             if not project.stages and not project.sealing and self.trash.of_project(project.id) is None:
                 self.moved(self.trash.put_project(project.id, f"{project.id}-{stamp}", "", now))
             return
-        removals = obsolete(project, now, self.policy, self.trash.restored(project.id))
+        removals = obsolete(project, now, self.policy.of(project), self.trash.restored(project.id))
         if removals:
             self.moved(self.trash.put_obsolete(removals, f"{project.id}-old-{stamp}", now))
+
+    def clean(self, operation: Operation, progress: Progress) -> str:
+        """operate.Handler of the kind `clean`: what a project would lose in some days anyhow goes to the trash now.
+        What has just ended is waited for until its record is complete: nothing of it may move before."""
+        until = time.monotonic() + SEALING
+        while True:
+            project = self.installation.store.load(operation.project)
+            if project is None:
+                raise NotFound(f"There is no project {operation.project!r} any more.", code="project.not_found")
+            if not project.sealing or time.monotonic() > until:
+                break
+            progress(0, 0, 0, 0)
+            time.sleep(0.1)
+        now = self.installation.clock.now()
+        removals = obsolete(project, now, AT_ONCE)
+        entry = self.trash.put_obsolete(removals, f"{project.id}-old-{operation.id}", now, operation.actor)
+        self.moved(entry)
+        count = len(entry.paths) if entry is not None else 0
+        if not count:
+            return "there was nothing to clean up"
+        days = self.installation.choices.now().keep_trash_days
+        what = "1 directory" if count == 1 else f"{count} directories"
+        return f"{what} moved to the trash, where it stays {days:g} days"
 
     def moved(self, entry: TrashEntry | None) -> None:
         for path in entry.paths if entry is not None else ():

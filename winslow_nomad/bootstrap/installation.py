@@ -19,7 +19,8 @@ from redis import Redis
 
 from winslow_nomad import __version__, runner
 from winslow_nomad.bootstrap.choices import Choices
-from winslow_nomad.bootstrap.housekeeping import largest
+from winslow_nomad.bootstrap.housekeeping import Housekeeping, largest
+from winslow_nomad.bootstrap.limits import Limits
 from winslow_nomad.bootstrap.nomad import nomad_driver
 from winslow_nomad.bootstrap.owners import gone
 from winslow_nomad.config import Settings
@@ -240,7 +241,14 @@ class Installation:
             self.scribe, self.reader, lambda: can_reflink(self.scribe, self.reader), lambda: largest(self)
         )
         apart = Apart(self.settings.share, self.mapped)
-        return {"workspace": copies, "import": apart, "checksum": apart, "delete": apart, "unpack": apart}
+        return {
+            "workspace": copies, "import": apart, "checksum": apart, "delete": apart, "unpack": apart,
+            "clean": self.housekeeping.clean,
+        }  # fmt: skip
+
+    @cached_property
+    def housekeeping(self) -> Housekeeping:
+        return Housekeeping(self)
 
     @cached_property
     def mapped(self) -> dict[str, Path]:
@@ -334,8 +342,12 @@ class Installation:
         return tuple(EnvironmentValue(name=k, value=v, origin="installation") for k, v in items)
 
     @cached_property
+    def limits(self) -> Limits:
+        return Limits(self)
+
+    @cached_property
     def admission(self) -> Admission:
-        return Admission(self.drivers, self.store, self.clock, self.sender, self.variables)
+        return Admission(self.drivers, self.store, self.clock, self.sender, self.variables, self.limits)
 
     @cached_property
     def registry_logins(self) -> RedisRegistries:
@@ -377,4 +389,5 @@ class Installation:
             self.admission.inventory,
             self.pinning,
             self.sender.facts,
+            self.limits,
         )

@@ -20,6 +20,8 @@ def register(app: typer.Typer) -> None:
     app.command("set")(set_values)
     app.command("edit")(edit)
     app.command("comment")(comment)
+    app.command("describe")(describe)
+    app.command("clean")(clean)
     app.command("delete")(delete)
     app.command("restore")(restore)
 
@@ -241,6 +243,67 @@ def comment(
         return AddComment(text=text, stage=given.stage_number(found, stage) if stage else 0)
 
     change(context, project, make, "Noted:", as_json=json)
+
+
+def describe(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    name: Annotated[str, typer.Option("--name", help="Another name.")] = "",
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Add this tag.")] = None,
+    untag: Annotated[list[str] | None, typer.Option("--untag", metavar="TAG", help="Take this tag away.")] = None,
+    priority: Annotated[int | None, typer.Option("--priority", min=0, max=100, help="Higher comes first.")] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            "--limit",
+            metavar="LIMIT",
+            help="What its stages may use at the same time: gpus=2 cpu=16 memory=64GiB stages=4, or none.",
+        ),
+    ] = None,
+    keep_failed: Annotated[
+        str | None,
+        typer.Option("--keep-failed", metavar="DAYS", help="How long workspaces of failed stages stay, or default."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Change name, tags, priority, limits of a project."""
+    from winslow_nomad.cli import given
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.errors import Invalid
+    from winslow_nomad.core.messages import Describe
+    from winslow_nomad.core.project import Project
+
+    allowance = given.allowance(limit) if limit is not None else None
+    days = given.days(keep_failed) if keep_failed is not None else None
+    if not (name or tag or untag or priority is not None or limit is not None or keep_failed is not None):
+        raise Invalid("There is nothing to change.", hint="Give --name, --tag, --limit ...", code="cli.nothing_to_do")
+
+    def make(found: Project) -> Describe:
+        tags = tuple(dict.fromkeys([*(t for t in found.tags if t not in (untag or ())), *(tag or ())]))
+        return Describe(
+            name=name or None,
+            tags=tags if tag or untag else None,
+            priority=priority,
+            limit=allowance,
+            keep=found.keep.but(failed_days=days) if keep_failed is not None else None,
+        )
+
+    change(context, project, make, "Changed:", as_json=json)
+
+
+def clean(context: typer.Context, project: options.ProjectArgument) -> None:
+    """Move what failed stages left behind to the trash now.
+
+    Workspaces of stages that failed or were stopped, and superseded attempts; records, logs and outputs stay.
+    """
+    from winslow_nomad.cli import words
+    from winslow_nomad.cli.sending import nobody_for_files, project_of
+
+    with project_of(context, project) as sender:
+        sender.client.clean(sender.project.id, actor=sender.actor)
+        text = f"What failed stages of {sender.project.name} left behind goes to the trash."
+        sys.stdout.write(words.safe(text) + "\n")
+        nobody_for_files(sender.client, sender.server)
 
 
 def delete(

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from winslow_nomad.core.allowance import FREE, Allowance, parse_allowance
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.expand import check_value, grid_size, parse_sweep
 from winslow_nomad.core.messages import Grid
@@ -33,6 +34,31 @@ def pair(text: str) -> tuple[str, str]:
             code="cli.not_a_pair",
         )
     return name, value
+
+
+def allowance(text: str) -> Allowance:
+    """`gpus=2 cpu=16 memory=64GiB stages=4`, or `none`."""
+    if text.strip() == "none":
+        return FREE
+    try:
+        return parse_allowance(text.split())
+    except ValueError as error:
+        raise Invalid(
+            f"{text[:80]!r} is not a limit.",
+            hint="Write gpus=2, cpu=16, memory=64GiB, stages=4, or some of them with spaces between; or none.",
+            code="cli.not_a_limit",
+        ) from error
+
+
+def days(text: str) -> float | None:
+    """A number, or `default` (None)."""
+    if text.strip() == "default":
+        return None
+    if re.fullmatch(r"\d{1,5}(\.\d{1,3})?", text.strip(), re.ASCII) is None:
+        raise Invalid(
+            f"{text[:80]!r} is not a number of days.", hint="Write 30, 0.5 or default.", code="cli.not_days"
+        )
+    return float(text)
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:

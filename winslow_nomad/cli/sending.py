@@ -71,6 +71,13 @@ def nobody(client: Client, project: Project, server: str) -> None:
     )
 
 
+def nobody_for_files(client: Client, server: str) -> None:
+    """Say so where files are to be moved and nobody is there to do it."""
+    if not client.active():
+        where = f"at {server}" if server else "here"
+        sys.stderr.write(f"Nobody works on files {where} now; it is done as soon as somebody does (winslow up).\n")
+
+
 def to_do(project: Project) -> bool:
     """Whether something has to be carried out, or could start."""
     from winslow_nomad.core.effects import WakeAt

@@ -25,6 +25,7 @@ from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Sum
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, OutcomeUnknown, Refused, Unavailable
 from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, EditPipeline, SetSecrets
+from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 
@@ -288,6 +289,11 @@ class HttpClient:
         told = self.wire.read(dict[str, Any], "events", params)
         self._cursors[project] = told["cursor"]
         return [Happened.model_validate(one) for one in told["items"]]
+
+    def clean(self, project: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - the server knows who asks
+        path = f"projects/{quote(project, safe='')}/clean"
+        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=uuid4().hex))
+        return found
 
     def active(self) -> str:
         return str(self.wire.read(dict[str, Any], "about")["active"])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from winslow_nomad.core.allowance import FREE, NOTHING, Allowance, Use, beyond, why_never, why_waits
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
@@ -36,6 +37,7 @@ class Waiting(Value):
     placement: Placement = Placement()
     turn: int = 1  # the project's line: turn, then order, then number
     order: float = 0.0
+    limit: Allowance = FREE  # of its project
 
     @cached_property
     def key(self) -> tuple[str, int]:
@@ -53,9 +55,11 @@ class Waiting(Value):
 
 
 class Policy(Value):
-    """served: how many stages of a user are at the driver now (placed or not); a user not named has none."""
+    """served: how many stages of a user are at the driver now (placed or not); a user not named has none. limits:
+    what each user may have in use at the same time; one not named, as much as there is."""
 
     served: dict[str, float] = {}
+    limits: dict[str, Allowance] = {}
     unplaced: int = 8
     unplaced_per_gpu: int = 2
     explained: int | None = None  # how many at the head of the line learn why they wait; None: all
@@ -282,13 +286,63 @@ def _missing(resources: Resources, nodes: Sequence[Node]) -> str:
     return "its turn" if gpu is None else f"{_gpus(gpu)}: those that are free are for others"
 
 
-def admit(
-    waiting: Iterable[Waiting], inventory: Inventory, unplaced: Iterable[Waiting], policy: Policy
-) -> Admission:
-    """Which of `waiting` are submitted now, given what already waits `unplaced` at the driver.
+def never(waiting: Waiting, inventory: Inventory, limits: Mapping[str, Allowance]) -> str | None:
+    """None: it can run one day. Else a sentence: no node could hold it, or it alone is more than is allowed."""
+    return possible(waiting.resources, waiting.placement, inventory) or _forbidden(waiting, limits) or None
 
-    Of each class at most max(8, 2 x GPUs of the class) wait unplaced. Everything else is held: impossible
-    with the constraint named, or busy with its position, as far down the line as the policy explains."""
+
+def _forbidden(waiting: Waiting, limits: Mapping[str, Allowance]) -> str:
+    own = limits.get(waiting.actor, FREE)
+    if own == FREE and waiting.limit == FREE:
+        return ""
+    return why_never(waiting.actor or "whoever started it", own, waiting.resources) or why_never(
+        "this project", waiting.limit, waiting.resources
+    )
+
+
+class InUse:
+    """What users and projects have at drivers, as far as anything limits them."""
+
+    def __init__(self, limits: Mapping[str, Allowance], standing: Iterable[Waiting]) -> None:
+        self._limits = limits
+        self._users: dict[str, Use] = {}
+        self._projects: dict[str, Use] = {}
+        for one in standing:
+            self.add(one)
+
+    def add(self, one: Waiting) -> None:
+        if one.actor in self._limits:
+            self._users[one.actor] = self._users.get(one.actor, NOTHING).plus(one.resources)
+        if one.limit != FREE:
+            self._projects[one.project] = self._projects.get(one.project, NOTHING).plus(one.resources)
+
+    def why_not(self, one: Waiting) -> str:
+        """Empty: one more may start."""
+        own = self._limits.get(one.actor, FREE)
+        if own == FREE and one.limit == FREE:
+            return ""
+        use = self._users.get(one.actor, NOTHING)
+        field = beyond(own, use, one.resources)
+        if field:
+            return why_waits(one.actor or "whoever started it", own, use, field)
+        use = self._projects.get(one.project, NOTHING)
+        field = beyond(one.limit, use, one.resources)
+        return why_waits("this project", one.limit, use, field) if field else ""
+
+
+def admit(
+    waiting: Iterable[Waiting],
+    inventory: Inventory,
+    unplaced: Iterable[Waiting],
+    policy: Policy,
+    standing: Iterable[Waiting] = (),
+) -> Admission:
+    """Which of `waiting` are submitted now, given what already waits `unplaced` at the driver, and all that is on its
+    way to any driver or runs there (`standing`).
+
+    Of each class at most max(8, 2 x GPUs of the class) wait unplaced. Everything else is held: impossible with the
+    constraint named, beyond what somebody may use, or busy with its position, as far down the line as the policy
+    explains."""
     at_driver = Counter(u.kind for u in unplaced)
     held: dict[tuple[str, int], Reason] = {}
     candidates: list[Waiting] = []
@@ -301,14 +355,14 @@ def admit(
     for w in waiting:
         if w.need not in verdict:
             verdict[w.need] = possible(w.resources, w.placement, inventory)
-        text = verdict[w.need]
-        if text is not None:
+        text = verdict[w.need] or _forbidden(w, policy.limits)
+        if text:
             held[w.key] = Reason(kind="impossible", text=f"cannot start: {text}")
             continue
         candidates.append(w)
         if w.kind not in room:
             room[w.kind] = limit(w, inventory, policy) - at_driver[w.kind]
-    return _choose(candidates, inventory, at_driver, room, policy, held)
+    return _choose(candidates, inventory, at_driver, room, policy, held, InUse(policy.limits, standing))
 
 
 def _choose(
@@ -318,6 +372,7 @@ def _choose(
     room: dict[Class, int],
     policy: Policy,
     held: dict[tuple[str, int], Reason],
+    in_use: InUse,
 ) -> Admission:
     """Goes down the line only as far as there is room or something to explain: with thousands waiting, most
     of them are not looked at."""
@@ -330,11 +385,18 @@ def _choose(
         return Admission((), held)
     line = Line(candidates, policy.served)
     for w in line:
+        why_not = in_use.why_not(w)
+        if why_not:
+            if unexplained > 0:
+                unexplained -= 1
+                held[w.key] = Reason(kind="limit", text=why_not)
+            continue  # others pass it: it is not ahead of them
         if room[w.kind] > 0:
             room[w.kind] -= 1
             places -= 1
             admitted.append(w)
             line.serve(w.actor)
+            in_use.add(w)
         elif unexplained > 0:
             unexplained -= 1
             if w.need not in missing:

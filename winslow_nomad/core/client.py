@@ -13,6 +13,7 @@ from winslow_nomad.core.filing import Entry
 from winslow_nomad.core.messages import AnyCommand
 from winslow_nomad.core.messages import Entry as HistoryEntry
 from winslow_nomad.core.model import Value
+from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.rows import Summary as Summary  # part of this interface
@@ -165,6 +166,11 @@ class Client(Protocol):
 
     def events(self, project: str, cursor: str = "", *, timeout: float = 1.0) -> Sequence[Happened]:
         """What has happened since, waiting up to `timeout` seconds for something."""
+        ...
+
+    def clean(self, project: str, *, actor: str = "") -> Operation:
+        """Begin to move what failed, stopped and superseded attempts left behind to the trash, without waiting until
+        its time has come; records, logs and outputs stay. Refused (project.in_trash)."""
         ...
 
     def active(self) -> str:

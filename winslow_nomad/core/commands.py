@@ -540,7 +540,7 @@ def add_comment(draft: Draft, message: m.AddComment) -> None:
 
 
 def describe(draft: Draft, message: m.Describe) -> None:
-    fields = ("name", "tags", "priority", "author", "participants")
+    fields = ("name", "tags", "priority", "author", "participants", "limit", "keep")
     changes = {
         f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)
     }

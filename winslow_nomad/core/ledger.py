@@ -54,4 +54,5 @@ def as_waiting(project: Project, stage: Stage) -> Waiting:
         placement=stage.definition.placement,
         turn=stage.turn,
         order=stage.order,
+        limit=project.limit,
     )

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.images import Image
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import Pipeline
-from winslow_nomad.core.project import Member
+from winslow_nomad.core.project import Keeping, Member
 from winslow_nomad.core.stage import EnvironmentValue, Outcome, Overrides, Reason
 
 Grid = dict[str, tuple[str, ...]]
@@ -193,7 +194,8 @@ class AddComment(Command):
 
 
 class Describe(Command):
-    """Name, tags, priority, author, participants: None leaves as it is."""
+    """Name, tags, priority, author, participants, what its stages may use at the same time, how long its files stay:
+    None leaves as it is."""
 
     kind: Literal["describe"] = "describe"
     name: str | None = None
@@ -201,6 +203,8 @@ class Describe(Command):
     priority: int | None = Field(default=None, ge=0, le=100)
     author: str | None = None
     participants: tuple[Member, ...] | None = None
+    limit: Allowance | None = None
+    keep: Keeping | None = None
 
 
 class TrashProject(Command):

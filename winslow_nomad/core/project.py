@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from winslow_nomad.core.allowance import FREE, Allowance
 from winslow_nomad.core.model import Record, Value
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.stage import ACTIVE, EndedStage, Overrides, Stage, StageState
@@ -93,6 +94,13 @@ class Member(Value):
     role: Literal["viewer", "member", "maintainer", "owner"] = "member"
 
 
+class Keeping(Value):
+    """How many days things of a project stay; None: as the installation says."""
+
+    failed_days: float | None = Field(default=None, ge=0, le=36_500, description="workspaces of failed stages")
+    superseded_days: float | None = Field(default=None, ge=0, le=36_500, description="superseded attempts")
+
+
 class Comment(Record):
     actor: str
     text: str
@@ -113,6 +121,8 @@ class Project(Record):
     participants: tuple[Member, ...] = ()
     tags: tuple[str, ...] = ()
     priority: int = 50  # 0..100, higher first
+    limit: Allowance = FREE
+    keep: Keeping = Keeping()
     values: dict[str, str] = {}
     secrets: dict[str, str] = {}  # name -> "secret:<id>"
     planned_sweeps: dict[str, dict[str, tuple[str, ...]]] = {}  # stage id -> grid, used when it is first made

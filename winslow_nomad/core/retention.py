@@ -26,6 +26,14 @@ class Retention(Value):
     superseded_attempts: timedelta | None = timedelta(days=30)
     trash: timedelta | None = timedelta(days=7)
 
+    def of(self, project: Project) -> Retention:
+        """What the project says itself comes first."""
+        failed, superseded = project.keep.failed_days, project.keep.superseded_days
+        return self.but(
+            failed_workspaces=self.failed_workspaces if failed is None else timedelta(days=failed),
+            superseded_attempts=self.superseded_attempts if superseded is None else timedelta(days=superseded),
+        )
+
 
 AT_ONCE = Retention(failed_workspaces=timedelta(0), superseded_attempts=timedelta(0), trash=timedelta(0))
 

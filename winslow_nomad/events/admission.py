@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.admit import Policy, admit
+from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.effects import Effect
 from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.core.inventory import Inventory
@@ -32,6 +33,14 @@ def nothing_first(project: Project, effects: Sequence[Effect]) -> list[m.AnyFact
     return []
 
 
+Limits = Callable[[Iterable[str]], Mapping[str, Allowance]]
+"""What each of these users may have in use at the same time; one that is not in the answer, as much as there is."""
+
+
+def no_limits(actors: Iterable[str]) -> Mapping[str, Allowance]:  # noqa: ARG001
+    return {}
+
+
 class Send(Protocol):
     """The one path into `decide`."""
 
@@ -48,12 +57,14 @@ class Admission:
         clock: Clock,
         send: Send,
         installation: Callable[[], Sequence[EnvironmentValue]] = tuple,
+        limits: Limits = no_limits,
     ) -> None:
         self.drivers = drivers
         self.ledger = ledger
         self.clock = clock
         self.send = send
         self.installation = installation
+        self.limits = limits
         self._lock = threading.Lock()
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
         self._told: dict[tuple[str, int], Reason] = {}
@@ -75,13 +86,16 @@ class Admission:
         inventory = self.inventory(name)
         now = self.clock.now()
         explains = not timedelta(0) <= now - self._explained.get(name, now - FRESH) < FRESH  # clocks may jump back
-        state = (waiting, active, inventory.but(seen=None))
+        limits = dict(self.limits({w.actor for w in waiting}))
+        state = (waiting, active, inventory.but(seen=None), limits)
         before, explained = self._looked_at.get(name, (None, False))
         if state == before and (explained or not explains):
             return 0  # with thousands waiting, most looks find nothing new
         served = Counter(w.actor for w, _ in active)
-        policy = Policy(served=dict(served), explained=TOLD if explains else 0)
-        verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy)
+        policy = Policy(served=dict(served), limits=limits, explained=TOLD if explains else 0)
+        elsewhere = [w for other in self.drivers if other != name for w, _ in self.ledger.at_driver(other)]
+        standing = [*elsewhere, *(w for w, _ in active)]
+        verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy, standing)
         variables = tuple(self.installation()) if verdict.admitted else ()
         for chosen in verdict.admitted:
             self._told.pop(chosen.key, None)

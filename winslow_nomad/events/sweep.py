@@ -9,16 +9,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.admit import possible
+from winslow_nomad.core.admit import never
 from winslow_nomad.core.effects import SubmitAttempt
 from winslow_nomad.core.errors import DriverUnavailable, ShareUnavailable, WinslowError
 from winslow_nomad.core.inventory import Inventory
-from winslow_nomad.core.ledger import Ledger
+from winslow_nomad.core.ledger import Ledger, as_waiting
 from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.outstanding import of_stage
 from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation, Store
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage
+from winslow_nomad.events.admission import Limits, no_limits
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.each import each
 from winslow_nomad.events.perform import ended, facts_of
@@ -40,6 +41,7 @@ class Sweep:
         inventory: Callable[[str], Inventory],
         pinning: Pinning,
         send: Callable[[str, Sequence[m.AnyFact]], object],
+        limits: Limits = no_limits,
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -50,6 +52,7 @@ class Sweep:
         self.inventory = inventory
         self.pinning = pinning
         self.send = send
+        self.limits = limits
 
     def __call__(self, epoch: int) -> None:
         each("sweep", self.ledger.open_projects(), lambda project: self.of_project(project, epoch))
@@ -135,17 +138,17 @@ class Sweep:
         return facts
 
     def of_impossible(self, project: Project) -> list[m.AnyFact]:
-        """A node may have joined that fits, or an image have come."""
+        """A node may have joined that fits, an image have come, or a limit been raised."""
         pause = project.pause
         stage = project.stages.get(pause.stage) if pause is not None and pause.kind == "impossible" else None
         if pause is None or pause.kind != "impossible":
             return []
         if stage is None:
             return [m.BecamePossible(stage=pause.stage)]
-        resources = stage.overrides.resources or stage.definition.resources
         if pause.code.startswith("image.") and not self.pinning.possible(project, stage.number):
             return []
-        text = possible(resources, stage.definition.placement, self.inventory(project.driver))
+        waiting = as_waiting(project, stage)
+        text = never(waiting, self.inventory(project.driver), self.limits([waiting.actor]))
         return [m.BecamePossible(stage=stage.number)] if text is None else []
 
 

@@ -100,14 +100,16 @@ class Trash:
             )
         )
 
-    def put_obsolete(self, removals: Iterable[Removal], entry: str, at: datetime) -> TrashEntry | None:
-        """What the rule of retention names, of one project, as one entry."""
+    def put_obsolete(
+        self, removals: Iterable[Removal], entry: str, at: datetime, actor: str = ""
+    ) -> TrashEntry | None:
+        """What the rule of retention names, of one project, as one entry. `actor`: who asked; empty: its time came."""
         found = list(removals)
         if not found:
             return None
         why = "; ".join(dict.fromkeys(r.why for r in found))[:500]
         paths = tuple(r.path for r in found)
-        return self.put(TrashEntry(id=entry, paths=paths, project=found[0].project, why=why, actor="", at=at))
+        return self.put(TrashEntry(id=entry, paths=paths, project=found[0].project, why=why, actor=actor, at=at))
 
     def entries(self) -> list[TrashEntry]:
         """Oldest first; those that hold something."""

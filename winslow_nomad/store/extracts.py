@@ -54,6 +54,7 @@ def milliseconds(at: datetime) -> int:
 
 def _unchanged(project: Project, before: Project | None) -> Mapping[int, object]:
     """Stages whose extracts still hold when the stage itself is the same."""
-    if before is None or (project.priority, project.author) != (before.priority, before.author):
-        return {}
-    return before.stages
+    def shared(of: Project) -> tuple[object, ...]:
+        return of.priority, of.author, of.limit
+
+    return before.stages if before is not None and shared(project) == shared(before) else {}

@@ -1568,6 +1568,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/clean": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clean up after failed stages
+         * @description What would go by itself in some days goes to the trash now: workspaces of stages that failed or were stopped,
+         *     and what superseded attempts left. Records, logs and outputs stay, and so does all that a result descends from.
+         */
+        post: operations["clean_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/registries": {
         parameters: {
             query?: never;
@@ -2483,6 +2504,29 @@ export interface components {
             status: "alive";
         };
         /**
+         * Allowance
+         * @description None: as much as there is. `memory` in bytes.
+         */
+        Allowance: {
+            /**
+             * Stages
+             * @description that run or are on their way to a node
+             */
+            stages?: number | null;
+            /**
+             * Cpu
+             * @description cores
+             */
+            cpu?: number | null;
+            /**
+             * Memory
+             * @description bytes
+             */
+            memory?: number | null;
+            /** Gpus */
+            gpus?: number | null;
+        };
+        /**
          * AnswerGateBody
          * @description confirm: go, skip, stop. condition: go (run it), skip. values: go with `values`. choice: go with `stage`.
          */
@@ -3376,7 +3420,8 @@ export interface components {
         };
         /**
          * DescribeBody
-         * @description Name, tags, priority, author, participants: None leaves as it is.
+         * @description Name, tags, priority, author, participants, what its stages may use at the same time, how long its files stay:
+         *     None leaves as it is.
          */
         DescribeBody: {
             /**
@@ -3394,11 +3439,20 @@ export interface components {
             author?: string | null;
             /** Participants */
             participants?: components["schemas"]["Member"][] | null;
+            limit?: components["schemas"]["Allowance"] | null;
+            keep?: components["schemas"]["Keeping"] | null;
         };
         /**
          * Describing
-         * @description What is left out stays. Author and participants need the right to manage the project.
+         * @description What is left out stays. Author, participants, limit and how long things are kept need the right to manage the
+         *     project. `limit` and `keep` are taken as a whole: what is left out in them has none.
          * @example {
+         *       "keep": {
+         *         "failed_days": 30
+         *       },
+         *       "limit": {
+         *         "gpus": 2
+         *       },
          *       "priority": 70,
          *       "tags": [
          *         "b14-campaign",
@@ -3417,6 +3471,9 @@ export interface components {
             author?: string | null;
             /** Participants */
             participants?: components["schemas"]["Member"][] | null;
+            /** @description what its stages may have in use at the same time */
+            limit?: components["schemas"]["Allowance"] | null;
+            keep?: components["schemas"]["Keeping"] | null;
         };
         /**
          * Disk
@@ -4733,6 +4790,22 @@ export interface components {
             data: components["schemas"]["ItemsData"];
         };
         /**
+         * Keeping
+         * @description How many days things of a project stay; None: as the installation says.
+         */
+        Keeping: {
+            /**
+             * Failed Days
+             * @description workspaces of failed stages
+             */
+            failed_days?: number | null;
+            /**
+             * Superseded Days
+             * @description superseded attempts
+             */
+            superseded_days?: number | null;
+        };
+        /**
          * Layer
          * @description `value` None: a secret that has a value, which is never shown.
          */
@@ -5583,7 +5656,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean";
             /**
              * Project
              * @default
@@ -5695,7 +5768,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean";
             /** Project */
             project: string;
             /** Stage */
@@ -6370,6 +6443,10 @@ export interface components {
              * @default 50
              */
             priority: number;
+            /** @default {} */
+            limit: components["schemas"]["Allowance"];
+            /** @default {} */
+            keep: components["schemas"]["Keeping"];
             /**
              * Values
              * @default {}
@@ -6610,6 +6687,16 @@ export interface components {
             tags: string[];
             /** Priority */
             priority: number;
+            /**
+             * @description what its stages may have in use at the same time
+             * @default {}
+             */
+            limit: components["schemas"]["Allowance"];
+            /**
+             * @description how long things of it stay
+             * @default {}
+             */
+            keep: components["schemas"]["Keeping"];
             /**
              * Created
              * Format: date-time
@@ -17269,6 +17356,82 @@ export interface operations {
             };
             /** @description Precondition Failed */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clean_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -11,6 +11,7 @@ from winslow_nomad.api import making, showing
 from winslow_nomad.api.authority import check_project, may
 from winslow_nomad.api.commanding import IdempotencyKey, IfMatch, etag, seen, send
 from winslow_nomad.api.problems import documented
+from winslow_nomad.api.routes.operations import OperationView, view
 from winslow_nomad.api.services import Given
 from winslow_nomad.api.views.commands import body_of
 from winslow_nomad.api.views.making import NewProject
@@ -148,3 +149,19 @@ def restore_project(
     after = send(given, who, project, body_of(m.RestoreProject)(), key=idempotency_key, expected=seen(if_match))
     response.headers["ETag"] = etag(after)
     return showing.show(given, who, after)
+
+
+@router.post(
+    "/{project}/clean",
+    status_code=202,
+    summary="Clean up after failed stages",
+    responses=documented(401, 403, 404, 409, 422, 503),
+)
+def clean_project(
+    project: str,
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.RUN_PROJECT))],
+) -> OperationView:
+    """What would go by itself in some days goes to the trash now: workspaces of stages that failed or were stopped,
+    and what superseded attempts left. Records, logs and outputs stay, and so does all that a result descends from."""
+    return view(given.client.clean(project, actor=who.user))

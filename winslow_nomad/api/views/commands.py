@@ -17,6 +17,7 @@ AS_THEY_ARE: tuple[type[m.Command], ...] = (
     m.Reorder, m.SkipStage, m.StopStage, m.StopProject, m.StopSweep, m.AnswerGate, m.ChooseOfSweep, m.PauseAfter,
     m.SetValues, m.AddComment, m.Describe, m.TrashProject, m.RestoreProject,
 )  # fmt: skip
+MANAGED = ("author", "participants", "limit", "keep")  # of a description: who is in it, what it may use, what it keeps
 MANAGING = frozenset({"set_secrets", "trash_project", "restore_project"})
 
 
@@ -85,7 +86,7 @@ def action_of(body: Any) -> Action:
     """What a command needs: who is in a project and what is thrown away is for those who manage it."""
     if body.kind == "add_comment":
         return Action.COMMENT_PROJECT
-    managing = body.kind == "describe" and (body.author is not None or body.participants is not None)
+    managing = body.kind == "describe" and any(getattr(body, f) is not None for f in MANAGED)
     return Action.MANAGE_PROJECT if managing or body.kind in MANAGING else Action.RUN_PROJECT
 
 

@@ -14,9 +14,10 @@ from winslow_nomad.api.views.hidden import masked, masked_overrides
 from winslow_nomad.api.views.stages import Beside, Stages, StageView
 from winslow_nomad.core import said
 from winslow_nomad.core.access import MEMBER_RANKS, Action, Principal, allowed, rank_in
+from winslow_nomad.core.allowance import FREE, Allowance
 from winslow_nomad.core.lists import Query, Sort
 from winslow_nomad.core.pipeline import Parameter, StageDefinition
-from winslow_nomad.core.project import Comment, Failure, Gate, Member, Pause, Project, Sweep
+from winslow_nomad.core.project import Comment, Failure, Gate, Keeping, Member, Pause, Project, Sweep
 from winslow_nomad.core.rows import NOTHING as NO_STAGES
 from winslow_nomad.core.rows import Cell, Now, Summary, strip, tally, thumbnail
 
@@ -180,6 +181,8 @@ class ProjectView(Answer):
     may: list[str] = Field(description="actions that the caller may do here: view, comment, run, manage")
     tags: list[str]
     priority: int
+    limit: Allowance = Field(default=FREE, description="what its stages may have in use at the same time")
+    keep: Keeping = Field(default=Keeping(), description="how long things of it stay")
     created: datetime
     updated: datetime
     trashed: datetime | None
@@ -220,15 +223,18 @@ class StagePage(Answer):
 
 
 class Describing(Request):
-    """What is left out stays. Author and participants need the right to manage the project."""
+    """What is left out stays. Author, participants, limit and how long things are kept need the right to manage the
+    project. `limit` and `keep` are taken as a whole: what is left out in them has none."""
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
     tags: list[str] | None = Field(default=None, max_length=50)
     priority: int | None = Field(default=None, ge=0, le=100)
     author: str | None = Field(default=None, max_length=100)
     participants: list[Member] | None = Field(default=None, max_length=200)
+    limit: Allowance | None = Field(default=None, description="what its stages may have in use at the same time")
+    keep: Keeping | None = None
 
-    model_config = example(tags=["b14-campaign", "rush-hour"], priority=70)
+    model_config = example(tags=["b14-campaign", "rush-hour"], priority=70, limit={"gpus": 2}, keep={"failed_days": 30})
 
 
 def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -300,6 +306,8 @@ def project_view(
         may=may_do(who, project),
         tags=list(project.tags),
         priority=project.priority,
+        limit=project.limit,
+        keep=project.keep,
         created=project.created,
         updated=project.updated,
         trashed=project.trashed,
