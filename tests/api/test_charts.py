@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from tests.api.conftest import World
 from tests.api.logged import EVERYONE, log_of, put
+from tests.api.test_projects import TEXT
 from tests.builders import a_definition, a_project, a_running_stage, an_ended_stage
 from winslow_nomad.core.pipeline import Chart, LogParser, Pipeline
 from winslow_nomad.core.stage import EnvironmentValue
@@ -103,3 +104,110 @@ def test_charts_of_a_project_that_is_not_to_be_seen_are_not_there(chart_world: W
     put(chart_world, chart_world.installation.store.load("p1").but(participants=()))  # type: ignore[union-attr]
     for path in ("charts", "charts/data?stage=1&file=counts.csv", "stages/1/tables", "stages/1/tables/content?file=a"):
         assert viewer.get(f"/api/v1/projects/p1/{path}").json()["code"] == "project.not_found"
+
+
+CHART: dict[str, Any] = {
+    "title": "Score over the threshold",
+    "look": "points",
+    "best": "max",
+    "sources": [{"stage": "detect", "x": "MIN_AREA", "y": ["score"]}],
+}
+KEPT = "/api/v1/pipelines/traffic/charts"
+
+
+def of_library(world: World, client: TestClient) -> None:
+    """`traffic` in the library, published by who asks; p2 was made of it, p1 of a file that is called so."""
+    made = client.post("/api/v1/pipelines", json={"text": TEXT})
+    assert made.status_code == 201, made.text
+    for number, project in enumerate(("p1", "p2")):
+        pipeline = Pipeline(name="traffic", stages=(a_definition("detect"),), version=number)
+        put(world, a_project(project, pipeline=pipeline, author="mem", participants=EVERYONE))
+
+
+def test_a_chart_kept_with_a_pipeline_is_shown_by_every_project_of_it(
+    world: World, member: TestClient, viewer: TestClient
+) -> None:
+    of_library(world, member)
+    made = member.post(KEPT, json=CHART)
+    assert (made.status_code, made.json()["author"]) == (201, "mem"), made.text
+    elsewhere = member.post(KEPT, json={**CHART, "sources": [{"stage": "nowhere", "y": ["score"]}]}).json()["id"]
+    found = ok(viewer.get("/api/v1/projects/p2/charts"))
+    assert ([c["title"] for c in found["saved"]], found["pipeline"], found["may_save"]) == (
+        [CHART["title"]],
+        "traffic",
+        False,
+    )
+    assert ok(member.get("/api/v1/projects/p2/charts"))["may_save"] is True
+    # one that was made of a file belongs to no pipeline of the library, whatever it is called
+    assert ok(viewer.get("/api/v1/projects/p1/charts"))["saved"] == []
+    changed = ok(member.put(f"{KEPT}/{made.json()['id']}", json={**CHART, "title": "Score"}))
+    assert (changed["title"], changed["id"]) == ("Score", made.json()["id"])
+    left = ok(member.delete(f"{KEPT}/{elsewhere}"))["items"]
+    assert [c["title"] for c in left] == ["Score"]
+    assert [c["title"] for c in ok(viewer.get(KEPT))["items"]] == ["Score"]
+
+
+def test_charts_survive_a_new_version_and_the_trash(world: World, member: TestClient) -> None:
+    of_library(world, member)
+    member.post(KEPT, json=CHART)
+    assert member.put("/api/v1/pipelines/traffic", json={"text": TEXT.replace("300", "350")}).status_code == 200
+    assert member.delete("/api/v1/pipelines/traffic").status_code == 200
+    assert ok(member.get("/api/v1/projects/p2/charts"))["saved"] == []
+    assert member.post("/api/v1/pipelines/traffic/restore").status_code == 200
+    assert [c["title"] for c in ok(member.get("/api/v1/projects/p2/charts"))["saved"]] == [CHART["title"]]
+    shelf = world.installation.settings.share / layout.library_folder("traffic") / "shelf.json"
+    assert CHART["title"] in shelf.read_text()
+
+
+def test_only_who_may_publish_a_pipeline_keeps_charts_with_it(
+    world: World, admin: TestClient, member: TestClient, viewer: TestClient
+) -> None:
+    of_library(world, admin)
+    for client in (member, viewer):
+        assert client.post(KEPT, json=CHART).status_code == 403
+    made = admin.post(KEPT, json=CHART).json()["id"]
+    for client in (member, viewer):
+        assert client.put(f"{KEPT}/{made}", json=CHART).status_code == 403
+        assert client.delete(f"{KEPT}/{made}").status_code == 403
+    shared = admin.patch("/api/v1/pipelines/traffic", json={"participants": [{"user": "mem", "role": "member"}]})
+    assert shared.status_code == 200
+    assert member.delete(f"{KEPT}/{made}").status_code == 200
+    gone = member.put(f"{KEPT}/{made}", json=CHART)
+    assert (gone.status_code, gone.json()["code"]) == (404, "pipeline.chart_unknown")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"title": ""}, {"sources": []}, {"look": "pie"}, {"sources": [{"stage": "detect", "y": []}]}, {"colour": "red"}],
+)
+def test_a_chart_that_says_nothing_to_draw_is_refused(
+    world: World, member: TestClient, change: dict[str, Any]
+) -> None:
+    of_library(world, member)
+    assert member.post(KEPT, json={**CHART, **change}).status_code == 422
+    assert ok(member.get(KEPT))["items"] == []
+
+
+def test_a_pipeline_has_no_more_charts_than_anybody_looks_at(world: World, member: TestClient) -> None:
+    of_library(world, member)
+    for _ in range(50):
+        assert member.post(KEPT, json=CHART).status_code == 201
+    full = member.post(KEPT, json=CHART)
+    assert (full.status_code, full.json()["code"]) == (409, "pipeline.charts")
+
+
+def test_a_log_parser_is_tried_before_it_is_in_any_pipeline(chart_world: World, viewer: TestClient) -> None:
+    address = "/api/v1/projects/p1/stages/{}/tables/sample"
+    body = {"file": "seen-${MODEL}.csv", "pattern": PARSER.pattern}
+    found = ok(viewer.post(address.format(1), json=body))
+    assert (found["header"], found["found"], found["read"], found["total"]) == (["time", "frame", "cars"], 2, 2, 2)
+    assert [(r["line"], r["path"], r["fields"][1:]) for r in found["rows"]] == [
+        (0, "seen-exact.csv", ["1", "3"]), (1, "seen-exact.csv", ["2", "4"]),
+    ]  # fmt: skip
+    spanning = {**body, "pattern": r"frame (?P<a>\d+).*\n.*frame (?P<b>\d+)", "lines": 2, "columns": {"b": "${b}"}}
+    assert [r["fields"] for r in ok(viewer.post(address.format(1), json=spanning))["rows"]] == [["2"]]
+    wrong = viewer.post(address.format(1), json={**body, "pattern": "(?<!x)y"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "log.pattern")
+    assert viewer.post(address.format(7), json=body).status_code == 404
+    # nothing is kept of it
+    assert {t["path"] for t in ok(viewer.get("/api/v1/projects/p1/stages/1/tables"))["items"]} == {"seen-exact.csv"}

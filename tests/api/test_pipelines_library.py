@@ -284,3 +284,25 @@ def test_publishing_goes_on_while_the_share_is_away_and_the_copy_follows(member:
         return (share / "pipelines" / "library" / "traffic" / "shelf.json").exists()
 
     assert until(copied, every=0.1)
+
+
+def test_a_pipeline_with_a_folder_is_checked_as_what_it_is(member: TestClient) -> None:
+    upload(member, zipped({"pipeline.yaml": FOLDER, "detect.py": "print(1)"}))
+    alone = member.post(f"{PATH}/validate", json={"text": FOLDER}).json()
+    assert alone["errors"][0]["code"] == "pipeline.no_folder"
+    assert member.post(f"{PATH}/validate", json={"text": FOLDER, "pipeline": "traffic"}).json()["valid"] is True
+    assert member.post(f"{PATH}/validate", json={"text": FOLDER, "pipeline": "nothing"}).status_code == 404
+
+
+def test_an_earlier_version_is_published_again_with_its_code(member: TestClient, viewer: TestClient) -> None:
+    first = upload(member, zipped({"pipeline.yaml": FOLDER, "detect.py": "print(1)"})).json()
+    upload(member, zipped({"pipeline.yaml": FOLDER.replace("300", "350"), "detect.py": "print(2)"}))
+    again = member.post(f"{PATH}/traffic/versions/1/restore", json={"expected": 2})
+    assert again.status_code == 200, again.text
+    found = again.json()
+    assert (found["number"], found["text"], found["folder"]) == (3, FOLDER, first["folder"])
+    assert found["comment"] == "version 1 again"
+    late = member.post(f"{PATH}/traffic/versions/2/restore", json={"expected": 2})
+    assert (late.status_code, late.json()["code"]) == (409, "pipeline.changed")
+    assert viewer.post(f"{PATH}/traffic/versions/1/restore", json={}).status_code == 403
+    assert member.post(f"{PATH}/traffic/versions/9/restore", json={}).status_code == 404

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, Problem, Unavailable
-from winslow_nomad.core.library import Example, Shelf, Version
+from winslow_nomad.core.library import Example, SavedChart, Shelf, Version
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Member
 from winslow_nomad.resources import definitions, layout, library, samples, schema
@@ -128,16 +128,19 @@ class InstalledLibrary:
         self, name: str, *, author: str | None = None, participants: tuple[Member, ...] | None = None
     ) -> Shelf:
         changes = {"author": author, "participants": participants}
-        return self._changed(name, {k: v for k, v in changes.items() if v is not None})
+        return self._changed(name, lambda s: s.but(**{k: v for k, v in changes.items() if v is not None}))
+
+    def draw(self, name: str, change: Callable[[Shelf], tuple[SavedChart, ...]]) -> Shelf:
+        return self._changed(name, lambda s: s.but(charts=change(s)))
 
     def trash(self, name: str) -> Shelf:
-        return self._changed(name, {"trashed": self._installation.clock.now()})
+        return self._changed(name, lambda s: s.but(trashed=self._installation.clock.now()))
 
     def restore(self, name: str) -> Shelf:
-        return self._changed(name, {"trashed": None})
+        return self._changed(name, lambda s: s.but(trashed=None))
 
-    def _changed(self, name: str, changes: Mapping[str, Any]) -> Shelf:
-        shelf = self._shelves.change(name, lambda s: s.but(**changes))
+    def _changed(self, name: str, change: Callable[[Shelf], Shelf]) -> Shelf:
+        shelf = self._shelves.change(name, change)
         self.mirror()
         return shelf
 

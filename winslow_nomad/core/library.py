@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
 
 from winslow_nomad.core.model import Record, Value
 from winslow_nomad.core.pipeline import Pipeline
@@ -22,6 +24,28 @@ class Version(Record):
     comment: str = ""
 
 
+class ChartSource(Value):
+    """What is drawn of each execution of a stage. `file`: a CSV file in its output, or of a log parser, with `x` and
+    `y` as columns; empty: results `y` of each execution, over its value or result `x`."""
+
+    stage: str = Field(min_length=1, max_length=63)
+    file: str = Field(default="", max_length=4096)
+    x: str = Field(default="", max_length=200)
+    y: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(min_length=1, max_length=16)
+
+
+class SavedChart(Record):
+    """A chart that every project of a pipeline shows. `best`: which value of the first `y` is marked."""
+
+    id: str
+    title: str
+    look: Literal["lines", "points"] = "lines"
+    sources: tuple[ChartSource, ...]
+    best: Literal["", "min", "max"] = ""
+    author: str = ""
+    made: datetime
+
+
 class Shelf(Record):
     """One pipeline of the library. `name` is the name in the file; `newest` the number of its last version."""
 
@@ -35,6 +59,7 @@ class Shelf(Record):
     made: datetime
     updated: datetime
     trashed: datetime | None = None
+    charts: tuple[SavedChart, ...] = ()
 
 
 class Example(Value):
@@ -66,6 +91,10 @@ class Library(Protocol):
 
     def versions(self, name: str) -> Sequence[Version]:
         """The newest first."""
+        ...
+
+    def draw(self, name: str, change: Callable[[Shelf], tuple[SavedChart, ...]]) -> Shelf:
+        """Other charts for it. `change` may be asked again where somebody else was quicker; it may raise."""
         ...
 
     def publish(

@@ -27,6 +27,25 @@ class Tables(Value):
     complete: bool
 
 
+class SampleRow(Value):
+    """`line`: number of the line where the match ends. `path`: the table that the row belongs to."""
+
+    line: int
+    path: str
+    fields: tuple[str, ...]
+
+
+class Sample(Value):
+    """What a log parser would make of a log. `rows`: the first ones; `found`: how many there are in the first `read`
+    of `total` lines."""
+
+    header: tuple[str, ...]
+    rows: tuple[SampleRow, ...]
+    found: int
+    read: int
+    total: int
+
+
 class LogTables(Protocol):
     def make(self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str]) -> Tables:
         """Read on in the log, for a second or two. `variables`: of the stage, secrets masked. Raises
@@ -37,6 +56,11 @@ class LogTables(Protocol):
         self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str
     ) -> Opened:
         """A table as `make` has left it. Raises NotFound (table.not_found)."""
+        ...
+
+    def sample(self, log: AttemptLog, parser: LogParser, variables: Mapping[str, str], *, limit: int) -> Sample:
+        """Try one that is in no pipeline yet, for a second or two; nothing is kept. Raises Invalid (log.pattern),
+        ShareUnavailable."""
         ...
 
     def series(

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.filing import Entry, Series
 from winslow_nomad.core.logs import AttemptLog
 from winslow_nomad.core.pipeline import PARSED, LogParser
-from winslow_nomad.core.tables import Table, Tables
+from winslow_nomad.core.tables import Sample, SampleRow, Table, Tables
 from winslow_nomad.resources.log_files import LogFiles
 from winslow_nomad.resources.log_index import Begun, Places
 from winslow_nomad.resources.log_lines import Lines, Page
@@ -79,6 +79,20 @@ class ShareTables:
                 return found
         raise NotFound(f"No log parser has made a table {path[:200]!r} of this log (yet).", code="table.not_found")
 
+    def sample(self, log: AttemptLog, parser: LogParser, variables: Mapping[str, str], *, limit: int) -> Sample:
+        rows = Rows(parser, variables)
+        if not isinstance(log, ShareLog) or log.lines is None:
+            return Sample(header=rows.header, rows=(), found=0, read=0, total=0)
+        deadline = time.monotonic() + SECONDS
+        places, _ = log.lines.refresh(final=log.ended)
+        first, state = _First(limit), dict[str, Any]()
+        masker = self._logs.masks.now()
+        _Reading(self._logs, log.lines, places, masker, rows, state, first, log.ended).go_on(deadline)
+        total = places.reached.lines(None)
+        return Sample(
+            header=rows.header, rows=tuple(first.rows), found=first.found, read=min(state["next"], total), total=total
+        )
+
     def series(
         self,
         log: AttemptLog,
@@ -130,6 +144,24 @@ class LocalFile:
 
     def close(self) -> None:
         os.close(self.descriptor)
+
+
+class _Sink(Protocol):
+    def add(self, row: Row, header: tuple[str, ...]) -> None: ...
+
+
+class _First:
+    """The first rows, and how many there were."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.found = 0
+        self.rows: list[SampleRow] = []
+
+    def add(self, row: Row, header: tuple[str, ...]) -> None:  # noqa: ARG002 - all rows have the same
+        self.found += 1
+        if len(self.rows) < self._limit:
+            self.rows.append(SampleRow(line=row.n, path=row.path, fields=row.fields))
 
 
 class _Kept:
@@ -211,7 +243,7 @@ class _Reading:
     next match; all by number."""
 
     def __init__(
-        self, logs: ShareLogs, lines: Lines, places: Places, masker: Masker, rows: Rows, state: State, kept: _Kept,
+        self, logs: ShareLogs, lines: Lines, places: Places, masker: Masker, rows: Rows, state: State, kept: _Sink,
         ended: bool,
     ) -> None:  # fmt: skip
         self._aside = logs.aside

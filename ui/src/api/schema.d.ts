@@ -106,6 +106,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/stages/{stage}/tables/sample": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a log parser
+         * @description What it would make of this stage's log: the first rows of its tables. Nothing is kept.
+         */
+        post: operations["try_parser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/stages/{stage}/tables/content": {
         parameters: {
             query?: never;
@@ -1196,6 +1216,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{name}/charts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Charts kept with a pipeline
+         * @description Every project that was made of it shows them.
+         */
+        get: operations["list_saved_charts"];
+        put?: never;
+        /**
+         * Keep a chart with a pipeline
+         * @description Who may publish versions of a pipeline keeps its charts.
+         */
+        post: operations["save_chart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}/charts/{chart}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a kept chart
+         * @description All of it at once; it stays in its place.
+         */
+        put: operations["change_chart"];
+        post?: never;
+        /**
+         * Delete a kept chart
+         * @description What it was drawn of stays. Answers those that are left.
+         */
+        delete: operations["delete_chart"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines": {
         parameters: {
             query?: never;
@@ -1449,6 +1517,26 @@ export interface paths {
         get: operations["read_pipeline_version"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}/versions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish an earlier version again
+         * @description As the newest one, with its text and its folder of code; those between stay.
+         */
+        post: operations["restore_pipeline_version"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2490,6 +2578,23 @@ export interface components {
             stage: number;
         };
         /**
+         * Again
+         * @description `expected`: the newest version that its writer has seen; 409 where there is another by now.
+         * @example {
+         *       "comment": "version 3 again",
+         *       "expected": 7
+         *     }
+         */
+        Again: {
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /** Expected */
+            expected?: number | null;
+        };
+        /**
          * Alive
          * @example {
          *       "status": "alive"
@@ -3064,6 +3169,43 @@ export interface components {
             title: string;
         };
         /**
+         * ChartBody
+         * @description A chart as it is kept with a pipeline.
+         * @example {
+         *       "best": "max",
+         *       "look": "points",
+         *       "sources": [
+         *         {
+         *           "file": "",
+         *           "stage": "measure",
+         *           "x": "THRESHOLD",
+         *           "y": [
+         *             "score"
+         *           ]
+         *         }
+         *       ],
+         *       "title": "Score over the threshold"
+         *     }
+         */
+        ChartBody: {
+            /** Title */
+            title: string;
+            /**
+             * Look
+             * @default lines
+             * @enum {string}
+             */
+            look: "lines" | "points";
+            /** Sources */
+            sources: components["schemas"]["ChartSource"][];
+            /**
+             * Best
+             * @default
+             * @enum {string}
+             */
+            best: "" | "min" | "max";
+        };
+        /**
          * ChartData
          * @description In the order of the stages that were asked for.
          * @example {
@@ -3098,8 +3240,31 @@ export interface components {
             items: components["schemas"]["Figures"][];
         };
         /**
+         * ChartSource
+         * @description What is drawn of each execution of a stage. `file`: a CSV file in its output, or of a log parser, with `x` and
+         *     `y` as columns; empty: results `y` of each execution, over its value or result `x`.
+         */
+        ChartSource: {
+            /** Stage */
+            stage: string;
+            /**
+             * File
+             * @default
+             */
+            file: string;
+            /**
+             * X
+             * @default
+             */
+            x: string;
+            /** Y */
+            y: string[];
+        };
+        /**
          * Charts
-         * @description `items`: the stages that define charts or log parsers, in the order of the pipeline.
+         * @description `items`: the stages that define charts or log parsers, in the order of the pipeline. `saved`: charts kept with
+         *     the pipeline of the library that this one is a copy of (`pipeline`; empty: of none), as far as it has their stages;
+         *     `may_save`: whether the caller may keep further ones.
          * @example {
          *       "items": [
          *         {
@@ -3131,6 +3296,21 @@ export interface components {
         Charts: {
             /** Items */
             items: components["schemas"]["StageCharts"][];
+            /**
+             * Saved
+             * @default []
+             */
+            saved: components["schemas"]["SavedChart"][];
+            /**
+             * Pipeline
+             * @default
+             */
+            pipeline: string;
+            /**
+             * May Save
+             * @default false
+             */
+            may_save: boolean;
         };
         /**
          * Check
@@ -3216,7 +3396,7 @@ export interface components {
         };
         /**
          * Checking
-         * @description `project`: whose folder of code is meant.
+         * @description `project`, or else `pipeline` of the library: whose folder of code is meant.
          * @example {
          *       "text": "winslow: 1\nname: hello\nstages: []\n"
          *     }
@@ -3229,6 +3409,11 @@ export interface components {
              * @default
              */
             project: string;
+            /**
+             * Pipeline
+             * @default
+             */
+            pipeline: string;
         };
         /**
          * ChooseOfSweepBody
@@ -5985,6 +6170,38 @@ export interface components {
          */
         ParameterKind: "file" | "files" | "folder" | "string" | "integer" | "number" | "boolean" | "choice";
         /**
+         * ParserBody
+         * @description A log parser that is in no pipeline yet.
+         * @example {
+         *       "file": "counts.csv",
+         *       "pattern": "frame (?P<frame>\\d+): (?P<vehicles>\\d+) vehicles"
+         *     }
+         */
+        ParserBody: {
+            /** File */
+            file: string;
+            /** Pattern */
+            pattern: string;
+            /**
+             * Columns
+             * @default {}
+             */
+            columns: {
+                [key: string]: string;
+            };
+            /**
+             * Lines
+             * @default 1
+             */
+            lines: number;
+            /**
+             * Stream
+             * @default
+             * @enum {string}
+             */
+            stream: "" | "out" | "err";
+        };
+        /**
          * Part
          * @description path: relative to the share. `final`: it does not change any more. at: when it was counted.
          */
@@ -7370,6 +7587,54 @@ export interface components {
             gpus: number;
         };
         /**
+         * SampleRow
+         * @description `line`: number of the line where the match ends. `path`: the table that the row belongs to.
+         */
+        SampleRow: {
+            /** Line */
+            line: number;
+            /** Path */
+            path: string;
+            /** Fields */
+            fields: string[];
+        };
+        /**
+         * SampleView
+         * @example {
+         *       "found": 1204,
+         *       "header": [
+         *         "time",
+         *         "frame",
+         *         "vehicles"
+         *       ],
+         *       "read": 52118,
+         *       "rows": [
+         *         {
+         *           "fields": [
+         *             "2026-11-24T14:31:52.104+00:00",
+         *             "1",
+         *             "7"
+         *           ],
+         *           "line": 3,
+         *           "path": "counts.csv"
+         *         }
+         *       ],
+         *       "total": 52118
+         *     }
+         */
+        SampleView: {
+            /** Header */
+            header: string[];
+            /** Rows */
+            rows: components["schemas"]["SampleRow"][];
+            /** Found */
+            found: number;
+            /** Read */
+            read: number;
+            /** Total */
+            total: number;
+        };
+        /**
          * Samples
          * @description The oldest first; percent of all that the node has.
          * @example {
@@ -7388,6 +7653,106 @@ export interface components {
             node: string;
             /** Items */
             items: components["schemas"]["Sample"][];
+        };
+        /**
+         * SavedChart
+         * @description A chart that every project of a pipeline shows. `best`: which value of the first `y` is marked.
+         */
+        SavedChart: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /**
+             * Look
+             * @default lines
+             * @enum {string}
+             */
+            look: "lines" | "points";
+            /** Sources */
+            sources: components["schemas"]["ChartSource"][];
+            /**
+             * Best
+             * @default
+             * @enum {string}
+             */
+            best: "" | "min" | "max";
+            /**
+             * Author
+             * @default
+             */
+            author: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * SavedChartView
+         * @example {
+         *       "author": "mara",
+         *       "best": "max",
+         *       "id": "9f2c6a01b3d4",
+         *       "look": "points",
+         *       "made": "2026-11-20T16:12:00Z",
+         *       "sources": [
+         *         {
+         *           "file": "",
+         *           "stage": "measure",
+         *           "x": "THRESHOLD",
+         *           "y": [
+         *             "score"
+         *           ]
+         *         }
+         *       ],
+         *       "title": "Score over the threshold"
+         *     }
+         */
+        SavedChartView: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /**
+             * Look
+             * @default lines
+             * @enum {string}
+             */
+            look: "lines" | "points";
+            /** Sources */
+            sources: components["schemas"]["ChartSource"][];
+            /**
+             * Best
+             * @default
+             * @enum {string}
+             */
+            best: "" | "min" | "max";
+            /**
+             * Author
+             * @default
+             */
+            author: string;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * SavedCharts
+         * @description In the order in which they were kept.
+         * @example {
+         *       "items": []
+         *     }
+         */
+        SavedCharts: {
+            /** Items */
+            items: components["schemas"]["SavedChart"][];
         };
         /**
          * SchemaView
@@ -9656,6 +10021,96 @@ export interface operations {
                 };
             };
             /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_parser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ParserBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SampleView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -15537,6 +15992,329 @@ export interface operations {
             };
         };
     };
+    list_saved_charts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedCharts"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    save_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedChartView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                chart: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedChartView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                chart: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedCharts"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_pipelines: {
         parameters: {
             query?: {
@@ -16701,6 +17479,105 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_pipeline_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Again"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -13,7 +13,7 @@ import { ProblemPage } from "@/design/Problem.tsx";
 import type { CreateSearch } from "@/features/create";
 import type { FilesSearch } from "@/features/files";
 import type { LogsSearch } from "@/features/logs";
-import type { EditSearch } from "@/features/pipelines";
+import type { EditSearch, ShelfSearch } from "@/features/pipelines";
 import type { ProjectsSearch } from "@/features/projects";
 import type { RunSearch } from "@/features/run";
 import type { StatisticsSearch } from "@/features/statistics";
@@ -257,9 +257,18 @@ const edit = createRoute({
   validateSearch: (search: Record<string, unknown>): EditSearch => ({
     ...(search.name ? { name: String(search.name) } : {}),
     ...(search.example ? { example: String(search.example) } : {}),
-    ...numberOf(search, "version"),
   }),
   component: lazyRouteComponent(() => import("@/features/pipelines"), "EditPage"),
+});
+
+const pipelineOverview = createRoute({
+  getParentRoute: () => inside,
+  path: "/pipelines/$name",
+  validateSearch: (search: Record<string, unknown>): ShelfSearch => ({
+    ...numberOf(search, "version"),
+    ...numberOf(search, "against"),
+  }),
+  component: lazyRouteComponent(() => import("@/features/pipelines"), "ShelfPage"),
 });
 
 const statistics = createRoute({
@@ -284,6 +293,7 @@ const tree = root.addChildren([
     inputs,
     nodes,
     pipelines,
+    pipelineOverview,
     edit,
     statistics,
     settings.addChildren([profile, notifications, tokens, people, groups, installation, audit]),

@@ -1,23 +1,26 @@
-/** YAML with what is wrong marked where it is wrong. Controlled from outside by `text`; told of every change. */
-import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+/** YAML with what is wrong marked where it is wrong, and what may stand where one types. Controlled from outside by `text`; told
+ *  of every change. */
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { yaml } from "@codemirror/lang-yaml";
 import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
-import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
+import type { Schema } from "./yaml/language.ts";
+import { cure, diagnostics, explanations, type Mistake, offsetOf, source } from "./yaml/support.ts";
 import "./yaml.css";
 
-export interface Mistake {
-  line: number;
-  column: number;
-  message: string;
-  hint: string;
-  severity: "error" | "warning";
-}
+/** Something to be done in the text from outside. A new object each time. */
+export type Wish = { go: { line: number; column: number } } | { cure: Mistake };
 
 // colours of our own: the library's fail the contrast in the dark
 const colours = HighlightStyle.define([
@@ -37,23 +40,22 @@ const look = EditorView.theme({
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": {
     backgroundColor: "var(--wn-accent-mid) !important",
   },
-  ".cm-tooltip": {
-    backgroundColor: "var(--wn-raised)",
-    border: "1px solid var(--wn-line-2)",
-    color: "var(--wn-text)",
-  },
 });
 
 export function Editor({
   text,
   readOnly,
   mistakes,
+  schema,
+  wish,
   onChange,
   onSave,
 }: {
   text: string;
   readOnly: boolean;
   mistakes: Mistake[];
+  schema: Schema | undefined;
+  wish: Wish | null;
   onChange: (text: string) => void;
   onSave: () => void;
 }) {
@@ -61,6 +63,8 @@ export function Editor({
   const view = useRef<EditorView | null>(null);
   const told = useRef({ onChange, onSave });
   told.current = { onChange, onSave };
+  const known = useRef({ schema, mistakes });
+  known.current = { schema, mistakes };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: made once; later texts go in below
   useEffect(() => {
@@ -76,7 +80,8 @@ export function Editor({
           indentUnit.of("  "),
           bracketMatching(),
           closeBrackets(),
-          autocompletion(),
+          autocompletion({ override: [source(() => known.current.schema)], icons: false }),
+          explanations(() => known.current.schema),
           highlightActiveLine(),
           highlightSelectionMatches(),
           lintGutter(),
@@ -94,6 +99,16 @@ export function Editor({
                 return true;
               },
             },
+            {
+              key: "Mod-.",
+              run: (view) => {
+                const here = view.state.doc.lineAt(view.state.selection.main.head).number;
+                const wrong = known.current.mistakes.find((m) => m.line === here);
+                if (wrong && !view.state.readOnly) cure(view, wrong);
+                return true;
+              },
+            },
+            ...closeBracketsKeymap,
             indentWithTab,
             ...defaultKeymap,
             ...historyKeymap,
@@ -120,19 +135,20 @@ export function Editor({
   useEffect(() => {
     const present = view.current;
     if (!present) return;
-    const { doc } = present.state;
-    const marks = mistakes.map((m): Diagnostic => {
-      const line = doc.line(Math.min(Math.max(1, m.line || 1), doc.lines));
-      const from = Math.min(line.to, line.from + Math.max(0, m.column - 1));
-      return {
-        from,
-        to: Math.max(from, line.to),
-        severity: m.severity,
-        message: [m.message, m.hint].filter(Boolean).join(" "),
-      };
-    });
-    present.dispatch(setDiagnostics(present.state, marks));
-  }, [mistakes]);
+    present.dispatch(setDiagnostics(present.state, diagnostics(present.state, mistakes, readOnly)));
+  }, [mistakes, readOnly]);
+
+  useEffect(() => {
+    const present = view.current;
+    if (!present || !wish) return;
+    if ("cure" in wish) {
+      cure(present, wish.cure);
+      return;
+    }
+    const at = offsetOf(present.state.doc, wish.go);
+    present.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "center" }) });
+    present.focus();
+  }, [wish]);
 
   return <div ref={holder} className="yaml" />;
 }

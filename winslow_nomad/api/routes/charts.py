@@ -14,11 +14,22 @@ from winslow_nomad.api.authority import may
 from winslow_nomad.api.delivery import disposition
 from winslow_nomad.api.following import lanes
 from winslow_nomad.api.problems import documented
+from winslow_nomad.api.routes.pipeline_charts import may_draw
 from winslow_nomad.api.services import Given, Services
-from winslow_nomad.api.views.charts import ChartData, Charts, Execution, Figures, StageCharts, TablesView
+from winslow_nomad.api.views.charts import (
+    ChartData,
+    Charts,
+    Execution,
+    Figures,
+    ParserBody,
+    SampleView,
+    StageCharts,
+    TablesView,
+)
 from winslow_nomad.core.access import Action, Principal
 from winslow_nomad.core.errors import NotFound, Unavailable, WinslowError
 from winslow_nomad.core.filing import Area, Opened
+from winslow_nomad.core.library import Shelf
 from winslow_nomad.core.logs import AttemptLog
 from winslow_nomad.core.pipeline import PARSED, LogParser, StageDefinition
 from winslow_nomad.core.project import Project
@@ -30,6 +41,7 @@ StageNumber = Annotated[int, Path(ge=1, le=10**9)]
 NEWEST = 50  # executions of a stage that are offered
 MOST = 32  # executions in one chart
 BLOCK = 1024 * 1024
+SAMPLE = 50  # rows that a parser is tried with
 
 
 class Sought(NamedTuple):
@@ -47,7 +59,13 @@ async def list_charts(given: Given, request: Request, project: str, who: Viewer)
     def work() -> Charts:
         found = given.client.project(project)
         defined = [s for s in found.pipeline.stages if s.charts or s.log_parsers]
-        return Charts(items=[_charts_of(given, Area(who=who, project=found), found, s) for s in defined])
+        items = [_charts_of(given, Area(who=who, project=found), found, s) for s in defined]
+        shelf = _shelf_of(given, found)
+        if shelf is None:
+            return Charts(items=items)
+        there = found.pipeline.by_id
+        saved = [c for c in shelf.charts if all(s.stage in there for s in c.sources)]
+        return Charts(items=items, saved=saved, pipeline=shelf.name, may_save=may_draw(who, shelf))
 
     return await lanes(request).chart(work)
 
@@ -81,6 +99,25 @@ async def list_tables(given: Given, request: Request, project: str, who: Viewer,
     def work() -> TablesView:
         made = given.tables.make(*_sought(given, given.client.project(project), stage))
         return TablesView(items=list(made.tables), complete=made.complete)
+
+    return await lanes(request).chart(work)
+
+
+@router.post(
+    "/stages/{stage}/tables/sample",
+    summary="Try a log parser",
+    responses=documented(400, 401, 403, 404, 413, 422, 503),
+    tags=["logs"],
+)
+async def try_parser(
+    body: ParserBody, given: Given, request: Request, project: str, who: Viewer, stage: StageNumber  # noqa: ARG001
+) -> SampleView:
+    """What it would make of this stage's log: the first rows of its tables. Nothing is kept."""
+
+    def work() -> SampleView:
+        log, _, variables = _sought(given, given.client.project(project), stage)
+        parser = LogParser.model_validate(body.model_dump())
+        return SampleView(**given.tables.sample(log, parser, variables, limit=SAMPLE).model_dump())
 
     return await lanes(request).chart(work)
 
@@ -149,6 +186,17 @@ def _charts_of(given: Services, area: Area, project: Project, definition: StageD
         log_parsers=list(definition.log_parsers),
         executions=executions,
     )
+
+
+def _shelf_of(given: Services, project: Project) -> Shelf | None:
+    """The pipeline of the library that a project's own is a copy of, as long as it bears its name and is there."""
+    if not project.pipeline.version:
+        return None
+    try:
+        shelf = given.library.shelf(project.pipeline.name)
+    except NotFound:
+        return None
+    return shelf if shelf.trashed is None else None
 
 
 def _is_there(given: Services, area: Area, stage: str, file: str) -> bool:

@@ -10,6 +10,7 @@ from winslow_nomad.api.authority import check_project, denied, may
 from winslow_nomad.api.problems import Place, documented
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.api.views.pipelines import (
+    Again,
     Checked,
     CheckedFolder,
     Checking,
@@ -145,6 +146,8 @@ def validate_pipeline(body: Checking, given: Given, who: Viewing) -> Checked:
     if body.project:
         found = check_project(given, who, Action.VIEW_PROJECT, body.project)
         folder, driver = found.pipeline.folder, found.driver
+    elif body.pipeline:
+        folder = given.library.version(body.pipeline).pipeline.folder
     try:
         pipeline = given.texts.parse(body.text, folder=folder)
     except InvalidPipeline as error:
@@ -292,6 +295,22 @@ def list_pipeline_versions(name: str, given: Given, who: Viewing) -> Versions:  
 def read_pipeline_version(name: str, number: int, given: Given, who: Viewing) -> VersionView:  # noqa: ARG001
     """With the text as it was written."""
     return version_view(name, _version(given, name, number))
+
+
+@router.post(
+    "/{name}/versions/{number}/restore",
+    summary="Publish an earlier version again",
+    responses=documented(400, 401, 403, 404, 409, 413, 422, 503),
+)
+def restore_pipeline_version(name: str, number: int, body: Again, given: Given, who: Editing) -> VersionView:
+    """As the newest one, with its text and its folder of code; those between stay."""
+    _must_edit(who, given.library.shelf(name))
+    old = _version(given, name, number)
+    comment = body.comment or f"version {number} again"
+    version = given.library.publish(
+        old.text, old.pipeline.folder, who.user, name=name, expected=body.expected, comment=comment
+    )
+    return version_view(name, version)
 
 
 def _version(given: Services, name: str, number: int) -> Version:

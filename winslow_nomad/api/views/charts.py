@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
-from winslow_nomad.api.views.base import Answer, example
+from winslow_nomad.api.views.base import Answer, Request, example
 from winslow_nomad.core.filing import Series
+from winslow_nomad.core.library import ChartSource, SavedChart
 from winslow_nomad.core.pipeline import Chart, LogParser
-from winslow_nomad.core.tables import Table
+from winslow_nomad.core.tables import Sample, Table
 
 
 class Execution(Answer):
@@ -33,9 +35,14 @@ class StageCharts(Answer):
 
 
 class Charts(Answer):
-    """`items`: the stages that define charts or log parsers, in the order of the pipeline."""
+    """`items`: the stages that define charts or log parsers, in the order of the pipeline. `saved`: charts kept with
+    the pipeline of the library that this one is a copy of (`pipeline`; empty: of none), as far as it has their stages;
+    `may_save`: whether the caller may keep further ones."""
 
     items: list[StageCharts]
+    saved: list[SavedChart] = []
+    pipeline: str = ""
+    may_save: bool = False
 
     model_config = example(
         items=[{"id": "count", "title": "", "charts": [{"file": "counts.csv", "x": "second", "y": ["vehicles"]}],
@@ -65,6 +72,54 @@ class ChartData(Answer):
         items=[{"stage": 5, "id": "count", "state": "succeeded", "series": {
             "columns": [], "x_name": "second", "x_type": "number", "x": [0.0, 1.0], "y": {"vehicles": [3.0, 5.0]},
             "rows": 2, "thinned": False}}],
+    )  # fmt: skip
+
+
+class ChartBody(Request):
+    """A chart as it is kept with a pipeline."""
+
+    title: str = Field(min_length=1, max_length=200)
+    look: Literal["lines", "points"] = "lines"
+    sources: list[ChartSource] = Field(min_length=1, max_length=8)
+    best: Literal["", "min", "max"] = ""
+
+    model_config = example(
+        title="Score over the threshold", look="points", best="max",
+        sources=[{"stage": "measure", "file": "", "x": "THRESHOLD", "y": ["score"]}],
+    )  # fmt: skip
+
+
+class SavedChartView(SavedChart):
+    model_config = example(
+        id="9f2c6a01b3d4", title="Score over the threshold", look="points", best="max", author="mara",
+        made="2026-11-20T16:12:00Z", sources=[{"stage": "measure", "file": "", "x": "THRESHOLD", "y": ["score"]}],
+    )  # fmt: skip
+
+
+class SavedCharts(Answer):
+    """In the order in which they were kept."""
+
+    items: list[SavedChart]
+
+    model_config = example(items=[])
+
+
+class ParserBody(Request):
+    """A log parser that is in no pipeline yet."""
+
+    file: str = Field(min_length=1, max_length=4096)
+    pattern: str = Field(min_length=1, max_length=1000)
+    columns: dict[str, str] = Field(default={}, max_length=100)
+    lines: int = Field(default=1, ge=1, le=100)
+    stream: Literal["", "out", "err"] = ""
+
+    model_config = example(file="counts.csv", pattern=r"frame (?P<frame>\d+): (?P<vehicles>\d+) vehicles")
+
+
+class SampleView(Answer, Sample):
+    model_config = example(
+        header=["time", "frame", "vehicles"], found=1204, read=52118, total=52118,
+        rows=[{"line": 3, "path": "counts.csv", "fields": ["2026-11-24T14:31:52.104+00:00", "1", "7"]}],
     )  # fmt: skip
 
 

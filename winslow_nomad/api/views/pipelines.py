@@ -106,6 +106,15 @@ class Published(Request):
     )  # fmt: skip
 
 
+class Again(Request):
+    """`expected`: the newest version that its writer has seen; 409 where there is another by now."""
+
+    comment: str = Field(default="", max_length=500)
+    expected: int | None = Field(default=None, ge=1)
+
+    model_config = example(comment="version 3 again", expected=7)
+
+
 class Sharing(Request):
     """Who may publish versions of it beside maintainers: its author, and participants with the role member or more."""
 
@@ -116,10 +125,11 @@ class Sharing(Request):
 
 
 class Checking(Request):
-    """`project`: whose folder of code is meant."""
+    """`project`, or else `pipeline` of the library: whose folder of code is meant."""
 
     text: str = Field(max_length=1_000_000)
     project: str = Field(default="", max_length=100)
+    pipeline: str = Field(default="", max_length=100)
 
     model_config = example(text="winslow: 1\nname: hello\nstages: []\n")
 
@@ -200,7 +210,7 @@ def shelf_view(shelf: Shelf, projects: int, usual: dict[str, Typical], *, may_ed
     ended = [t.ended for t in usual.values()]
     good, bad = sum(e.get("succeeded", 0) for e in ended), sum(e.get("failed", 0) for e in ended)
     return {
-        **shelf.model_dump(exclude={"participants"}),
+        **shelf.model_dump(exclude={"participants", "charts"}),
         "participants": list(shelf.participants),
         "projects": projects,
         "succeeded": round(good / (good + bad), 4) if good + bad else None,

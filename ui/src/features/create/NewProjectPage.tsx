@@ -167,7 +167,7 @@ function FromText({ text }: { text: string }) {
   const checked = useQuery({
     queryKey: ["pipelines", "validate", text],
     queryFn: ({ signal }) =>
-      taken(api.POST("/api/v1/pipelines/validate", { body: { text, project: "" }, signal })),
+      taken(api.POST("/api/v1/pipelines/validate", { body: { text, project: "", pipeline: "" }, signal })),
     enabled: !!text,
   });
   if (checked.error) return <ProblemNote error={checked.error} />;

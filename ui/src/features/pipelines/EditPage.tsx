@@ -3,17 +3,19 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, taken } from "@/api/client.ts";
+import { asProblem } from "@/api/problem.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
-import { Button, Panel, Skeleton } from "@/design/parts.tsx";
-import { Ago } from "@/design/time.tsx";
+import { Button, Skeleton } from "@/design/parts.tsx";
+import { Clash, DraftTag } from "@/shared/Clash.tsx";
+import { useDraft } from "@/shared/drafts.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 import { Workbench } from "@/shared/Workbench.tsx";
+import { shelfQuery } from "./queries.ts";
 
 export interface EditSearch {
   name?: string;
-  version?: number;
   example?: string;
 }
 
@@ -36,155 +38,163 @@ export function EditPage() {
     enabled: !!search.example,
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (search.name)
-    return <Kept key={`${search.name}@${search.version}`} name={search.name} version={search.version} />;
+  if (search.name) return <Kept key={search.name} name={search.name} />;
+  if (search.example && examples.error) return <Failed error={examples.error} />;
   if (search.example && !examples.data) return <Skeleton rows={10} />;
   const example = examples.data?.items.find((e) => e.name === search.example);
-  return <Desk key={search.example ?? ""} name="" newest={0} text={example?.text ?? FIRST} fresh />;
+  return <Fresh key={search.example ?? ""} example={search.example ?? ""} text={example?.text ?? FIRST} />;
 }
 
-function Kept({ name, version }: { name: string; version: number | undefined }) {
-  const shelf = useQuery({
-    queryKey: ["pipelines", name],
-    queryFn: ({ signal }) =>
-      taken(api.GET("/api/v1/pipelines/{name}", { params: { path: { name } }, signal })),
-  });
-  const older = useQuery({
-    queryKey: ["pipelines", name, "versions", version],
-    queryFn: ({ signal }) =>
-      taken(
-        api.GET("/api/v1/pipelines/{name}/versions/{number}", {
-          params: { path: { name, number: version ?? 0 } },
-          signal,
-        }),
-      ),
-    enabled: version !== undefined,
-  });
-  const error = shelf.error ?? older.error;
-  if (error)
-    return (
-      <div className="page">
-        <ProblemPage error={error} again={() => void shelf.refetch()} />
-      </div>
-    );
-  if (!shelf.data || (version !== undefined && !older.data)) return <Skeleton rows={10} />;
-  const text = older.data?.text ?? shelf.data.version.text;
+function Failed({ error, again }: { error: unknown; again?: () => void }) {
   return (
-    <Desk name={name} newest={shelf.data.newest} text={text} fresh={false} editable={shelf.data.may_edit} />
+    <div className="page">
+      <ProblemPage error={error} {...(again ? { again } : {})} />
+    </div>
   );
 }
 
+function Kept({ name }: { name: string }) {
+  const shelf = useQuery(shelfQuery(name));
+  if (shelf.error && !shelf.data) return <Failed error={shelf.error} again={() => void shelf.refetch()} />;
+  if (!shelf.data) return <Skeleton rows={10} />;
+  const { newest, version, may_edit } = shelf.data;
+  return (
+    <Desk
+      what={`pipeline.${name}`}
+      name={name}
+      kept={{ text: version.text, mark: newest }}
+      editable={may_edit}
+      author={version.author}
+    />
+  );
+}
+
+/** A draft of one that nobody has kept yet; of the text that it begins with nothing has to be changed to keep it. */
+function Fresh({ example, text }: { example: string; text: string }) {
+  return <Desk what={`new.${example}`} name="" kept={{ text, mark: 0 }} editable author="" />;
+}
+
 function Desk({
+  what,
   name,
-  newest,
-  text,
-  fresh,
-  editable = true,
+  kept,
+  editable,
+  author,
 }: {
+  what: string;
+  /** empty: it is new */
   name: string;
-  newest: number;
-  text: string;
-  fresh: boolean;
-  editable?: boolean;
+  kept: { text: string; mark: number };
+  editable: boolean;
+  author: string;
 }) {
   const navigate = useNavigate();
   const client = useQueryClient();
-  const [typed, setTyped] = useState(text);
+  const typing = useDraft(what, kept);
   const [comment, setComment] = useState("");
+  const fresh = !name;
   useTitle(name || "A new pipeline");
-  const dirty = fresh || typed !== text;
+  const dirty = fresh || !!typing.draft;
   const save = useMutation({
-    mutationFn: () =>
-      fresh
-        ? taken(
-            api.POST("/api/v1/pipelines", {
-              body: { text: typed, comment, expected: 0, keep_folder: false },
-            }),
-          )
-        : taken(
-            api.PUT("/api/v1/pipelines/{name}", {
-              params: { path: { name } },
-              body: { text: typed, comment, expected: newest, keep_folder: true },
-            }),
-          ),
-    onSuccess: async (made) => {
-      await client.invalidateQueries({ queryKey: ["pipelines"] });
-      await navigate({ to: "/pipelines/edit", search: { name: made.name }, replace: true });
+    mutationFn: () => {
+      const body = { text: typing.text, comment, expected: kept.mark, keep_folder: !fresh };
+      return fresh
+        ? taken(api.POST("/api/v1/pipelines", { body }))
+        : taken(api.PUT("/api/v1/pipelines/{name}", { params: { path: { name } }, body }));
     },
+    onSuccess: async (made) => {
+      typing.drop();
+      setComment("");
+      await client.invalidateQueries({ queryKey: ["pipelines"] });
+      if (fresh) await navigate({ to: "/pipelines/edit", search: { name: made.name }, replace: true });
+    },
+    onError: () => client.invalidateQueries({ queryKey: ["pipelines", name] }),
   });
+  // that somebody was quicker is said by the clash, once what they wrote is here
+  const told = save.error && asProblem(save.error).code !== "pipeline.changed" ? save.error : null;
   return (
     <>
       <TopBar>
         <Link to="/pipelines">Pipelines</Link>
         <Icon name="cr" />
-        <b>{name || "A new pipeline"}</b>
+        {name ? (
+          <>
+            <Link to="/pipelines/$name" params={{ name }}>
+              {name}
+            </Link>
+            <Icon name="cr" />
+            <b>Edit</b>
+          </>
+        ) : (
+          <b>A new pipeline</b>
+        )}
       </TopBar>
       <h1 className="vh">{name || "A new pipeline"}</h1>
       <Workbench
-        text={typed}
-        project=""
+        text={typing.text}
+        kept={
+          fresh && !typing.draft
+            ? null
+            : { name: fresh ? "example" : `version ${kept.mark}`, text: kept.text }
+        }
+        of={{ pipeline: name }}
         readOnly={!editable}
-        onChange={setTyped}
-        onSave={() => dirty && save.mutate()}
+        onChange={typing.type}
+        onSave={() => dirty && !typing.clash && save.mutate()}
+        notice={
+          <>
+            {told ? <ProblemNote error={told} /> : null}
+            <Clash typing={typing}>
+              {author} kept version {kept.mark} while you typed. Nothing of yours was saved, and nothing is
+              lost.
+            </Clash>
+          </>
+        }
         bar={(wrong) => (
           <>
-            <span className="m2 small">{fresh ? "not kept yet" : `version ${newest}`}</span>
+            <b>{name || "A new pipeline"}</b>
+            {fresh ? <span className="small m2">not kept yet</span> : null}
+            {fresh || typing.draft ? null : <span className="small m2">version {kept.mark}</span>}
+            <DraftTag typing={typing} />
             <span className="grow" />
-            {save.error ? <ProblemNote error={save.error} /> : null}
-            {name ? (
-              <Link className="btn sm" to="/projects/new" search={{ pipeline: name }}>
-                New project with it
-              </Link>
+            {typing.draft && editable ? (
+              <Button small look="ghost" onClick={typing.drop}>
+                Throw away
+              </Button>
             ) : null}
-            <input
-              className="in narrow"
-              aria-label="What changed"
-              placeholder="what changed"
-              value={comment}
-              maxLength={200}
-              onChange={(event) => setComment(event.target.value)}
-            />
-            <Button
-              small
-              look="primary"
-              disabled={!dirty || wrong || !editable}
-              busy={save.isPending}
-              hotkey="Ctrl S"
-              onClick={() => save.mutate()}
-            >
-              {fresh ? "Keep it" : `Save as version ${newest + 1}`}
-            </Button>
+            {editable ? (
+              <>
+                <input
+                  className="in narrow"
+                  aria-label="What changed"
+                  placeholder="what changed"
+                  value={comment}
+                  maxLength={200}
+                  onChange={(event) => setComment(event.target.value)}
+                />
+                <Button
+                  small
+                  look="primary"
+                  disabled={!dirty || wrong || typing.clash}
+                  busy={save.isPending}
+                  hotkey="Ctrl S"
+                  onClick={() => save.mutate()}
+                >
+                  {fresh ? "Keep it" : `Publish version ${kept.mark + 1}`}
+                </Button>
+              </>
+            ) : (
+              <span className="small m2">Its author may change it, and who shares it.</span>
+            )}
           </>
         )}
-        side={name ? <Versions name={name} /> : null}
+        side={
+          <p className="small m2">
+            A version is never changed. Projects keep the copy that they were made with, until somebody gives
+            them another.
+          </p>
+        }
       />
     </>
-  );
-}
-
-function Versions({ name }: { name: string }) {
-  const versions = useQuery({
-    queryKey: ["pipelines", name, "versions"],
-    queryFn: ({ signal }) =>
-      taken(api.GET("/api/v1/pipelines/{name}/versions", { params: { path: { name } }, signal })),
-  });
-  return (
-    <Panel title="Versions">
-      <ul className="problems">
-        {(versions.data?.items ?? []).map((version) => (
-          <li key={version.number}>
-            <b>{version.number}</b>
-            <span>
-              <Link to="/pipelines/edit" search={{ name, version: version.number }}>
-                {version.comment || version.title || "without a comment"}
-              </Link>{" "}
-              <span className="small m3">
-                {version.author}, <Ago at={version.made} />
-              </span>
-            </span>
-          </li>
-        ))}
-      </ul>
-    </Panel>
   );
 }
