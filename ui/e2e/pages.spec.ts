@@ -1,7 +1,7 @@
 /** What holds on every page: nothing that keeps somebody out, nothing wider than a phone, nothing that breaks. */
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { addresses, type Seeded, seed, settled } from "./pages.ts";
+import { addresses, onePerRoute, type Seeded, seed, settled } from "./pages.ts";
 import { expect, faults, steady, test } from "./world.ts";
 
 let all: Seeded;
@@ -21,6 +21,14 @@ async function barriers(page: Page, axe: AxeBuilder): Promise<string[]> {
       return `${new URL(page.url()).pathname}: ${v.id}: ${where.join(" | ")}`;
     });
 }
+
+test("@smoke no page of the application is left out here", () => {
+  expect(
+    onePerRoute(all)
+      .filter(([, address]) => !address)
+      .map(([route]) => route),
+  ).toEqual([]);
+});
 
 test("every page can be used by everybody, in both schemes", async ({ page }) => {
   test.setTimeout(240_000);
@@ -49,7 +57,7 @@ test("no page is wider than a phone", async ({ browser, world }) => {
   await world.enter(context);
   const page = steady(await context.newPage());
   const found: string[] = [];
-  for (const [name, address] of Object.entries(addresses(all))) {
+  for (const [name, address] of Object.entries({ ...addresses(all), login: "/login" })) {
     await page.goto(address);
     await settled(page);
     const wide = await page.evaluate(tooWide);

@@ -1,6 +1,8 @@
 /** Every page there is, with something on it to see. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import type { World } from "./world.ts";
+import { ROOT, type World } from "./world.ts";
 
 const FAILS = `winslow: 1
 name: night-shift
@@ -68,6 +70,7 @@ export function addresses({ done, asks, failed, runs }: Seeded): Record<string, 
     "pipelines-edit": "/pipelines/edit?example=first-steps",
     statistics: "/statistics",
     profile: "/settings",
+    notifications: "/settings/notifications",
     tokens: "/settings/tokens",
     people: "/settings/people",
     groups: "/settings/groups",
@@ -90,6 +93,33 @@ export function addresses({ done, asks, failed, runs }: Seeded): Record<string, 
     redo: `/projects/${done}/run?redo=2`,
     missing: "/projects/pNOTHINGTHERE",
   };
+}
+
+/** The paths of all pages as the application itself names them: "/projects/$project/logs". */
+export function routes(): string[] {
+  const source = readFileSync(join(ROOT, "ui/src/app/router.tsx"), "utf-8");
+  const made = /const (\w+) = createRoute\(\{\s*getParentRoute: \(\) => (\w+),\s*(?:path|id): "([^"]+)"/g;
+  const parts = new Map([...source.matchAll(made)].map(([, name, parent, path]) => [name, { parent, path }]));
+  const whole = (name: string | undefined): string => {
+    const own = parts.get(name);
+    if (!own) return "";
+    return whole(own.parent) + (own.path?.startsWith("/") ? own.path : "");
+  };
+  const found = [...parts.keys()].map((name) => whole(name).replace(/\/+$/, "") || "/");
+  if (found.length < 20) throw new Error("the routes are written in another way than they are read here");
+  return [...new Set(found)];
+}
+
+/** One address for each path. */
+export function onePerRoute(all: Seeded): [string, string][] {
+  const open = new Map(Object.entries({ ...addresses(all), "log-in": "/login" }).reverse());
+  return routes()
+    .filter((route) => route !== "/") // leads on to /projects
+    .map((route) => {
+      const shape = new RegExp(`^${route.replace(/\$\w+/g, "p(?!NOTHING)\\w+")}$`);
+      const [found] = [...open.values()].filter((address) => shape.test(address.split("?")[0] ?? ""));
+      return [route, found ?? ""];
+    });
 }
 
 /** Shown whole: nothing is being fetched, no place-holder stands for anything, and the letters are there. */

@@ -179,12 +179,12 @@ export class World {
   }
 
   /** Wait for the project to be as said; returns it. */
-  async waits(project: string, good: (project: Json) => boolean): Promise<Json> {
+  async waits(project: string, good: (project: Json) => boolean, patience = PATIENCE): Promise<Json> {
     let last: Json = {};
     await until(async () => {
       last = await this.call("GET", `/api/v1/projects/${project}`);
       return good(last);
-    }, PATIENCE).catch(() => {
+    }, patience).catch(() => {
       throw new Error(`the project stayed ${JSON.stringify({ state: last.state, stages: last.stages })}`);
     });
     return last;

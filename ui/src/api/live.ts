@@ -106,7 +106,9 @@ export class Live {
     socket.onmessage = (event) => {
       if (socket !== this.socket) return;
       this.heard();
-      this.receive(JSON.parse(String(event.data)) as LiveMessage);
+      const message = parsed(event.data);
+      if (message) this.receive(message);
+      else socket.close(); // what was in it is asked for again with the cursor
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
@@ -144,6 +146,14 @@ export class Live {
   private become(connection: Connection): void {
     this.connection = connection;
     for (const tell of this.watchers) tell();
+  }
+}
+
+function parsed(data: unknown): LiveMessage | null {
+  try {
+    return JSON.parse(String(data)) as LiveMessage;
+  } catch {
+    return null;
   }
 }
 

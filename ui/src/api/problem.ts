@@ -50,6 +50,27 @@ export class ApiProblem extends Error {
     }
   }
 
+  /** A 200 that is no JSON: something in between answers in the server's place, or it was cut. */
+  static unreadable(response: Response): ApiProblem {
+    return new ApiProblem({
+      status: -1,
+      code: "unreadable",
+      title: "The server answered something that could not be read.",
+      hint: "Something between this page and the server may have answered in its place.",
+      request_id: response.headers.get("x-request-id") ?? "",
+    });
+  }
+
+  /** `limit`: milliseconds that were waited for. */
+  static slow(limit: number): ApiProblem {
+    return new ApiProblem({
+      status: 408,
+      code: "slow",
+      title: `The server has not answered for ${limit / 1000} seconds.`,
+      hint: "It may be busy, or a storage that it needs hangs. Your projects run on without this page.",
+    });
+  }
+
   /** No answer at all. */
   static away(): ApiProblem {
     return new ApiProblem({
@@ -61,8 +82,18 @@ export class ApiProblem extends Error {
   }
 }
 
+// as Chromium, Firefox and Safari say it
+const PART = /dynamically imported module|importing a module script failed|unable to preload/i;
+
 export function asProblem(error: unknown): ApiProblem {
   if (error instanceof ApiProblem) return error;
   const title = error instanceof Error ? error.message : String(error);
+  if (PART.test(title))
+    return new ApiProblem({
+      status: -1,
+      code: "page.part",
+      title: "A part of this page could not be fetched.",
+      hint: "Winslow may have been updated since the page was opened, or its server is away. Load the page anew.",
+    });
   return new ApiProblem({ status: -1, code: "page", title: `This page failed: ${title}` });
 }

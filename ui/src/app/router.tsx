@@ -9,6 +9,7 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
+import { ApiProblem } from "@/api/problem.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
 import type { CreateSearch } from "@/features/create";
 import type { FilesSearch } from "@/features/files";
@@ -312,12 +313,22 @@ const tree = root.addChildren([
   ]),
 ]);
 
+const NOWHERE = new ApiProblem({ status: 404, code: "page", title: "This address leads to no page." });
+
 export const router = createRouter({
   routeTree: tree,
   context: { queries },
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
   scrollRestoration: true,
-  defaultErrorComponent: ({ error, reset }) => <ProblemPage error={error} again={reset} />,
-  defaultNotFoundComponent: () => <ProblemPage error={{ status: 404 }} />,
+  defaultErrorComponent: ({ error, reset }) => (
+    <ProblemPage
+      error={error}
+      again={() => {
+        reset();
+        void router.invalidate();
+      }}
+    />
+  ),
+  defaultNotFoundComponent: () => <ProblemPage error={NOWHERE} />,
 });

@@ -13,12 +13,16 @@ function details(problem: ApiProblem): string {
 
 export function ProblemPage({ error, again, title }: { error: unknown; again?: () => void; title?: string }) {
   const problem = asProblem(error);
+  const anew = problem.code === "page.part" ? () => location.reload() : again;
   if (problem.status === 404) {
     return (
       <div className="problem" role="alert">
         <h1>There is nothing here</h1>
         <p>{problem.message}</p>
         <p className="m2">It may have been deleted, or it is not shared with you.</p>
+        <p className="small m3">
+          <code>{details(problem)}</code>
+        </p>
         <div className="row">
           <a className="btn primary" href="/projects">
             To the projects
@@ -36,9 +40,9 @@ export function ProblemPage({ error, again, title }: { error: unknown; again?: (
         <code>{details(problem)}</code>
       </p>
       <div className="row">
-        {again ? (
-          <Button look="primary" onClick={again}>
-            Try again
+        {anew ? (
+          <Button look="primary" onClick={anew}>
+            {anew === again ? "Try again" : "Load the page anew"}
           </Button>
         ) : null}
         <Button

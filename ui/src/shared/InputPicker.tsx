@@ -7,6 +7,7 @@ import { bytes } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button } from "@/design/parts.tsx";
+import { send } from "./transfers.ts";
 
 export function InputPicker({
   id,
@@ -81,6 +82,14 @@ function Browser({
         }),
       ),
   });
+  const [sending, setSending] = useState(false);
+  const upload = async (file: File | undefined) => {
+    if (!file) return;
+    setSending(true);
+    const sent = await send("inputs", path, file); // what becomes of it on the way is told in the tray
+    setSending(false);
+    if (sent) onPick(sent);
+  };
   const entries = (data?.items ?? []).filter(
     (e) => e.kind === "folder" || (kind !== "folder" && fits(e.name, accept)),
   );
@@ -94,6 +103,19 @@ function Browser({
         ) : null}
         <b className="trunc">inputs/{path}</b>
         <span className="grow" />
+        {kind === "folder" ? null : (
+          <label className="btn sm">
+            <Icon name="up" />
+            {sending ? "On its way" : "Upload"}
+            <input
+              type="file"
+              className="vh"
+              accept={accept.join(",") || undefined}
+              disabled={sending}
+              onChange={(event) => void upload(event.target.files?.[0])}
+            />
+          </label>
+        )}
         {kind === "folder" && path ? (
           <Button small look="primary" onClick={() => onPick(path)}>
             Take this folder

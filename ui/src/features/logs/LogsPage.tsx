@@ -10,7 +10,7 @@ import { Button, Empty } from "@/design/parts.tsx";
 import { type State, StateTag } from "@/design/state.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { useTopic } from "@/shared/live.ts";
-import { numbered, type StageView, useProject } from "@/shared/project.ts";
+import { numbered, type StageView, tellFailure, useProject } from "@/shared/project.ts";
 import { Density } from "./Density.tsx";
 import { LogView } from "./LogView.tsx";
 import { compiled, plain } from "./marks.ts";
@@ -182,7 +182,10 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
     n: { does: "Next hit", palette: false, act: () => step(1) },
     N: { does: "Hit before", palette: false, act: () => step(-1) },
     f: { does: "Follow the log", act: () => setFollow(true) },
-    e: { does: "Next error", act: () => void nextError() },
+    e: {
+      does: "Next error",
+      act: () => void nextError().catch(tellFailure("The next error could not be looked for")),
+    },
     t: { does: times ? "Hide the times" : "Show the times", act: () => setTimes(!times) },
     Escape: { does: "End the search", palette: false, act: () => go({ find: "" }) },
   });
@@ -235,7 +238,13 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
           onStep={step}
         />
         <span className="grow" />
-        <Button small look="ghost" icon="warn" hotkey="e" onClick={() => void nextError()}>
+        <Button
+          small
+          look="ghost"
+          icon="warn"
+          hotkey="e"
+          onClick={() => void nextError().catch(tellFailure("The next error could not be looked for"))}
+        >
           Next error
         </Button>
         <Button small icon="clock" aria-pressed={times} onClick={() => setTimes(!times)}>

@@ -39,7 +39,8 @@ export function EditPage() {
     staleTime: Number.POSITIVE_INFINITY,
   });
   if (search.name) return <Kept key={search.name} name={search.name} />;
-  if (search.example && examples.error) return <Failed error={examples.error} />;
+  if (search.example && examples.error)
+    return <Failed error={examples.error} again={() => void examples.refetch()} />;
   if (search.example && !examples.data) return <Skeleton rows={10} />;
   const example = examples.data?.items.find((e) => e.name === search.example);
   return <Fresh key={search.example ?? ""} example={search.example ?? ""} text={example?.text ?? FIRST} />;
