@@ -102,7 +102,7 @@ for (const [name, fault] of Object.entries(FAULTS)) {
         asked === 0 ||
         (fault.said.test(await shown(page)) && (!fault.id || (await shown(page)).includes(ID)));
       await expect
-        .poll(good, QUICK)
+        .poll(good, { timeout: 40_000 })
         .toBe(true)
         .catch(() => undefined);
       const text = await main.innerText();

@@ -1,7 +1,9 @@
 /** What happens to people: others who work at the same time, servers that die, sessions that end, uploads that are cut. */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import type { Locator, Page } from "@playwright/test";
 import { expect, faults, steady, test } from "./world.ts";
 
 test("two browsers see each other's changes", async ({ page, browser, world }) => {
@@ -90,6 +92,112 @@ test("a session that ends under an open page takes nothing that was typed", asyn
   await context.close();
 });
 
+test("a session that ends under the editor of a pipeline takes nothing that was typed", async ({
+  browser,
+  world,
+}) => {
+  const own = await world.session();
+  const context = await browser.newContext({ baseURL: world.url });
+  await context.addCookies(own.cookies);
+  const page = steady(await context.newPage());
+  await page.goto("/pipelines/edit?example=first-steps");
+  const editor = page.locator(".cm-content");
+  await editor.click();
+  await page.keyboard.press("Control+Home");
+  await page.keyboard.type("# typed before the session ended\n");
+  await context.request.delete("/api/v1/session", { headers: { "X-CSRF-Token": own.csrf } });
+  await page.keyboard.type("# and after\n"); // what is typed is checked by the server, which no longer knows who asks
+  const dialog = page.getByRole("dialog", { name: "Log in again" });
+  await expect(dialog).toBeVisible({ timeout: 20_000 });
+  await dialog.getByLabel(/Password/).fill(world.password);
+  await dialog.getByRole("button", { name: "Log in" }).click();
+  await expect(dialog).toHaveCount(0);
+  await expect(editor).toContainText("# typed before the session ended");
+  await expect(editor).toContainText("# and after");
+  await context.close();
+});
+
+/** Between a browser and the server: what passes can be cut as a cable is. */
+async function cable(port: number) {
+  const open = new Set<Socket>();
+  let whole = true;
+  const server = createServer((near) => {
+    if (!whole) return near.destroy();
+    const far = connect(port, "127.0.0.1");
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(from);
+      from.pipe(to);
+      from.on("error", () => to.destroy());
+      from.on("close", () => {
+        open.delete(from);
+        to.destroy();
+      });
+    }
+  });
+  await new Promise<void>((go) => server.listen(0, "127.0.0.1", go));
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`,
+    cut() {
+      whole = false;
+      for (const socket of open) socket.destroy();
+    },
+    mend() {
+      whole = true;
+    },
+    close: () => server.close(),
+  };
+}
+
+test("a network that is cut is told of, and what happened meanwhile is there when it is back", async ({
+  browser,
+  world,
+}) => {
+  test.setTimeout(120_000);
+  const wire = await cable(world.port);
+  const context = await browser.newContext({ baseURL: wire.url });
+  await world.enter(context);
+  const page = steady(await context.newPage());
+  const wrong = faults(page);
+  const id = await world.project("seen over a cable", { start: true });
+  await page.goto(`/projects/${id}`);
+  await expect(page.locator(".gate")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("live", { exact: true })).toBeVisible();
+
+  wire.cut();
+  await expect(page.getByText("Reconnecting.")).toBeVisible({ timeout: 20_000 });
+  await expect(page.locator(".gate")).toBeVisible(); // what was shown stays
+  const shown = await world.waits(id, (p) => (p.gates as unknown[]).length > 0);
+  const [gate] = shown.gates as { id: string }[];
+  await world.command(id, { kind: "answer_gate", gate: gate?.id, answer: "go", values: {}, stage: 0 });
+  await world.waits(id, (p) => p.state === "succeeded");
+  await expect(page.locator(".head").getByText("succeeded")).toHaveCount(0);
+
+  wire.mend();
+  await page.getByRole("button", { name: "Try now" }).click();
+  await expect(page.getByText("Reconnecting.")).toHaveCount(0, { timeout: 30_000 });
+  await expect(page.locator(".head").getByText("succeeded")).toBeVisible({ timeout: 20_000 });
+
+  // a machine that sleeps, or leaves its network
+  await context.setOffline(true);
+  await page.getByRole("link", { name: "History" }).click();
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Nodes" }).click();
+  await expect(page.getByRole("alert").first()).toBeVisible({ timeout: 40_000 });
+  await context.setOffline(false);
+  await page
+    .getByRole("button", { name: /Try again|Load the page anew/ })
+    .first()
+    .click();
+  await expect(page.getByRole("alert")).toHaveCount(0, { timeout: 30_000 });
+  await expect(page.getByRole("heading", { name: /Nodes/ }).first()).toBeAttached();
+  expect(wrong.filter((each) => !each.includes("Unable to preload CSS"))).toEqual([]); // that is what was told of
+  await context.close();
+  wire.close();
+});
+
 test("an upload goes on where a reload cut it", async ({ page, context, world }) => {
   const content = randomBytes(24 * 1024 * 1024);
   const file = join(world.home, "street.bin");
@@ -160,4 +268,74 @@ test("a keyboard is enough to find a project, open it, and make another", async 
   await expect(page.getByRole("menuitem", { name: /Name, tags/ })).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("menuitem", { name: /Name, tags/ })).toHaveCount(0);
+});
+
+/** By Tab alone, as somebody without a pointer gets there. */
+async function tabTo(page: Page, goal: Locator): Promise<void> {
+  for (let presses = 0; presses < 120; presses++) {
+    if (await goal.evaluate((e) => e === document.activeElement).catch(() => false)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the Tab key does not lead to ${goal}`);
+}
+
+test("a keyboard is enough for the whole life of a project", async ({ page, world }) => {
+  test.setTimeout(180_000);
+  await page.goto("/projects");
+  await expect(page.locator("#filter")).toBeVisible();
+  await page.keyboard.press("n");
+  await page.waitForURL("**/projects/new**");
+  const wanted = page.getByRole("radio", { name: /First steps/ });
+  await wanted.waitFor();
+  await tabTo(page, page.getByRole("radio").first());
+  for (let presses = 0; presses < 20 && !(await wanted.isChecked()); presses++)
+    await page.keyboard.press(presses ? "ArrowDown" : "Space");
+  await tabTo(page, page.locator("#value-COUNT"));
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("40");
+  await tabTo(page, page.getByLabel("Name", { exact: true }));
+  await page.keyboard.type("all by keys");
+  await page.keyboard.press("Enter"); // makes it and starts it
+  await expect(page.getByRole("heading", { name: "all by keys" })).toBeVisible();
+  const id = page.url().split("/").at(-1) ?? "";
+
+  await expect(page.locator(".gate")).toBeVisible({ timeout: 30_000 });
+  await page.keyboard.press("1");
+  await expect(page.locator(".head").getByText("succeeded")).toBeVisible({ timeout: 30_000 });
+
+  await page.keyboard.press("l");
+  await page.waitForURL(/\/logs/);
+  await expect(page.getByText(/of 40 are at least/)).toBeVisible();
+  await page.keyboard.press("/");
+  await page.keyboard.type("at least");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("navigation", { name: "Hits" }).getByRole("button")).not.toHaveCount(0);
+  await page.keyboard.press("Escape");
+
+  await page.keyboard.press("g");
+  await page.keyboard.press("o");
+  await tabTo(page, page.getByRole("button", { name: /^count:/ }));
+  await page.keyboard.press("Enter");
+  const redo = page
+    .getByRole("link", { name: /Redo/ })
+    .or(page.getByRole("button", { name: /^Redo/ }))
+    .first();
+  await redo.waitFor();
+  await tabTo(page, redo);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/run\?/);
+  await page.getByLabel("Large from").waitFor();
+  await tabTo(page, page.getByLabel("Large from"));
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("400");
+  await page.keyboard.press("Control+Enter");
+  const done = await world.waits(id, (p) => {
+    const stages = p.stages as { state: string }[];
+    return (p.gates as unknown[]).length > 0 || (stages.length === 3 && p.state === "succeeded");
+  });
+  if ((done.gates as unknown[]).length) {
+    await expect(page.locator(".gate")).toBeVisible({ timeout: 20_000 });
+    await page.keyboard.press("1");
+  }
+  await world.waits(id, (p) => (p.stages as unknown[]).length === 3 && p.state === "succeeded");
 });

@@ -26,7 +26,8 @@ const Messages = lazy(() =>
 
 // what the page is made of comes while the server says who is asking
 void queries.prefetchQuery(sessionQuery);
-for (const route of router.getMatchedRoutes(location.pathname)[0]) void router.loadRouteChunk(route);
+for (const route of router.getMatchedRoutes(location.pathname)[0])
+  void router.loadRouteChunk(route)?.catch(() => undefined);
 
 const root = document.getElementById("root");
 if (!root) throw new Error("The page has no place to draw in.");

@@ -37,7 +37,8 @@ const Shortcuts = lazy(() => import("@/features/palette").then((m) => ({ default
 export function Shell() {
   useEffect(beLive, []);
   useEffect(() => {
-    const timer = setTimeout(again, 3_000); // there before it is needed, and after all that is needed now
+    // there before it is needed, and after all that is needed now
+    const timer = setTimeout(() => void again().catch(() => undefined), 3_000);
     return () => clearTimeout(timer);
   }, []);
   const expired = useExpired((s) => s.expired);
