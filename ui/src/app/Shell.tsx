@@ -128,7 +128,7 @@ function Rail() {
 
 function Logo() {
   return (
-    <svg viewBox="0 0 20 20" aria-hidden="true">
+    <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
       <rect width="20" height="20" rx="5" fill="currentColor" />
       <path
         d="m4.3 6 3 8 2.7-6.500L12.700 14l3-8"

@@ -13,6 +13,7 @@ import { ApiProblem } from "@/api/problem.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
 import type { CreateSearch } from "@/features/create";
 import type { FilesSearch } from "@/features/files";
+import type { InboxSearch } from "@/features/inbox";
 import type { LogsSearch } from "@/features/logs";
 import type { EditSearch, ShelfSearch } from "@/features/pipelines";
 import type { ProjectsSearch } from "@/features/projects";
@@ -174,6 +175,8 @@ const events = createRoute({
 const inbox = createRoute({
   getParentRoute: () => inside,
   path: "/inbox",
+  validateSearch: (search: Record<string, unknown>): InboxSearch =>
+    search.at ? { at: String(search.at) } : {},
   component: lazyRouteComponent(() => import("@/features/inbox"), "InboxPage"),
 });
 

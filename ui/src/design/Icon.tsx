@@ -84,7 +84,7 @@ export type MarkName =
 
 export function Icon({ name }: { name: IconName }) {
   return (
-    <svg className="i" aria-hidden="true" focusable="false">
+    <svg className="i" width="16" height="16" aria-hidden="true" focusable="false">
       <use href={`${sprite}#i-${name}`} />
     </svg>
   );
@@ -95,6 +95,8 @@ export function Mark({ name, label }: { name: MarkName; label?: string }) {
   return (
     <svg
       className="s"
+      width="14"
+      height="14"
       role={label ? "img" : undefined}
       aria-label={label}
       aria-hidden={label ? undefined : true}

@@ -38,6 +38,7 @@ export function percent(value: number): string {
 /** "3 h 14 min", "12 s": at most two units. `ms`: milliseconds. */
 export function duration(ms: number): string {
   const value = Math.max(0, ms);
+  if (value > 0 && value < SECOND) return value < 50 ? "0 s" : `${(value / SECOND).toFixed(1)} s`;
   if (value < MINUTE) return `${Math.round(value / SECOND)} s`;
   if (value < HOUR) return `${Math.floor(value / MINUTE)} min`;
   if (value < DAY) {

@@ -98,17 +98,40 @@ export interface StripStage {
   percent?: number | null;
 }
 
+const MARKS_SHOWN = 8;
+
+interface Cell extends StripStage {
+  /** how many of the same kind stand behind one mark */
+  times: number;
+}
+
+/** Of a long pipeline those that follow each other in one state become one mark with their number. */
+export function gathered(stages: readonly StripStage[]): Cell[] {
+  const cells: Cell[] = [];
+  for (const stage of stages) {
+    const last = cells.at(-1);
+    if (stages.length > MARKS_SHOWN && last && !last.now && !stage.now && last.state === stage.state)
+      last.times += 1;
+    else cells.push({ ...stage, times: 1 });
+  }
+  return cells;
+}
+
 /** A pipeline in one line: a mark per stage, and the one that counts now with name and progress. */
 export function StageStrip({ stages }: { stages: StripStage[] }) {
   const text = stages.map((s) => `${s.name} ${WORDS[s.state]}`).join(", ");
   return (
     <ol className="strip" aria-label={text}>
-      {stages.map((stage, at) => (
+      {gathered(stages).map((stage, at) => (
         <li
           // biome-ignore lint/suspicious/noArrayIndexKey: a strip that is drawn anew in a list keeps its marks
           key={at}
           data-s={colour(stage.state)}
-          title={`${stage.name}: ${WORDS[stage.state]}`}
+          title={
+            stage.times > 1
+              ? `${stage.times} stages: ${WORDS[stage.state]}`
+              : `${stage.name}: ${WORDS[stage.state]}`
+          }
         >
           {stage.now ? (
             <span
@@ -122,7 +145,10 @@ export function StageStrip({ stages }: { stages: StripStage[] }) {
               {stage.percent == null ? null : <b>{percent(stage.percent)}</b>}
             </span>
           ) : (
-            <Mark name={MARKS[stage.state]} />
+            <>
+              <Mark name={MARKS[stage.state]} />
+              {stage.times > 1 ? <small>{stage.times}</small> : null}
+            </>
           )}
         </li>
       ))}

@@ -29,9 +29,12 @@ export function layout(stages: readonly { id: string; needs: readonly string[] }
   }
   dagre.layout(graph);
   const nodes = new Map<string, Placed>();
+  const upsideDown = turned(stages.map((s) => graph.node(s.id)));
+  const height = graph.graph().height ?? HEIGHT;
   for (const stage of stages) {
     const at = graph.node(stage.id);
-    nodes.set(stage.id, { id: stage.id, x: at.x - WIDTH / 2, y: at.y - HEIGHT / 2 });
+    const y = upsideDown ? height - at.y : at.y;
+    nodes.set(stage.id, { id: stage.id, x: at.x - WIDTH / 2, y: y - HEIGHT / 2 });
   }
   const edges = graph.edges().map(({ v, w }) => {
     const [a, b] = [nodes.get(v) as Placed, nodes.get(w) as Placed];
@@ -39,6 +42,15 @@ export function layout(stages: readonly { id: string; needs: readonly string[] }
   });
   const size = graph.graph();
   return { nodes, edges, width: size.width ?? WIDTH, height: size.height ?? HEIGHT };
+}
+
+/** Whether most of those that stand in one column stand against the order of the file: crossings are the same either way. */
+function turned(placed: readonly { x: number; y: number }[]): boolean {
+  let against = 0;
+  placed.forEach((a, at) => {
+    for (const b of placed.slice(at + 1)) if (a.x === b.x) against += a.y > b.y ? 1 : -1;
+  });
+  return against > 0;
 }
 
 function curve(x1: number, y1: number, x2: number, y2: number): string {

@@ -5,6 +5,7 @@ import { api, newKey, taken } from "@/api/client.ts";
 import { asProblem } from "@/api/problem.ts";
 import type { components } from "@/api/schema";
 import { useTopic } from "./live.ts";
+import { noteReading } from "./meters.ts";
 import { queries } from "./queries.ts";
 
 export type Project = components["schemas"]["ProjectView"];
@@ -35,6 +36,12 @@ export function useProject(id: string) {
     if (message.type !== "delta") return;
     const data = message.data as Data;
     const known = client.getQueryData(key);
+    for (const told of data.progress ?? [])
+      noteReading(`${id}/${numbered(told.stage)}/${told.attempt}`, {
+        at: Date.now(),
+        cpuSeconds: told.cpu_seconds ?? 0,
+        memory: told.memory_bytes ?? 0,
+      });
     if (data.row && (!known || data.row.version > known.version)) {
       void client.invalidateQueries({ queryKey: ["project", id] });
     } else if (data.progress?.length && known) {

@@ -75,7 +75,9 @@ export function NewProjectPage() {
                   </span>
                   <span className="small m2">
                     {shelf.description || plural(shelf.stages, "stage")}
-                    {shelf.projects ? `, used by ${plural(shelf.projects, "project")}` : ""}
+                    {shelf.projects
+                      ? `${shelf.description ? "" : ","} ${shelf.description ? "Used" : "used"} by ${plural(shelf.projects, "project")}`
+                      : ""}
                   </span>
                 </label>
               ))}

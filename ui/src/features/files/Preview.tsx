@@ -9,7 +9,7 @@ import { CsvTable } from "@/shared/CsvTable.tsx";
 import { addressOf, kindOf } from "@/shared/files.ts";
 import type { Entry } from "./Browser.tsx";
 
-const HEAD = 64 * 1024;
+const HEAD = 2_000; // lines
 const ROWS = 200;
 
 export function Preview({ space, entry, onClose }: { space: string; entry: Entry; onClose: () => void }) {

@@ -1,5 +1,5 @@
 /** Two or more executions side by side: what differs in values, results and run, with the best marked. */
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
 import { api, taken } from "@/api/client.ts";
@@ -8,6 +8,7 @@ import { bytes, count, duration } from "@/design/format.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Skeleton } from "@/design/parts.tsx";
 import { type State, StateMark } from "@/design/state.tsx";
+import { pictureOf } from "@/shared/Picture.tsx";
 import { may, numbered, useCommand, useProject } from "@/shared/project.ts";
 import { against, best } from "./lineage.ts";
 import "./history.css";
@@ -19,7 +20,17 @@ const GROUPS: [string, string][] = [
   ["run", "Run"],
   ["definition", "Definition"],
 ];
-const LOW = new Set(["seconds", "duration", "waited", "cpu_seconds", "peak_memory_bytes", "memory"]);
+const LOW = new Set(["seconds", "cpu_seconds", "peak_memory_bytes"]);
+/** What the server calls the lines about the run, in words. */
+const WORDS: Record<string, string> = {
+  seconds: "duration",
+  waited: "waited before",
+  cpu_seconds: "time on the CPU",
+  peak_memory_bytes: "most memory",
+  output_bytes: "size of the output",
+  workspace_bytes: "size of the workspace",
+  inputs: "made from",
+};
 
 export function ComparePage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -175,6 +186,7 @@ export function ComparePage() {
                 </Fragment>
               );
             })}
+            <Pictures project={id} stages={shown.map((s) => s.name)} />
           </tbody>
         </table>
         {differing ? null : <Empty icon="check" title="Nothing differs" />}
@@ -184,19 +196,68 @@ export function ComparePage() {
 }
 
 function Compared({ line }: { line: Line }) {
+  const textual = line.group === "definition" && line.values.some((v) => typeof v === "object" && v !== null);
+  const look = line.differs && line.group === "values" ? "differs" : "";
   const winner = line.group === "run" && LOW.has(line.name) ? best(line.values, "low") : -1;
   return (
     <tr>
-      <td className={line.group === "values" ? "mono" : ""}>{line.name.replaceAll("_", " ")}</td>
+      <td className={line.group === "values" ? "mono" : ""}>
+        {line.group === "run"
+          ? (WORDS[line.name] ?? line.name.replaceAll("_", " "))
+          : line.group === "definition"
+            ? line.name.replaceAll("_", " ")
+            : line.name}
+      </td>
       {line.values.map((value, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the columns are the stages, in their order
-        <td key={at} className={`num ${line.differs && line.group === "values" ? "differs" : ""}`}>
+        <td key={at} className={`${look} ${textual ? "text" : "num"}`}>
           {at === winner ? <span className="best">best </span> : null}
           {shownAs(line, value)} <span className="m3 small">{at ? against(value, line.values[0]) : ""}</span>
         </td>
       ))}
     </tr>
   );
+}
+
+const PICTURE = /\.(jpe?g|png|webp)$/i;
+
+/** Pictures of one name that more than one of them has made. */
+function Pictures({ project, stages }: { project: string; stages: string[] }) {
+  const found = useQueries({
+    queries: stages.map((stage) => ({
+      queryKey: ["pictures", project, stage],
+      queryFn: ({ signal }: { signal: AbortSignal }) =>
+        taken(
+          api.GET("/api/v1/files/{space}/list", {
+            params: { path: { space: `project:${project}` }, query: { path: `stages/${stage}/output` } },
+            signal,
+          }),
+        ).then(
+          (list) => list.items.map((each) => each.name).filter((name) => PICTURE.test(name)),
+          () => [] as string[],
+        ),
+    })),
+  });
+  const all = found.map((each) => each.data ?? []);
+  const names = [...new Set(all.flat())].filter((name) => all.filter((own) => own.includes(name)).length > 1);
+  return names.slice(0, 4).map((name) => (
+    <tr key={name}>
+      <td>{name}</td>
+      {stages.map((stage, at) => (
+        <td key={stage} className="picture">
+          {all[at]?.includes(name) ? (
+            <img
+              src={pictureOf(project, `${stage}/output/${name}`)}
+              alt={`${name} of ${stage}`}
+              loading="lazy"
+            />
+          ) : (
+            "–"
+          )}
+        </td>
+      ))}
+    </tr>
+  ));
 }
 
 function shownAs(line: Line, value: unknown): string {
@@ -206,7 +267,13 @@ function shownAs(line: Line, value: unknown): string {
     if (/bytes|memory/.test(line.name) && line.group !== "results") return bytes(value);
     return count(value);
   }
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return value.map(String).join(" ");
+  const parts = Object.entries(value).map(
+    ([key, each]) =>
+      `${key} ${line.name === "inputs" ? numbered(Number(each)) : typeof each === "object" ? JSON.stringify(each) : each}`,
+  );
+  return parts.join(", ") || "–";
 }
 
 function csvOf(names: string[], lines: Line[]): string {

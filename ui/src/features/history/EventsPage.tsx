@@ -2,16 +2,13 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
-import type { components } from "@/api/schema";
-import { duration } from "@/design/format.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton } from "@/design/parts.tsx";
 import { Clock } from "@/design/time.tsx";
-import { numbered, useProject } from "@/shared/project.ts";
+import { useProject } from "@/shared/project.ts";
 import { useSession } from "@/shared/session.ts";
+import { said } from "./said.ts";
 import "./history.css";
-
-type Entry = components["schemas"]["winslow_nomad__core__messages__Entry"];
 
 export function EventsPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -40,7 +37,10 @@ export function EventsPage() {
       </div>
     );
   if (!pages.data) return <Skeleton rows={10} height={32} />;
-  const told = pages.data.pages.flatMap((p) => p.items);
+  const told = pages.data.pages
+    .flatMap((p) => p.items)
+    .map((each) => ({ ...each, lines: each.entries.map(said).filter(Boolean) }))
+    .filter((each) => each.lines.length);
   return (
     <div className="page">
       <ol className="events">
@@ -51,10 +51,10 @@ export function EventsPage() {
             </span>
             <span className="m2">{each.actor ? (each.actor === me ? "you" : each.actor) : "Winslow"}</span>
             <span>
-              {each.entries.map((entry, at) => (
+              {each.lines.map((line, at) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: what happened together has no other identity
                 <span key={at} className="event">
-                  {said(entry)}
+                  {line}
                 </span>
               ))}
             </span>
@@ -68,18 +68,4 @@ export function EventsPage() {
       ) : null}
     </div>
   );
-}
-
-function said(entry: Entry): string {
-  const stage = entry.stage ? `${entry.id} ${numbered(entry.stage)}` : entry.id;
-  const words = entry.what.replaceAll("_", " ");
-  const data = entry.data ?? {};
-  const details = [
-    entry.text,
-    typeof data.state === "string" ? data.state : "",
-    typeof data.seconds === "number" ? `after ${duration(data.seconds * 1000)}` : "",
-    typeof data.waited === "number" && data.waited >= 1 ? `waited ${duration(data.waited * 1000)}` : "",
-    typeof data.cause === "string" && data.cause !== "exit" ? data.cause.replaceAll("_", " ") : "",
-  ].filter(Boolean);
-  return [words, stage, details.length ? `(${details.join(", ")})` : ""].filter(Boolean).join(" ");
 }

@@ -87,7 +87,7 @@ export function HistoryPage() {
           <tbody>
             {stages.map((stage) => (
               <tr key={stage.number} aria-selected={chosen.includes(stage.number)}>
-                <td>
+                <td className="c-pick">
                   <input
                     type="checkbox"
                     aria-label={`Compare ${stage.name}`}
@@ -95,34 +95,44 @@ export function HistoryPage() {
                     onChange={() => toggle(stage.number)}
                   />
                 </td>
-                <td className="nowrap">
+                <td className="c-stage nowrap">
                   <b>{stage.id}</b> <span className="m3">{numbered(stage.number)}</span>{" "}
-                  {stage.counts ? <Tag kind="ok">counts</Tag> : stage.stale ? <Tag>stale</Tag> : null}
+                  {stage.counts ? (
+                    <span title="The project goes on from this one">
+                      <Tag kind="ok">counts</Tag>
+                    </span>
+                  ) : stage.stale ? (
+                    <span title="A stage before it was redone since: this one was made from what no longer counts">
+                      <Tag>stale</Tag>
+                    </span>
+                  ) : null}
                 </td>
-                <td>
+                <td className="c-state">
                   <StateTag state={stage.state as State} word={stage.word} />{" "}
                   <span className="m2 small">{stage.detail}</span>
                 </td>
-                <td className="m2 small wide-cell">
+                <td className="c-from m2 small wide-cell">
                   {lineage(stage)}
                   {stage.comment ? <em> “{stage.comment}”</em> : null}
                 </td>
-                <td className="num m2">{stage.waited != null ? duration(stage.waited * 1000) : "–"}</td>
-                <td className="num">
+                <td className="c-waited num m2">
+                  {stage.waited != null ? duration(stage.waited * 1000) : "–"}
+                </td>
+                <td className="c-ran num">
                   {stage.started
                     ? duration((stage.ended ? Date.parse(stage.ended) : now) - Date.parse(stage.started))
                     : "–"}
                 </td>
-                <td>{stage.node || "–"}</td>
-                <td className="m2 nowrap">{stage.started ? <Ago at={stage.started} /> : "–"}</td>
-                <td>
+                <td className="c-node">{stage.node || "–"}</td>
+                <td className="c-started m2 nowrap">{stage.started ? <Ago at={stage.started} /> : "–"}</td>
+                <td className="c-by">
                   {stage.actor ? (
                     <Avatar name={stage.actor} me={stage.actor === me} />
                   ) : (
                     <span className="m3 small">by itself</span>
                   )}
                 </td>
-                <td className="nowrap">
+                <td className="c-acts nowrap">
                   {stage.attempt ? (
                     <>
                       <Link

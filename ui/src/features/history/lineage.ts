@@ -14,7 +14,12 @@ export function lineage(stage: StageView): string {
       ? `of sweep ${stage.sweep}`
       : "";
   const from = Object.entries(stage.inputs ?? {}).map(([id, n]) => `${id} ${numbered(n)}`);
-  const after = from.length && !of ? `after ${from.join(", ")}` : "";
+  // what the workspace was taken from says most; the others are its own past
+  const source =
+    stage.source?.kind === "stage"
+      ? from.find((each) => each.endsWith(numbered(stage.source?.number ?? 0)))
+      : undefined;
+  const after = from.length && !of ? `after ${source ?? from.join(", ")}` : "";
   return [of || after, with_].filter(Boolean).join(" ");
 }
 
@@ -28,7 +33,9 @@ export function best(values: unknown[], rule: "low" | "high"): number {
     const there = at < 0 ? Number.NaN : (numbers[at] as number);
     if (at < 0 || (rule === "low" ? n < there : n > there)) at = i;
   });
-  return numbers.every((n) => n === numbers[0]) ? -1 : at;
+  const known = numbers.filter((n) => !Number.isNaN(n));
+  const spread = Math.max(...known) - Math.min(...known);
+  return spread <= 0.01 * Math.max(...known.map(Math.abs)) ? -1 : at;
 }
 
 /** "+19 %" beside a number, against the one it is compared to. */

@@ -1,31 +1,35 @@
-/** Everything that waits for the person, oldest first. */
+/** Everything that waits for the person, oldest first; what is chosen is shown with what helps to decide, and answered in place. */
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
-import { count } from "@/design/format.ts";
-import { ProblemPage } from "@/design/Problem.tsx";
-import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
-import { StateTag } from "@/design/state.tsx";
+import { count, plural } from "@/design/format.ts";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Button, Empty, Panel, Skeleton, Tag } from "@/design/parts.tsx";
+import { StateMark, StateTag } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
+import { FailureCard } from "@/shared/FailureCard.tsx";
+import { GateCard } from "@/shared/GateCard.tsx";
+import { useKeys } from "@/shared/keys.ts";
 import { useTopic } from "@/shared/live.ts";
-import { pictureOf } from "@/shared/Picture.tsx";
+import { Picture } from "@/shared/Picture.tsx";
+import { useProject } from "@/shared/project.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
+import { type Ask, asksOf } from "./asks.ts";
 import "./inbox.css";
 
-const WORDS: Record<string, string> = {
-  confirm: "Inspect",
-  values: "Fill in",
-  condition: "Decide",
-  choice: "Choose",
-  failure: "Look",
-  impossible: "Look",
-};
+export interface InboxSearch {
+  /** the one that is shown: project, and its gate where it has several */
+  at?: string;
+}
+
 const PICTURE = /\.(jpe?g|png|webp|gif)$/i;
 
 export function InboxPage() {
   useTitle("Waiting for you");
   const client = useQueryClient();
+  const navigate = useNavigate();
+  const { at } = useSearch({ from: "/inside/inbox" });
   const pages = useInfiniteQuery({
     queryKey: ["inbox"],
     queryFn: ({ signal, pageParam }) =>
@@ -38,73 +42,122 @@ export function InboxPage() {
   useTopic("inbox", "", (message) => {
     if (message.type !== "denied") void client.invalidateQueries({ queryKey: ["inbox"] });
   });
-  const items = (pages.data?.pages ?? [])
-    .flatMap((p) => p.items)
-    .sort((a, b) => (a.since < b.since ? -1 : 1));
+  const asks = asksOf((pages.data?.pages ?? []).flatMap((p) => p.items));
+  const place = Math.max(
+    0,
+    asks.findIndex((ask) => ask.key === at),
+  );
+  const chosen = asks[place];
+  const choose = (ask: Ask | undefined) => {
+    if (ask) void navigate({ to: "/inbox", search: { at: ask.key }, replace: true });
+  };
+  useKeys("Waiting", {
+    j: { does: "Next one", act: () => choose(asks[place + 1]) },
+    k: { does: "The one before", act: () => choose(asks[place - 1]) },
+  });
   return (
     <>
       <TopBar>
-        <b>Waiting for you</b> <span className="m3">{pages.data ? count(items.length) : ""}</span>
+        <b>Waiting for you</b> <span className="m3">{pages.data ? count(asks.length) : ""}</span>
       </TopBar>
       <h1 className="vh">Waiting for you</h1>
-      <div className="page">
-        {pages.error ? <ProblemPage error={pages.error} again={() => void pages.refetch()} /> : null}
-        {!pages.data && !pages.error ? <Skeleton rows={4} height={72} /> : null}
-        {pages.data && !items.length ? (
-          <Empty icon="check" title="Nothing waits for you">
-            Questions and failures of your projects appear here.
-          </Empty>
-        ) : null}
-        <ul className="in-box">
-          {items.map((item) => {
-            const failed = item.kind === "failure" || item.kind === "impossible";
-            const picture = item.show.find((path) => PICTURE.test(path));
-            return (
-              <li
-                key={`${item.project}/${item.gate || item.stage}`}
-                data-s={failed ? "paused-failure" : "waiting"}
-              >
-                {picture ? (
-                  <img className="thumb" src={pictureOf(item.project, picture)} alt="" loading="lazy" />
-                ) : (
-                  <span className="thumb" />
-                )}
-                <div className="grow">
-                  <span className="row wrap">
-                    <Link to="/projects/$project" params={{ project: item.project }}>
-                      <b>{item.name}</b>
-                    </Link>
-                    <Tag>{item.pipeline}</Tag>
-                    {item.tags.map((tag) => (
-                      <Tag key={tag}>{tag}</Tag>
-                    ))}
-                  </span>
-                  <p>
-                    <StateTag
-                      state={failed ? "failed" : "waiting"}
-                      word={
-                        failed ? `${item.id} ${item.kind === "failure" ? "failed" : "cannot start"}` : "asks"
-                      }
-                    />{" "}
-                    {item.text}
-                  </p>
-                  <span className="small m2">
-                    since <Ago at={item.since} />
-                  </span>
-                </div>
-                <Link className="btn" to="/projects/$project" params={{ project: item.project }}>
-                  {WORDS[item.kind]}
-                </Link>
+      {pages.error ? (
+        <div className="page">
+          <ProblemPage error={pages.error} again={() => void pages.refetch()} />
+        </div>
+      ) : null}
+      {!pages.data && !pages.error ? (
+        <div className="page">
+          <Skeleton rows={4} height={72} />
+        </div>
+      ) : null}
+      {pages.data && !asks.length ? (
+        <Empty icon="check" title="Nothing waits for you">
+          Questions and failures of your projects appear here.
+        </Empty>
+      ) : null}
+      {chosen ? (
+        <div className="in-box">
+          <ul aria-label="What waits">
+            {asks.map((ask) => (
+              <Item key={ask.key} ask={ask} current={ask === chosen} onChoose={() => choose(ask)} />
+            ))}
+            {pages.hasNextPage ? (
+              <li>
+                <Button
+                  look="ghost"
+                  busy={pages.isFetchingNextPage}
+                  onClick={() => void pages.fetchNextPage()}
+                >
+                  More
+                </Button>
               </li>
-            );
-          })}
-        </ul>
-        {pages.hasNextPage ? (
-          <Button look="ghost" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-            More
-          </Button>
-        ) : null}
-      </div>
+            ) : null}
+          </ul>
+          <Detail key={chosen.key} ask={chosen} />
+        </div>
+      ) : null}
     </>
+  );
+}
+
+function Item({ ask, current, onChoose }: { ask: Ask; current: boolean; onChoose: () => void }) {
+  const picture = ask.show.find((path) => PICTURE.test(path)) ?? "";
+  return (
+    <li data-s={ask.failed ? "paused-failure" : "waiting"}>
+      <button type="button" aria-current={current || undefined} onClick={onChoose}>
+        <Picture project={ask.project} path={picture} name={ask.name} width={64} height={42} />
+        <b className="trunc">{ask.name}</b>
+        <span className="small m3 nowrap">
+          <Ago at={ask.since} />
+        </span>
+        <span className="clamp small">
+          <StateMark state={ask.failed ? "failed" : "waiting"} /> {ask.text}
+          {ask.more ? `, and ${plural(ask.more, "more failure")}` : ""}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+function Detail({ ask }: { ask: Ask }) {
+  const { data: project, error, refetch } = useProject(ask.project);
+  const gates = project?.gates.filter((gate) => gate.id === ask.gate) ?? [];
+  const failures = ask.failed ? (project?.failures.filter((f) => !f.acknowledged) ?? []) : [];
+  return (
+    <section className="in-detail" aria-label={ask.name}>
+      <header className="row wrap">
+        <h2>
+          <Link to="/projects/$project" params={{ project: ask.project }}>
+            {ask.name}
+          </Link>
+        </h2>
+        <Tag>{ask.pipeline}</Tag>
+        {ask.tags.slice(0, 6).map((tag) => (
+          <Tag key={tag}>{tag}</Tag>
+        ))}
+        <span className="grow" />
+        <Link className="btn sm" to="/projects/$project" params={{ project: ask.project }}>
+          Open the project
+        </Link>
+      </header>
+      {error ? <ProblemNote error={error} again={() => void refetch()} /> : null}
+      {!project && !error ? <Skeleton rows={3} height={120} /> : null}
+      {project ? gates.map((gate) => <GateCard key={gate.id} project={project} gate={gate} first />) : null}
+      {project
+        ? failures.map((failure, at) => (
+            <FailureCard key={failure.stage} project={project} failure={failure} first={at === 0} />
+          ))
+        : null}
+      {ask.kind === "impossible" ? (
+        <Panel
+          className="fail"
+          title={<StateTag state="paused-failure" word="cannot start" />}
+          about={<Ago at={ask.since} />}
+        >
+          <p>{ask.text}</p>
+        </Panel>
+      ) : null}
+    </section>
   );
 }

@@ -1,1 +1,1 @@
-export { InboxPage } from "./InboxPage.tsx";
+export { InboxPage, type InboxSearch } from "./InboxPage.tsx";

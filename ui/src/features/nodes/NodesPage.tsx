@@ -119,7 +119,7 @@ function Card({ node, hours }: { node: Node; hours: number }) {
   );
   const facts = [
     models.join(", ") || "no GPU",
-    `${count(node.cpu)} cores`,
+    plural(node.cpu, "core"),
     `${bytes(node.memory)}.`,
     load?.up ? `Up ${duration(load.up * 1000)}` : "",
   ].filter(Boolean);
@@ -236,9 +236,7 @@ function History({ node, hours }: { node: Node; hours: number }) {
   });
   const items = data?.items ?? [];
   const gpu = node.gpus_total > 0;
-  const values = items.map((s) =>
-    gpu ? (s.gpu ?? null) : s.cpu == null || !node.cpu ? null : (100 * s.cpu) / node.cpu,
-  );
+  const values = items.map((s) => (gpu ? s.gpu : s.cpu) ?? null); // percent of all that the node has
   const known = values.filter((v): v is number => v != null);
   if (known.length < 2)
     return (

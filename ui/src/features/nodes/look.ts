@@ -71,7 +71,7 @@ export function cells(node: Node): Cell[] {
   }
   return node.busy.map((busy) => ({
     key: `${busy.project}/${busy.stage}`,
-    title: `${count(busy.cpu)} cores, ${bytes(busy.memory)}`,
+    title: `${plural(busy.cpu, "core")}, ${bytes(busy.memory)}`,
     percent: busy.percent ?? null,
     busy,
     detail: "",

@@ -7,6 +7,7 @@ import { ProblemPage } from "@/design/Problem.tsx";
 import { Empty, Skeleton, Tag } from "@/design/parts.tsx";
 import { numbered, useProject } from "@/shared/project.ts";
 import "./pipeline.css";
+import { originWord } from "@/shared/origin.ts";
 
 export function EnvironmentPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -82,12 +83,12 @@ export function EnvironmentPage() {
                         <Icon name="lock" /> secret
                       </>
                     ) : (
-                      (variable.value ?? "–")
+                      (variable.value ?? <span className="m3">set when it starts</span>)
                     )}
                   </td>
                   <td>
                     <Tag kind={variable.origin === "run" || variable.origin === "this run" ? "acc" : ""}>
-                      {variable.origin || "not set"}
+                      {originWord(variable.origin)}
                     </Tag>
                   </td>
                   <td className="small m3">
@@ -95,7 +96,7 @@ export function EnvironmentPage() {
                       .filter((layer) => layer.origin !== variable.origin)
                       .map((layer) => (
                         <span key={layer.origin} className="hidden-layer">
-                          <s className="mono">{layer.value}</s> {layer.origin}
+                          <s className="mono">{layer.value}</s> {originWord(layer.origin)}
                         </span>
                       ))}
                   </td>

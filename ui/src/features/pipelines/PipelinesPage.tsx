@@ -166,7 +166,7 @@ function Examples({ shelves: items }: { shelves: Shelf[] }) {
   return (
     <Panel title="Examples" about="to begin with">
       {take.error ? <ProblemNote error={take.error} /> : null}
-      <ul className="col gap">
+      <ul className="examples">
         {(examples.data?.items ?? []).map((example) => (
           <li key={example.name} className="row wrap">
             <b>{example.title}</b> <span className="m2 grow">{example.description}</span>

@@ -22,15 +22,7 @@ import { FollowDialog } from "./FollowDialog.tsx";
 import { ParticipantsDialog } from "./Participants.tsx";
 
 /** `hidden`: nothing of it is drawn, and all of it can be done from the palette. */
-export function Actions({
-  project,
-  hidden,
-  onAnswer,
-}: {
-  project: Project;
-  hidden?: boolean;
-  onAnswer: () => void;
-}) {
+export function Actions({ project, hidden }: { project: Project; hidden?: boolean }) {
   const command = useCommand(project.id);
   const navigate = useNavigate();
   const [asking, setAsking] = useState<"" | "stop" | "kill" | "describe" | "people" | "told" | "trash">("");
@@ -44,7 +36,6 @@ export function Actions({
         params: { project: project.id },
         search: { redo: action.stage },
       });
-    else if (action.kind === "answer") onAnswer();
     else setAsking(action.kill ? "kill" : "stop");
   };
   // nothing is lost by what can be taken back: only what runs is asked about

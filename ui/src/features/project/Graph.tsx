@@ -1,5 +1,5 @@
 /** The pipeline as a picture: what has run, what runs, what comes. A click chooses a stage. */
-import { useMemo } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import { clock, duration, percent } from "@/design/format.ts";
 import { Mark, type MarkName } from "@/design/Icon.tsx";
 import { colour, type State, WORDS } from "@/design/state.tsx";
@@ -27,8 +27,20 @@ export function Graph({
   const done = new Set(
     steps.filter((s) => ["succeeded", "skipped"].includes(s.state)).map((s) => s.definition.id),
   );
+  const box = useRef<HTMLDivElement>(null);
+  const { x = 0, y = 0 } = drawn.nodes.get(chosen) ?? {};
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const at = (x / drawn.width) * element.scrollWidth;
+    if (at < element.scrollLeft || at + WIDTH > element.scrollLeft + element.clientWidth)
+      element.scrollLeft = at - (element.clientWidth - WIDTH) / 2;
+    const down = (y / drawn.height) * element.scrollHeight;
+    if (down < element.scrollTop || down + HEIGHT > element.scrollTop + element.clientHeight)
+      element.scrollTop = down - (element.clientHeight - HEIGHT) / 2;
+  }, [x, y, drawn.width, drawn.height]);
   return (
-    <div className="graph-box">
+    <div className="graph-box" ref={box}>
       <svg
         className="graph"
         style={{ width: "100%", maxWidth: drawn.width, minWidth: drawn.width * 0.82 }}
@@ -116,7 +128,11 @@ function Node({
             <span className="m3">{step.newest ? numbered(step.newest) : ""}</span>
           </span>
           <span className="g-word trunc">
-            {progress != null ? percent(progress) : gate ? "waits for an answer" : word}
+            {progress != null
+              ? percent(progress)
+              : gate || state === "waiting"
+                ? "waits for an answer"
+                : word}
           </span>
           <span className="trunc m2">{line}</span>
         </div>

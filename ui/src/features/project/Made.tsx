@@ -6,7 +6,7 @@ import { plural } from "@/design/format.ts";
 import { Panel } from "@/design/parts.tsx";
 import { kindOf } from "@/shared/files.ts";
 import type { StageView } from "@/shared/project.ts";
-import { Shown } from "./Shown.tsx";
+import { Shown } from "@/shared/Shown.tsx";
 
 const PICTURES = 4;
 

@@ -1,20 +1,25 @@
 /** What a project is about now: who has to act, where it stands, since when, and what it says. */
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { Panel } from "@/design/parts.tsx";
+import { plural } from "@/design/format.ts";
+import { Button, Panel } from "@/design/parts.tsx";
+import { FailureCard } from "@/shared/FailureCard.tsx";
+import { GateCard } from "@/shared/GateCard.tsx";
 import { type Project, useProject } from "@/shared/project.ts";
-import { FailureCard } from "./FailureCard.tsx";
-import { GateCard } from "./GateCard.tsx";
 import { Graph } from "./Graph.tsx";
 import { LogTail } from "./LogTail.tsx";
 import { Made } from "./Made.tsx";
+import { Meters } from "./Meters.tsx";
 import { StagePanel } from "./StagePanel.tsx";
 import { Timeline } from "./Timeline.tsx";
+
+const FAILURES = 3; // shown at once
 
 export function Overview() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
   const { data: project } = useProject(id);
   const [chosen, setChosen] = useState("");
+  const [every, setEvery] = useState(false);
   if (!project) return null;
   const about = chosen || subject(project);
   const step = project.pipeline.stages.find((s) => s.definition.id === about);
@@ -23,11 +28,15 @@ export function Overview() {
   const choose = (number: number) => setChosen(project.stages.find((s) => s.number === number)?.id ?? "");
   const failures = project.failures.filter((f) => !f.acknowledged);
   return (
-    <div className="grid2">
+    <div className={failures.length ? "grid2 troubled" : "grid2"}>
+      {project.gates.length ? (
+        <div className="asks">
+          {project.gates.map((gate, at) => (
+            <GateCard key={gate.id} project={project} gate={gate} first={at === 0} />
+          ))}
+        </div>
+      ) : null}
       <div>
-        {project.gates.map((gate, at) => (
-          <GateCard key={gate.id} project={project} gate={gate} first={at === 0} />
-        ))}
         <Panel title="Stages" about="click a stage to see or redo it">
           <Graph project={project} chosen={about} onChoose={setChosen} />
         </Panel>
@@ -38,9 +47,19 @@ export function Overview() {
         {logged ? <LogTail key={`${logged.number}/${logged.attempt}`} project={id} stage={logged} /> : null}
       </div>
       <div>
-        {failures.map((failure) => (
-          <FailureCard key={failure.stage} project={project} failure={failure} />
+        {(every ? failures : failures.slice(0, FAILURES)).map((failure, at) => (
+          <FailureCard key={failure.stage} project={project} failure={failure} first={at === 0} />
         ))}
+        {failures.length > FAILURES && !every ? (
+          <Button className="many" onClick={() => setEvery(true)}>
+            {plural(failures.length - FAILURES, "more failure")}:{" "}
+            {failures
+              .slice(FAILURES)
+              .map((f) => f.id)
+              .join(", ")}
+          </Button>
+        ) : null}
+        {step && stage?.state === "running" ? <Meters project={project} step={step} stage={stage} /> : null}
         {step ? <StagePanel project={project} step={step} stage={stage} /> : null}
       </div>
     </div>

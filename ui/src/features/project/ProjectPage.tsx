@@ -1,18 +1,20 @@
 /** The frame of a project's pages: what it is, how it stands, what can be done, and the way to its parts. */
 import { Link, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { clock } from "@/design/format.ts";
+import { clock, duration, plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Avatar, Skeleton, Tag } from "@/design/parts.tsx";
-import { type State, StateTag } from "@/design/state.tsx";
+import { StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
+import { projectState } from "@/shared/look.ts";
 import { Picture } from "@/shared/Picture.tsx";
-import { useProject } from "@/shared/project.ts";
+import { type Project, useProject } from "@/shared/project.ts";
 import { remember } from "@/shared/recent.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
+import { keepCurrentInView } from "@/shared/tabs.ts";
 import { useTitle } from "@/shared/title.ts";
 import { Actions } from "./Actions.tsx";
 import "./project.css";
@@ -27,6 +29,8 @@ const TABS = [
   { to: "/projects/$project/pipeline", word: "Pipeline" },
   { to: "/projects/$project/events", word: "Events" },
 ] as const;
+
+const TAGS = 8; // shown; the others are counted
 
 export function ProjectPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -84,25 +88,29 @@ export function ProjectPage() {
           <Picture project={id} path={project.thumbnail ?? ""} name={project.name} width={96} height={54} />
           <div className="row wrap head-name">
             <h1>{project.name}</h1>
-            <StateTag soft state={project.look as State} word={project.word} />
-            {project.tags.map((tag) => (
+            <StateTag soft state={projectState(project)} word={wordOf(project)} />
+            {project.tags.slice(0, TAGS).map((tag) => (
               <Tag key={tag}>{tag}</Tag>
             ))}
+            {project.tags.length > TAGS ? (
+              <span className="small m3" title={project.tags.slice(TAGS).join(", ")}>
+                and {plural(project.tags.length - TAGS, "more tag")}
+              </span>
+            ) : null}
           </div>
           <p className="m2">
-            {project.detail || sentence(project.state)}
-            {project.expected ? `; likely done about ${clock(Date.parse(project.expected), now)}` : ""}
+            {[
+              project.detail || sentence(project),
+              project.expected ? `likely done about ${clock(Date.parse(project.expected), now)}` : "",
+            ]
+              .filter(Boolean)
+              .join("; ")}
           </p>
-          <Actions
-            project={project}
-            onAnswer={() =>
-              document.querySelector(".gate")?.scrollIntoView({ behavior: "smooth", block: "center" })
-            }
-          />
+          <Actions project={project} />
         </header>
       )}
-      {compact ? <Actions project={project} hidden onAnswer={to("/projects/$project")} /> : null}
-      <nav className="tabs" aria-label="Project">
+      {compact ? <Actions project={project} hidden /> : null}
+      <nav className="tabs" aria-label="Project" ref={keepCurrentInView}>
         {TABS.map((tab) => {
           const own = tab.to.replace("$project", id);
           const current = own === base ? path === base : path.startsWith(own);
@@ -119,7 +127,7 @@ export function ProjectPage() {
           );
         })}
         <span className="grow" />
-        {compact ? <StateTag state={project.look as State} word={project.word} /> : null}
+        {compact ? <StateTag state={projectState(project)} word={wordOf(project)} /> : null}
         <span className="row small m3 about">
           {project.pipeline.name}
           {project.pipeline.version ? `@${project.pipeline.version}` : ""}
@@ -132,6 +140,27 @@ export function ProjectPage() {
   );
 }
 
-function sentence(state: string): string {
-  return state === "idle" ? "Nothing has been started yet." : "";
+function wordOf(project: Project): string {
+  if (project.state !== "paused") return project.word;
+  if (project.pause?.kind === "impossible") return "cannot start";
+  return project.pause?.kind === "failure" ? "paused by a failure" : project.word;
+}
+
+/** Where it stands, where the server has nothing to add to the state. */
+function sentence(project: Project): string {
+  if (project.state === "idle") return "Nothing has been started yet.";
+  const running = project.stages.filter((s) => s.state === "running");
+  const [first] = running;
+  if (first) {
+    const where = running.length > 1 ? "" : ` on ${first.node}`;
+    return `${running.length > 1 ? plural(running.length, "stage") : first.id} ${running.length > 1 ? "run" : "runs"}${where}`;
+  }
+  const waiting = project.stages.findLast((s) => s.detail && ["submitted", "preparing"].includes(s.state));
+  if (waiting) return `${waiting.id} ${waiting.word} ${waiting.detail}`;
+  const ended = project.stages.filter((s) => s.state === "succeeded");
+  if (project.state === "succeeded" && ended.length) {
+    const worked = ended.reduce((sum, s) => sum + (s.seconds ?? 0), 0);
+    return `${plural(ended.length, "stage")}, ${duration(worked * 1000)} of work`;
+  }
+  return "";
 }

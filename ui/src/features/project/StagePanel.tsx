@@ -54,6 +54,12 @@ export function StagePanel({
   const run = may(project, "run");
   const failed = tellFailure("Nothing was done");
   const progress = stage?.progress;
+  const asked = project.gates.some((gate) => gate.stage === stage?.number);
+  // a card of its own beside this panel asks, or tells of the failure: it is not said twice
+  const told = asked || project.failures.some((f) => f.stage === stage?.number && !f.acknowledged);
+  const known = [stage?.detail, stage?.word, `${stage?.word} ${stage?.detail}`];
+  const reason = stage?.reason && !known.includes(stage.reason.text) ? stage.reason.text : "";
+  const message = stage?.state !== "succeeded" && stage?.message !== stage?.detail ? stage?.message : "";
   const results = Object.entries(stage?.results ?? {});
   const changed = [...Object.entries(stage?.overrides?.values ?? {}), ...Object.entries(stage?.point ?? {})];
   const params = { project: project.id };
@@ -68,12 +74,15 @@ export function StagePanel({
     >
       <div className="col gap">
         <p>
-          <StateTag state={(stage?.state ?? "none") as State} word={stage?.word} />{" "}
-          <span className="m2">{stage?.detail}</span>
+          <StateTag
+            state={asked ? "waiting" : ((stage?.state ?? "none") as State)}
+            word={`${stage?.word ?? "not started"}${stage?.detail && !told && stage.state !== "submitted" ? ":" : ""}`}
+          />{" "}
+          {told ? null : <span className="m2">{stage?.detail}</span>}
         </p>
-        {stage?.reason ? <p className="m2">{stage.reason.text}</p> : null}
+        {reason && !told ? <p className="m2">{reason}</p> : null}
         {stage?.begins ? <p className="m2">May start in {stage.begins.text}</p> : null}
-        {stage?.message && stage.state !== "succeeded" ? <pre className="said">{stage.message}</pre> : null}
+        {message && !told ? <pre className="said">{message}</pre> : null}
         {progress?.percent != null ? (
           <div className="row">
             <Bar used={progress.percent} of={100} />
@@ -121,21 +130,6 @@ export function StagePanel({
             <>
               <dt>Takes</dt>
               <dd>about {duration(step.typical * 1000)}</dd>
-            </>
-          ) : null}
-          {progress?.memory_bytes ? (
-            <>
-              <dt>Memory</dt>
-              <dd>
-                {bytes(progress.memory_bytes)} of{" "}
-                {bytes(step.definition.resources?.memory_max ?? step.definition.resources?.memory ?? 0)}
-              </dd>
-            </>
-          ) : null}
-          {progress?.cpu_seconds ? (
-            <>
-              <dt>CPU time</dt>
-              <dd>{duration(progress.cpu_seconds * 1000)}</dd>
             </>
           ) : null}
           {(stage?.attempt ?? 0) > 1 ? (
@@ -206,7 +200,7 @@ export function StagePanel({
               ) : null}
             </>
           ) : null}
-          {run && stage && ["succeeded", "failed", "stopped", "skipped"].includes(stage.state) ? (
+          {run && stage && !told && ["succeeded", "failed", "stopped", "skipped"].includes(stage.state) ? (
             <Link
               className="btn sm"
               to="/projects/$project/run"
@@ -223,15 +217,17 @@ export function StagePanel({
           ) : null}
           {run && stage?.state === "queued" ? (
             <>
-              <Button
-                small
-                busy={command.isPending}
-                onClick={() =>
-                  command.mutate({ kind: "skip_stage", stage: stage.number }, { onError: failed })
-                }
-              >
-                Skip it
-              </Button>
+              {asked ? null : (
+                <Button
+                  small
+                  busy={command.isPending}
+                  onClick={() =>
+                    command.mutate({ kind: "skip_stage", stage: stage.number }, { onError: failed })
+                  }
+                >
+                  Skip it
+                </Button>
+              )}
               <Button
                 small
                 busy={command.isPending}

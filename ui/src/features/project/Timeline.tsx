@@ -1,19 +1,25 @@
 import { useMemo, useState } from "react";
-import { clock, duration } from "@/design/format.ts";
+import { clock, duration, plural } from "@/design/format.ts";
+import { Button } from "@/design/parts.tsx";
 import { colour, type State, StateMark } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
 import { numbered, type Project } from "@/shared/project.ts";
-import { type Lane, lanes, part, type Range, range, type Span, ticks } from "./timeline.ts";
+import { beside, type Lane, lanes, part, type Range, range, type Span, ticks } from "./timeline.ts";
 
-const ROWS = 40;
+const ROWS = 12; // at once; the newest say most
+const SECONDS = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 export function Timeline({ project, onChoose }: { project: Project; onChoose: (stage: number) => void }) {
   const now = useNow();
   const [whole, setWhole] = useState(true);
   const all = useMemo(() => lanes(project, now), [project, now]);
-  const shown = (whole ? all : all.filter((l) => l.spans.some((s) => s.to > now - 86_400_000))).slice(-ROWS);
+  const [every, setEvery] = useState(false);
+  const inTime = whole ? all : all.filter((l) => l.spans.some((s) => s.to > now - 86_400_000));
+  const shown = every ? inTime : inTime.slice(-ROWS);
   if (!all.length) return <p className="m2">Nothing has run yet.</p>;
   const r = range(shown, now);
+  const marks = ticks(r, 7);
+  const fine = marks.length > 1 && (marks[1] ?? 0) - (marks[0] ?? 0) < 60_000;
   return (
     <div>
       {all.some((l) => l.spans.some((s) => s.from < now - 86_400_000)) ? (
@@ -26,19 +32,24 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
           </button>
         </div>
       ) : null}
+      {shown.length < inTime.length ? (
+        <Button small look="ghost" onClick={() => setEvery(true)}>
+          {plural(inTime.length - shown.length, "earlier one")}
+        </Button>
+      ) : null}
       <div className="gantt">
         <div className="scale" aria-hidden="true">
           <span />
           <div>
-            {ticks(r, 7).map((at) => (
+            {marks.map((at) => (
               <span key={at} style={{ left: `${part(at, r)}%` }}>
-                {clock(at, now)}
+                {fine ? SECONDS.format(at) : clock(at, now)}
               </span>
             ))}
           </div>
         </div>
         <div className="gantt-grid" aria-hidden="true">
-          {ticks(r, 7).map((at) => (
+          {marks.map((at) => (
             <span key={at} style={{ left: `${part(at, r)}%` }} />
           ))}
           {now <= r.to ? <i className="nowl" style={{ left: `${part(now, r)}%` }} /> : null}
@@ -64,7 +75,14 @@ function Row({
 }) {
   const state = lane.state as State;
   const last = lane.spans.at(-1);
-  const words = lane.spans.map((s) => label(s)).join(", ");
+  const words = [...lane.spans.map((s) => label(s)), lane.text].filter(Boolean).join(", ");
+  const where = beside(lane, r);
+  const at =
+    where === "behind"
+      ? { left: `${part(last?.to ?? r.from, r)}%` }
+      : where === "before"
+        ? { right: `${100 - part(lane.spans[0]?.from ?? r.to, r)}%` }
+        : { right: `${Math.max(0, 100 - part(last?.to ?? r.to, r))}%` };
   return (
     <div className="r">
       <button
@@ -83,23 +101,21 @@ function Row({
           return (
             <u
               key={`${span.kind}-${span.from}`}
-              className={span.kind === "ran" ? "" : span.kind === "expected" ? "plan" : "w"}
-              data-s={span.kind === "asked" ? "waiting" : undefined}
+              className={
+                span.kind === "ran" || span.kind === "broken" ? "" : span.kind === "expected" ? "plan" : "w"
+              }
+              data-s={span.kind === "asked" ? "waiting" : span.kind === "broken" ? "failed" : undefined}
               style={{ left: `${part(span.from, r)}%`, width: `max(${width}%, 4px)` }}
               title={label(span)}
             >
-              {span.kind === "ran" && width > 9 ? duration(span.to - span.from) : ""}
+              {span.kind === "ran" && width > 9 && !(where === "on" && width < 40)
+                ? duration(span.to - span.from)
+                : ""}
             </u>
           );
         })}
         {last ? (
-          <em
-            style={
-              part(last.to, r) > 72
-                ? { right: `${100 - part(lane.spans[0]?.from ?? 0, r)}%` }
-                : { left: `${part(last.to, r)}%` }
-            }
-          >
+          <em data-at={where} style={at}>
             {last.kind === "expected" ? `about ${clock(last.to, now)}` : lane.text}
           </em>
         ) : null}
@@ -118,6 +134,6 @@ function label(span: Span): string {
     case "expected":
       return `likely ${time}`;
     default:
-      return `ran ${time}`;
+      return `${span.attempt ? `attempt ${span.attempt} ` : ""}ran ${time}${span.text ? `: ${span.text}` : ""}`;
   }
 }

@@ -10,8 +10,7 @@ export type Action =
       pressed?: boolean;
       icon: "play" | "pause" | "stop" | "skip";
     }
-  | { kind: "redo"; word: string; stage: number; primary?: boolean; icon: "redo" }
-  | { kind: "answer"; word: string; primary: true; icon: "eye" }
+  | { kind: "redo"; word: string; stage: number; icon: "redo" }
   | { kind: "stop"; word: string; icon: "stop"; kill: boolean };
 
 const AT_WORK = ["preparing", "submitted", "running"];
@@ -21,16 +20,15 @@ export function actions(project: Project): Action[] {
   const working = project.stages.filter((s) => AT_WORK.includes(s.state));
   const stopping = working.some((s) => s.stop === "terminate" || s.stop === "kill");
   const newest = project.stages.find((s) => ["succeeded", "failed", "stopped"].includes(s.state));
-  const redo = (primary = false): Action[] => {
+  const redo = (): Action[] => {
     const about = project.failures.findLast((f) => !f.acknowledged)?.stage ?? newest?.number;
     const stage = project.stages.find((s) => s.number === about) ?? newest;
     return stage
       ? [
           {
             kind: "redo",
-            word: `Redo ${primary ? stage.id : ""}…`.replace(" …", "…"),
+            word: "Redo…",
             stage: stage.number,
-            primary,
             icon: "redo",
           },
         ]
@@ -40,9 +38,8 @@ export function actions(project: Project): Action[] {
     project.stages.filter((s) => s.state === "queued").at(-1)?.id ??
     project.pipeline.stages.find((s) => s.state === "later")?.definition.id;
 
-  if (project.gates.length) {
-    return [{ kind: "answer", word: "Inspect", primary: true, icon: "eye" }, ...redo()];
-  }
+  // the question stands on the same page with its answers, a failure with its ways on
+  if (project.gates.length) return redo();
   if (stopping) return [{ kind: "stop", word: "Kill…", icon: "stop", kill: true }];
   if (working.length) {
     const running = working[0];
@@ -67,7 +64,7 @@ export function actions(project: Project): Action[] {
       kind: "command",
       word: next ? `Resume with ${next}` : "Resume",
       command: { kind: "resume_project", single: false },
-      primary: project.pause.kind !== "failure",
+      primary: project.pause.kind !== "failure" && project.pause.kind !== "impossible",
       icon: "play",
     };
     const single: Action = {
@@ -76,7 +73,7 @@ export function actions(project: Project): Action[] {
       command: { kind: "resume_project", single: true },
       icon: "play",
     };
-    if (project.pause.kind === "failure") return [...redo(true), { ...resume, word: "Go on without" }];
+    if (project.pause.kind === "failure") return [{ ...resume, word: "Go on without" }];
     return [resume, single, ...redo()];
   }
   if (project.state === "idle" || project.state === "queued") {

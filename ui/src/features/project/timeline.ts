@@ -2,9 +2,12 @@
 import type { Project, StageView } from "@/shared/project.ts";
 
 export interface Span {
-  kind: "waited" | "asked" | "ran" | "expected";
+  kind: "waited" | "asked" | "ran" | "broken" | "expected";
   from: number;
   to: number;
+  /** of a stage with several attempts, and how it ended */
+  attempt?: number;
+  text?: string;
 }
 
 export interface Lane {
@@ -53,7 +56,7 @@ function lane(stage: StageView, asked: number | undefined, now: number): Lane {
       spans.push({ kind: "asked", from: Math.max(queued, asked), to: until });
     } else if (until > queued) spans.push({ kind: "waited", from: queued, to: until });
   }
-  if (started !== null) spans.push({ kind: "ran", from: started, to: end });
+  spans.push(...attempts(stage, started, end));
   if (ended === null && stage.expected) {
     const expected = Date.parse(stage.expected);
     if (expected > now) spans.push({ kind: "expected", from: Math.max(now, started ?? now), to: expected });
@@ -64,8 +67,34 @@ function lane(stage: StageView, asked: number | undefined, now: number): Lane {
     number: stage.number,
     state: stage.state,
     spans,
-    text: stage.detail ?? "",
+    text:
+      started === null && ended === null
+        ? (stage.reason?.text ?? (stage.detail || stage.word))
+        : (stage.detail ?? ""),
   };
+}
+
+/** Each try at the stage, and what was waited between them. */
+function attempts(stage: StageView, started: number | null, end: number): Span[] {
+  const tried = (stage.attempts ?? []).filter((a) => a.started);
+  if (tried.length < 2) return started === null ? [] : [{ kind: "ran", from: started, to: end }];
+  const spans: Span[] = [];
+  tried.forEach((each, at) => {
+    const from = Date.parse(each.started ?? "");
+    const next = tried[at + 1];
+    const until = each.outcome?.ended ? Date.parse(each.outcome.ended) : next ? Date.parse(next.made) : end;
+    const before = spans.at(-1);
+    if (before && from > before.to) spans.push({ kind: "waited", from: before.to, to: from });
+    const text = each.outcome ? each.outcome.message || each.outcome.cause.replaceAll("_", " ") : "";
+    spans.push({
+      kind: next ? "broken" : "ran",
+      from,
+      to: Math.max(from, until),
+      attempt: each.number,
+      text,
+    });
+  });
+  return spans;
 }
 
 export interface Range {
@@ -83,7 +112,10 @@ export function range(shown: Lane[], now: number): Range {
   return { from: from - air / 3, to: to + air };
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((m) => m * 60_000);
+const STEPS = [
+  ...[5, 10, 15, 30].map((s) => s * 1_000),
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((m) => m * 60_000),
+];
 
 /** Round moments of the day, at most `most` of them. */
 export function ticks(r: Range, most: number): number[] {
@@ -95,6 +127,15 @@ export function ticks(r: Range, most: number): number[] {
   const found: number[] = [];
   for (let at = first; at < r.to && found.length < 50; at += step) found.push(at);
   return found;
+}
+
+/** Where the words beside the spans stand: behind them, before them, or, where neither has room, on the last of them. */
+export function beside(lane: Lane, r: Range): "behind" | "before" | "on" {
+  const [first, last] = [lane.spans[0], lane.spans.at(-1)];
+  if (!first || !last) return "behind";
+  const words = last.kind === "expected" ? 12 : Math.min(45, 3 + lane.text.length);
+  if (100 - part(last.to, r) >= words) return "behind";
+  return part(first.from, r) >= words ? "before" : "on";
 }
 
 export function part(at: number, r: Range): number {

@@ -3,6 +3,7 @@ import { useMemo, useRef } from "react";
 import { count } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { colour, type State, WORDS } from "@/design/state.tsx";
+import { useNarrow } from "@/shared/narrow.ts";
 import type { Group, Item, Sort } from "./order.ts";
 import { ProjectRow } from "./ProjectRow.tsx";
 import { rows } from "./rows.ts";
@@ -35,7 +36,15 @@ export interface ListProps {
 export function ProjectList(props: ListProps) {
   const { items, total, me, sort, onSort, selected, onSelect, onSelectAll, onTag, onToggle, current } = props;
   const box = useRef<HTMLDivElement>(null);
-  const starts = useMemo(() => tops(items.map(heightOf), items.length), [items]);
+  const tall = useNarrow() ? 96 : 52; // as in the style sheet
+  const starts = useMemo(
+    () =>
+      tops(
+        items.map((item) => heightOf(item, tall)),
+        items.length,
+      ),
+    [items, tall],
+  );
   const { first, last, pool } = useWindow(box, starts);
   useShown(box, starts, current);
   return (
@@ -105,8 +114,8 @@ export function ProjectList(props: ListProps) {
   );
 }
 
-function heightOf(item: Item): number {
-  return item.kind === "group" ? 34 : 52;
+function heightOf(item: Item, row: number): number {
+  return item.kind === "group" ? 34 : row;
 }
 
 function GroupRow({

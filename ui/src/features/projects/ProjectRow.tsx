@@ -5,10 +5,9 @@ import { clock, when } from "@/design/format.ts";
 import { Avatar, Tag } from "@/design/parts.tsx";
 import { StageStrip, StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
-import { projectState } from "@/shared/look.ts";
 import { Picture } from "@/shared/Picture.tsx";
 import { useRow } from "./hooks.ts";
-import { stateWord, stripOf, worked } from "./look.ts";
+import { nowOf, stripOf, worked } from "./look.ts";
 import type { Row } from "./rows.ts";
 
 interface Props {
@@ -36,7 +35,7 @@ export const ProjectRow = memo(function ProjectRow(props: Props) {
     [id],
   );
   if (!row) return null;
-  const state = projectState(row);
+  const { state, word, reason } = nowOf(row, me);
   return (
     <div
       ref={element}
@@ -91,8 +90,7 @@ export const ProjectRow = memo(function ProjectRow(props: Props) {
       </span>
       <span role="cell" className="c-now">
         <p>
-          <StateTag state={state} word={`${stateWord(row, me)}${row.reason ? ":" : ""}`} />{" "}
-          <span className="m2">{row.reason}</span>
+          <StateTag state={state} word={word} /> <span className="m2">{reason}</span>
         </p>
       </span>
       <span role="cell" className="c-node">

@@ -1,6 +1,7 @@
 /** How a project's row reads: the state's word and sentence, the strip, the times. Pure. */
 import { count, duration } from "@/design/format.ts";
 import type { State, StripStage } from "@/design/state.tsx";
+import { projectState } from "@/shared/look.ts";
 import type { Row } from "./rows.ts";
 
 const STRIP: Record<string, State> = { later: "none", waiting: "waiting" };
@@ -18,6 +19,18 @@ export function stateWord(row: Row, me: string): string {
     default:
       return row.state;
   }
+}
+
+/** What the column Now says: the state, its word, and why, each said once. */
+export function nowOf(row: Row, me: string): { state: State; word: string; reason: string } {
+  const waits = row.state === "running" && row.current?.state === "submitted";
+  if (waits) {
+    const reason = (row.reason || row.current?.reason || "").replace(/^waits /, "");
+    return { state: "submitted", word: "waits", reason: reason || "for a machine" };
+  }
+  const word = stateWord(row, me);
+  const reason = word === "cannot start" ? row.reason.replace(/^\S+ cannot start: /, "") : row.reason;
+  return { state: projectState(row), word: reason ? `${word}:` : word, reason };
 }
 
 /** The strip, with the one stage open that the row is about. */

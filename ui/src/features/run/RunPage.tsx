@@ -28,6 +28,7 @@ import { Machine } from "./Machine.tsx";
 import { Secrets } from "./Secrets.tsx";
 import { ValueField } from "./ValueField.tsx";
 import "./run.css";
+import { originWord } from "@/shared/origin.ts";
 
 const FEW = 24; // values that are all shown; of more those with a default are folded away
 
@@ -255,7 +256,7 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
           </p>
         ) : null}
         {command.error ? <ProblemNote error={command.error} /> : null}
-        <div className="row wrap">
+        <div className="row wrap go">
           <Button look="primary" type="submit" hotkey="Ctrl ↵" disabled={!ready} busy={command.isPending}>
             {total > 1
               ? `Enqueue ${count(total)} stages`
@@ -408,7 +409,7 @@ function Variables({
         />
       </td>
       <td className="num">
-        <Tag kind={blue ? "acc" : ""}>{blue ? "this run" : origin || "not set"}</Tag>
+        <Tag kind={blue ? "acc" : ""}>{blue ? "this run" : originWord(origin)}</Tag>
       </td>
     </tr>
   );

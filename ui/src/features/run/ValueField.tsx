@@ -1,6 +1,7 @@
 /** One value: what it is, its field by kind, where it comes from; one value or several. */
 import { useState } from "react";
 import { Button, Tag } from "@/design/parts.tsx";
+import { originWord } from "@/shared/origin.ts";
 import { FILES, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { changed, type Draft, type Field, mistake, textOf } from "./draft.ts";
 
@@ -104,7 +105,7 @@ export function ValueField({
             </Button>
           </>
         ) : (
-          <Tag>{field.origin || "not set"}</Tag>
+          <Tag>{originWord(field.origin)}</Tag>
         )}
       </div>
     </div>

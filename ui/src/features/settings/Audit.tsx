@@ -43,12 +43,12 @@ export function Audit() {
                   <Ago at={String(item.at)} />
                 </td>
                 <td>{String(item.actor || "nobody")}</td>
-                <td className="mono small">{String(item.what ?? item.action ?? "")}</td>
-                <td className="small m2">{String(item.target ?? "")}</td>
+                <td>{String(item.what ?? "").replaceAll("_", " ")}</td>
+                <td className="small m2">{named(item.target)}</td>
                 <td>
-                  <Tag kind={Number(item.status) >= 400 ? "bad" : ""}>
-                    {String(item.status ?? item.outcome ?? "")}
-                  </Tag>
+                  <span title={item.status ? `answered with ${item.status}` : undefined}>
+                    <Tag kind={item.outcome === "done" ? "" : "bad"}>{String(item.outcome ?? "")}</Tag>
+                  </span>
                 </td>
                 <td className="small m3">{String(item.address ?? "")}</td>
               </tr>
@@ -63,4 +63,12 @@ export function Audit() {
       ) : null}
     </section>
   );
+}
+
+/** What it was done to, as the address of the request names it. */
+function named(target: unknown): string {
+  if (typeof target !== "object" || target === null) return "";
+  return Object.entries(target)
+    .map(([kind, name]) => `${kind} ${name}`)
+    .join(", ");
 }

@@ -3,6 +3,7 @@ import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { Button } from "@/design/parts.tsx";
 import { logOut, useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
+import { keepCurrentInView } from "@/shared/tabs.ts";
 import { useTitle } from "@/shared/title.ts";
 import "./settings.css";
 
@@ -26,7 +27,7 @@ export function SettingsPage() {
       <TopBar>
         <b>Settings</b>
       </TopBar>
-      <nav className="tabs" aria-label="Settings">
+      <nav className="tabs" aria-label="Settings" ref={keepCurrentInView}>
         {PARTS.filter((part) => !part.admin || session?.role === "admin").map((part) => (
           <Link
             key={part.to}

@@ -49,6 +49,10 @@ export function StatisticsPage() {
     queryKey: ["statistics", "idle", ...key],
     queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/idle", { params, signal })),
   });
+  const summary = useQuery({
+    queryKey: ["statistics", "summary", ...key],
+    queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics", { params, signal })),
+  });
   const csv = (what: string) => `/api/v1/statistics/${what}?format=csv&${new URLSearchParams(query)}`;
   const error = activity.error ?? lengths.error ?? failures.error ?? idle.error;
   return (
@@ -81,6 +85,7 @@ export function StatisticsPage() {
         </div>
         {error ? <ProblemPage error={error} again={() => void activity.refetch()} /> : null}
         {!activity.data && !error ? <Skeleton rows={3} height={200} /> : null}
+        {summary.data ? <Figures totals={summary.data.totals} /> : null}
         {activity.data ? (
           <div className="stat-grid">
             <Heat
@@ -98,87 +103,167 @@ export function StatisticsPage() {
               csv={csv("activity")}
             />
             <Heat
-              title="Running"
-              hours={activity.data.running.hours.map((row) => row.map((s) => Math.round(s / 360) / 10))}
-              unit="hours"
-              total={activity.data.running.total / 3600}
+              title="Stages running at once"
+              hours={activity.data.running.hours}
+              unit="on average"
+              total={largest(activity.data.running.hours)}
               csv={csv("activity")}
+              most
             />
+            <Causes failures={failures.data} csv={csv("failures")} />
             {activity.data.gpus.total ? (
               <Heat
-                title="GPUs at work"
-                hours={activity.data.gpus.hours.map((row) => row.map((s) => Math.round(s / 360) / 10))}
-                unit="GPU hours"
-                total={activity.data.gpus.total / 3600}
+                title="GPUs in use at once"
+                hours={activity.data.gpus.hours}
+                unit="on average"
+                total={largest(activity.data.gpus.hours)}
                 csv={csv("activity")}
+                most
               />
             ) : null}
           </div>
         ) : null}
-        <div className="stat-grid">
-          <Panel title="How long stages take" actions={<Csv href={csv("durations")} />}>
-            {lengths.data?.items.length ? (
-              <Lengths items={lengths.data.items} />
-            ) : (
-              <Empty icon="clock" title="Nothing has ended in this time" />
-            )}
-          </Panel>
-          <Panel
-            title="Why stages fail"
-            about={failures.data ? `of ${count(failures.data.ended)} that ended` : ""}
-            actions={<Csv href={csv("failures")} />}
-          >
-            {failures.data?.items.length ? (
-              <table className="tbl">
-                <tbody>
-                  {failures.data.items.map((cause) => (
-                    <tr key={cause.cause}>
-                      <td>{cause.cause.replaceAll("_", " ")}</td>
-                      <td className="num">{count(cause.count)}</td>
+        <Panel title="How long stages take" actions={<Csv href={csv("durations")} />}>
+          {lengths.data?.items.length ? (
+            <Lengths items={lengths.data.items} />
+          ) : (
+            <Empty icon="clock" title="Nothing has ended in this time" />
+          )}
+        </Panel>
+        {idle.data?.items.some((d) => d.gpu_total) ? (
+          <Panel title="GPU hours, used and idle" actions={<Csv href={csv("idle")} />}>
+            <table className="tbl">
+              <tbody>
+                {idle.data.items
+                  .filter((d) => d.gpu_total)
+                  .slice(-31)
+                  .map((d) => (
+                    <tr key={d.day}>
+                      <td>{d.day}</td>
                       <td className="bar-cell">
-                        <Bar used={cause.count} of={failures.data.ended} kind="rest" />
+                        <Bar used={d.gpu_used} of={d.gpu_total} />
                       </td>
-                      <td className="small m2">
-                        {Object.entries(cause.stages)
-                          .map(([id, n]) => `${id} ${n}`)
-                          .join(", ")}
+                      <td className="num">
+                        {percent((100 * d.gpu_used) / d.gpu_total)} of {count(Math.round(d.gpu_total / 3600))}{" "}
+                        h
                       </td>
                     </tr>
                   ))}
-                </tbody>
-              </table>
-            ) : (
-              <Empty icon="check" title="Nothing has failed in this time" />
-            )}
+              </tbody>
+            </table>
           </Panel>
-          <Panel title="GPU hours, used and idle" actions={<Csv href={csv("idle")} />}>
-            {idle.data?.items.some((d) => d.gpu_total) ? (
-              <table className="tbl">
-                <tbody>
-                  {idle.data.items
-                    .filter((d) => d.gpu_total)
-                    .slice(-31)
-                    .map((d) => (
-                      <tr key={d.day}>
-                        <td>{d.day}</td>
-                        <td className="bar-cell">
-                          <Bar used={d.gpu_used} of={d.gpu_total} />
-                        </td>
-                        <td className="num">
-                          {percent((100 * d.gpu_used) / d.gpu_total)} of{" "}
-                          {count(Math.round(d.gpu_total / 3600))} h
-                        </td>
-                      </tr>
-                    ))}
-                </tbody>
-              </table>
-            ) : (
-              <Empty icon="gpu" title="No GPUs were there in this time" />
-            )}
-          </Panel>
-        </div>
+        ) : null}
       </div>
     </>
+  );
+}
+
+function largest(hours: number[][]): number {
+  return Math.max(0, ...hours.flat());
+}
+
+const CAUSES: Record<string, string> = {
+  exit: "own exit code",
+  timeout: "time limit reached",
+  out_of_memory: "out of memory",
+  stopped: "stopped",
+  killed: "killed",
+  exec_failed: "command could not be run",
+  runner_lost: "machine or runner lost",
+  node_lost: "node lost",
+  cancelled: "cancelled",
+  rejected: "refused by the driver",
+  workspace: "workspace could not be made",
+};
+
+function Causes({ failures, csv }: { failures: components["schemas"]["Failures"] | undefined; csv: string }) {
+  const items = failures?.items ?? [];
+  const all = items.reduce((sum, cause) => sum + cause.count, 0);
+  return (
+    <Panel
+      title="Why stages fail"
+      about={failures ? `${count(all)} of ${count(failures.ended)} that ended` : ""}
+      actions={<Csv href={csv} />}
+    >
+      {items.length ? (
+        <table className="tbl causes">
+          <tbody>
+            {items.map((cause) => {
+              const stages = Object.entries(cause.stages).sort((a, b) => b[1] - a[1]);
+              return (
+                <tr key={cause.cause} title={stages.map(([id, n]) => `${id} ${n}`).join(", ")}>
+                  <td>
+                    {CAUSES[cause.cause] ?? cause.cause.replaceAll("_", " ")}
+                    <div className="small m3 trunc">
+                      {stages
+                        .slice(0, 4)
+                        .map(([id, n]) => `${id} ${n}`)
+                        .join(", ")}
+                      {stages.length > 4 ? `, ${count(stages.length - 4)} more` : ""}
+                    </div>
+                  </td>
+                  <td className="bar-cell">
+                    <Bar used={cause.count} of={all} kind="rest" />
+                  </td>
+                  <td className="num">
+                    {count(cause.count)}, {percent((100 * cause.count) / all)}
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      ) : (
+        <Empty icon="check" title="Nothing has failed in this time" />
+      )}
+    </Panel>
+  );
+}
+
+function Figures({ totals }: { totals: components["schemas"]["Totals"] }) {
+  const ended = Object.values(totals.ended).reduce((sum, n) => sum + n, 0);
+  const time = (seconds: number | null) => (seconds == null ? "–" : duration(seconds * 1000));
+  const hours = (seconds: number) => count(Math.round(seconds / 3600));
+  const idle = Object.values(totals.gpu_idle).reduce((sum, n) => sum + n, 0);
+  const figures: [string, string, string][] = [
+    [
+      "Stages ended",
+      count(ended),
+      ended ? `${((100 * (totals.ended.succeeded ?? 0)) / ended).toFixed(1)} % succeeded` : "",
+    ],
+    ...(totals.gpu_total
+      ? ([
+          [
+            "GPU hours used",
+            hours(totals.gpu_used),
+            `${percent((100 * totals.gpu_used) / totals.gpu_total)} of ${hours(totals.gpu_total)}`,
+          ],
+          ["Idle GPU hours", hours(idle), ""],
+        ] as [string, string, string][])
+      : []),
+    [
+      "Waited for a machine, median",
+      time(totals.waited_median),
+      totals.waited_p90 == null ? "" : `9 in 10 under ${time(totals.waited_p90)}`,
+    ],
+    [
+      "Waited for a person, median",
+      time(totals.asked_median),
+      totals.asked_p90 == null ? "" : `9 in 10 under ${time(totals.asked_p90)}`,
+    ],
+  ];
+  return (
+    <dl className="stat-figures">
+      {figures.map(([word, value, more]) => (
+        <div key={word}>
+          <dt className="small m2">{word}</dt>
+          <dd>
+            <b>{value}</b>
+          </dd>
+          <dd className="small m2">{more}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -196,15 +281,19 @@ function Heat({
   unit,
   total,
   csv,
+  most,
 }: {
   title: string;
   hours: number[][];
   unit: string;
   total: number;
   csv: string;
+  /** what is told is the largest of the means, not a sum */
+  most?: boolean;
 }) {
+  const told = `${count(Math.round(total * 10) / 10)} ${unit}`;
   return (
-    <Panel title={title} about={`${count(Math.round(total * 10) / 10)} ${unit}`} actions={<Csv href={csv} />}>
+    <Panel title={title} about={most ? `up to ${told}` : told} actions={<Csv href={csv} />}>
       {total ? (
         <HeatMap label={title} values={hours} unit={unit} />
       ) : (

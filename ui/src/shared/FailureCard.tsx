@@ -7,13 +7,17 @@ import { Button, Panel } from "@/design/parts.tsx";
 import { StateTag } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
 import { may, type Project, tellFailure, useCommand } from "@/shared/project.ts";
+import "./asks.css";
 
 const LINES = 4;
 
+/** `first`: of several the one with the primary button. */
 export function FailureCard({
   project,
   failure,
+  first = true,
 }: {
+  first?: boolean;
   project: Project;
   failure: components["schemas"]["Failure"];
 }) {
@@ -47,7 +51,7 @@ export function FailureCard({
         {may(project, "run") ? (
           <>
             <Link
-              className="btn primary sm"
+              className={first ? "btn primary sm" : "btn sm"}
               to="/projects/$project/run"
               params={params}
               search={{ redo: failure.stage }}

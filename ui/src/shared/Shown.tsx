@@ -2,8 +2,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
-import { CsvTable } from "@/shared/CsvTable.tsx";
-import { addressOf, kindOf } from "@/shared/files.ts";
+import { CsvTable } from "./CsvTable.tsx";
+import { addressOf, kindOf } from "./files.ts";
 
 const ROWS = 12;
 
@@ -46,7 +46,7 @@ function Text({ space, path, table }: { space: string; path: string; table: bool
     queryFn: ({ signal }) =>
       taken(
         api.GET("/api/v1/files/{space}/text", {
-          params: { path: { space }, query: { path, head: 4000 } },
+          params: { path: { space }, query: { path, head: 200 } },
           signal,
         }),
       ),

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { beside, type Lane, lanes, ticks } from "@/features/project/timeline.ts";
+
+const T = Date.parse("2026-11-24T10:00:00Z");
+const at = (minutes: number) => new Date(T + minutes * 60_000).toISOString();
+const project = (stage: object) =>
+  ({
+    gates: [],
+    pipeline: { stages: [] },
+    stages: [{ number: 1, id: "track", state: "running", ...stage }],
+  }) as never;
+
+describe("a stage that was tried twice", () => {
+  const tried = lanes(
+    project({
+      queued: at(0),
+      started: at(10),
+      attempts: [
+        {
+          number: 1,
+          made: at(1),
+          started: at(10),
+          outcome: { cause: "node_lost", message: "", ended: at(30) },
+        },
+        { number: 2, made: at(31), started: at(40), outcome: null },
+      ],
+    }),
+    T + 60 * 60_000,
+  )[0] as Lane;
+
+  it("shows each attempt, how the first ended, and what was waited between them", () => {
+    expect(tried.spans.map((s) => [s.kind, (s.from - T) / 60_000, (s.to - T) / 60_000])).toEqual([
+      ["waited", 0, 10],
+      ["broken", 10, 30],
+      ["waited", 30, 40],
+      ["ran", 40, 60],
+    ]);
+    expect(tried.spans[1]?.text).toBe("node lost");
+  });
+});
+
+it("what waits says in its lane why", () => {
+  const [lane] = lanes(
+    project({
+      state: "submitted",
+      word: "waits",
+      detail: "for its turn",
+      queued: at(0),
+      reason: { text: "waits for its turn" },
+    }),
+    T + 60_000,
+  );
+  expect(lane?.text).toBe("waits for its turn");
+});
+
+it("the words beside a bar stand where there is room for them", () => {
+  const lane = (from: number, to: number): Lane => ({
+    key: "1",
+    name: "a",
+    number: 1,
+    state: "submitted",
+    spans: [{ kind: "waited", from, to }],
+    text: "for a GPU with 16 GiB: both are in use",
+  });
+  const r = { from: 0, to: 100 };
+  expect([beside(lane(0, 20), r), beside(lane(80, 100), r), beside(lane(0, 100), r)]).toEqual([
+    "behind",
+    "before",
+    "on",
+  ]);
+});
+
+it("a minute has marks too", () => expect(ticks({ from: T, to: T + 60_000 }, 7).length).toBeGreaterThan(2));
