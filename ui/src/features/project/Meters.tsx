@@ -41,7 +41,7 @@ export function Meters({ project, step, stage }: { project: Project; step: Step;
           <span className="m2">CPU</span>
           <Spark values={used} limit={Math.max(wanted?.cpu ?? 0, ...used)} series={3} />
           <span className="num">
-            <b>{nowCores == null ? "–" : count(Math.round(nowCores * 10) / 10)}</b>{" "}
+            <b>{nowCores == null ? "–" : count(nowCores)}</b>{" "}
             {wanted?.cpu ? `of ${count(wanted.cpu)} ${wanted.cpu === 1 ? "core" : "cores"}` : "cores"}
           </span>
         </li>

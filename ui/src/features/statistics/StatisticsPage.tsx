@@ -291,7 +291,7 @@ function Heat({
   /** what is told is the largest of the means, not a sum */
   most?: boolean;
 }) {
-  const told = `${count(Math.round(total * 10) / 10)} ${unit}`;
+  const told = `${count(total)} ${unit}`;
   return (
     <Panel title={title} about={most ? `up to ${told}` : told} actions={<Csv href={csv} />}>
       {total ? (
