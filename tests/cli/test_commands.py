@@ -19,6 +19,7 @@ from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.pipeline import GIB, Pipeline, StageDefinition
 from winslow_nomad.core.stage import StageState
+from winslow_nomad.core.verdicts import NodeVerdict
 
 Call = Callable[..., Result]
 Told = Callable[..., dict[str, Any]]
@@ -69,6 +70,17 @@ def test_show_says_what_a_project_waits_for(winslow: Call, gated: str) -> None:
     text = winslow("show", gated).stdout
     assert "waits for you: Start track?" in text
     assert "0001-detect" in text and "detections 1,204" in text
+
+
+def test_show_of_a_stage_that_waits_says_what_keeps_it_from_each_node(
+    winslow: Call, told: Told, world: World, gated: str
+) -> None:
+    number = next(iter(world.projects[gated].stages))
+    world.nodes = [NodeVerdict(node="birch", fits=True, free=False, text="2 of 2 GPUs in use")]
+    said = " ".join(winslow("show", gated, str(number)).stdout.split())
+    assert "birch yes no 2 of 2 GPUs in use" in said
+    assert told("show", gated, str(number))["nodes"] == [world.nodes[0].model_dump()]
+    assert "nodes" not in told("show", gated, "1"), "it has ended"
 
 
 def test_show_says_when_what_waits_may_start(winslow: Call, told: Told, world: World, gated: str) -> None:

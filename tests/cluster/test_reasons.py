@@ -38,6 +38,8 @@ def test_what_no_node_can_hold_pauses_at_once_and_goes_on_when_a_node_with_a_gpu
         wants_tag = world.create(stage("", placement=Placement(require=("hall-2",))))
         assert "no node has a GPU like RTX*: there is no GPU at all" in paused_by_what_is_impossible(world, wants_gpu)
         assert "no node has the tag hall-2: n1 lacks hall-2" in paused_by_what_is_impossible(world, wants_tag)
+        (verdict,) = world.client.nodes_for(wants_gpu, 1)
+        assert (verdict.node, verdict.fits, verdict.text) == ("n1", False, "it has no GPU")
         jobs = {j["ID"] for j in cluster.api("GET", "/v1/jobs")}
         assert not any(wants_gpu in j or wants_tag in j for j in jobs), "nothing of it waits at Nomad"
         cluster.add_node(Node("n9", gpus=[CARD], meta={"winslow_tags": "fast-disk"}))

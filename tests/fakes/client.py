@@ -35,6 +35,7 @@ from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage, StageState
+from winslow_nomad.core.verdicts import NodeVerdict
 
 
 @dataclass
@@ -60,6 +61,7 @@ class World:
     plans: dict[str, Plan] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     begins: dict[int, Begin] = field(default_factory=dict)
+    nodes: list[NodeVerdict] = field(default_factory=list)
     keys: dict[str, Project] = field(default_factory=dict)
     sealed: dict[tuple[str, int], Stage] = field(default_factory=dict)  # stage.json of ended stages
     secrets: dict[str, str] = field(default_factory=dict)
@@ -198,6 +200,10 @@ class FakeClient:
             for s in stages
             if s.state is StageState.RUNNING
         ]
+
+    def nodes_for(self, project: str, stage: int) -> Sequence[NodeVerdict]:
+        self._there()
+        return self.world.nodes if stage in self.project(project).stages else []
 
     def begins(self, project: str) -> Mapping[int, Begin]:
         self._there()

@@ -18,6 +18,7 @@ from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation, new_id
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
+from winslow_nomad.core import verdicts
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
@@ -28,6 +29,7 @@ from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
+from winslow_nomad.core.verdicts import NodeVerdict
 from winslow_nomad.resources import definitions, layout, logs
 from winslow_nomad.resources.names import free_names, shown
 from winslow_nomad.resources.receiving import ShareUploads
@@ -223,6 +225,14 @@ class LocalClient:
                     )
                 )
         return found
+
+    def nodes_for(self, project: str, stage: int) -> Sequence[NodeVerdict]:
+        found = self.project(project)
+        self._stage(found, stage)
+        open_stage = found.stages.get(stage)
+        if open_stage is None or found.driver not in self.installation.drivers:
+            return ()
+        return verdicts.of_stage(open_stage, self.installation.admission.inventory(found.driver))
 
     def begins(self, project: str) -> Mapping[int, Begin]:
         return self._begins.of(self.project(project))

@@ -70,11 +70,15 @@ def show(
     with project_of(context, project) as sender:
         found = sender.project
         if stage:
-            record = sender.client.record(found.id, given.stage_number(found, stage))
+            number = given.stage_number(found, stage)
+            record = sender.client.record(found.id, number)
+            nodes = sender.client.nodes_for(found.id, number) if number in found.stages else ()
             if json:
-                as_json.put({"project": found.id, "record": record})
+                more = {"nodes": [n.model_dump() for n in nodes]} if nodes else {}
+                as_json.put({"project": found.id, "record": record, **more})
             else:
                 tables.record(record)
+                tables.verdicts(nodes)
             return
         paths = outputs.of_project(sender.client, found)
         begins = sender.client.begins(found.id) if found.stages else {}

@@ -18,6 +18,7 @@ from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Summary
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Stage
+from winslow_nomad.core.verdicts import NodeVerdict
 
 SEVERITY = {"ok": "succeeded", "note": "idle", "warning": "waiting", "problem": "failed"}
 
@@ -150,6 +151,17 @@ def _files(out: Console, name: str, directory: PurePath) -> None:
         out.print(Text(f"  and {words.count(left_out, 'more file')} in {directory}"), soft_wrap=True)
     if not files:
         out.print(Text(f"  {directory} (no files)"), soft_wrap=True)
+
+
+def verdicts(nodes: Sequence[NodeVerdict]) -> None:
+    """What keeps a stage that waits from each node."""
+    if not nodes:
+        return
+    table = grid("node", "could hold it", "has room", "what keeps it from there")
+    for one in nodes:
+        yes = [("yes" if so else "no") for so in (one.fits, one.free)]
+        table.add_row(words.safe(one.node), *yes, words.safe(one.text))
+    show(table)
 
 
 def record(found: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ from winslow_nomad.core.messages import AnyCommand, CreateProject, EditPipeline,
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.verdicts import NodeVerdict
 
 PAGE = 500  # rows asked for at once
 POLL = 25.0  # seconds of the longest poll
@@ -278,6 +279,10 @@ class HttpClient:
             for number, one in told["stages"].items()
             if int(number) in stages
         ]
+
+    def nodes_for(self, project: str, stage: int) -> Sequence[NodeVerdict]:
+        told = self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}/stages/{stage}/nodes")
+        return [NodeVerdict.model_validate(one) for one in told["items"]]
 
     def begins(self, project: str) -> Mapping[int, Begin]:
         told = self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}")

@@ -17,6 +17,7 @@ from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.rows import Summary as Summary  # part of this interface
+from winslow_nomad.core.verdicts import NodeVerdict
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePath
@@ -156,6 +157,10 @@ class Client(Protocol):
 
     def log(self, project: str, stage: int, attempt: int = 0, *, follow: bool = False) -> Iterator[LogChunk]:
         """Both streams in order of time. `attempt` 0: the newest. follow: until the attempt has ended."""
+        ...
+
+    def nodes_for(self, project: str, stage: int) -> Sequence[NodeVerdict]:
+        """What each node says to a stage that waits for one, those that come nearest first; none for any other."""
         ...
 
     def progress(self, project: str) -> Sequence[Progress]: ...

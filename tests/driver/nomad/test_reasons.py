@@ -13,8 +13,9 @@ from tests.driver.nomad.jobs import SITE, spec
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
 from winslow_nomad.core.pipeline import GIB, Gpu, Placement, Resources
 from winslow_nomad.core.stage import Reason
+from winslow_nomad.core.verdicts import table
 from winslow_nomad.driver.nomad.job import build
-from winslow_nomad.driver.nomad.reasons import Unplaced, starting, table
+from winslow_nomad.driver.nomad.reasons import Unplaced, starting
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL = GpuGroup(model="NVIDIA GeForce RTX 4070", memory=12 * GIB, count=2)

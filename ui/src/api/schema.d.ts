@@ -1869,6 +1869,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/stages/{stage}/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What nodes say to it
+         * @description Of a stage that waits for a machine: every node, those that come nearest first.
+         */
+        get: operations["list_nodes_for"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project}/stages/{stage}/nomad": {
         parameters: {
             query?: never;
@@ -5543,6 +5563,48 @@ export interface components {
             role: components["schemas"]["Role"];
             /** Password */
             password?: string | null;
+        };
+        /**
+         * NodeVerdict
+         * @description One line of the table.
+         */
+        NodeVerdict: {
+            /** Node */
+            node: string;
+            /**
+             * Fits
+             * @description it could run there if the node were idle and ready
+             */
+            fits: boolean;
+            /**
+             * Free
+             * @description it could now
+             */
+            free: boolean;
+            /**
+             * Text
+             * @description what keeps it from there
+             * @example 2 of 2 GPUs in use
+             */
+            text: string;
+        };
+        /**
+         * NodeVerdicts
+         * @description What each node says to a stage that waits for one, those that come nearest first; none for any other stage.
+         * @example {
+         *       "items": [
+         *         {
+         *           "fits": true,
+         *           "free": false,
+         *           "node": "birch",
+         *           "text": "2 of 2 GPUs in use"
+         *         }
+         *       ]
+         *     }
+         */
+        NodeVerdicts: {
+            /** Items */
+            items: components["schemas"]["NodeVerdict"][];
         };
         /**
          * NodeView
@@ -19231,6 +19293,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StageRecord"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_nodes_for: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                stage: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeVerdicts"];
                 };
             };
             /** @description Unauthorized */

@@ -23,6 +23,7 @@ from winslow_nomad.api.views.records import (
     Comparison,
     Disk,
     HistoryPage,
+    NodeVerdicts,
     ProgressView,
     StageRecord,
     comparison,
@@ -65,6 +66,12 @@ def read_stage(project: str, stage: int, given: Given, who: Viewing) -> StageRec
     if view is None:
         raise _no_stage(stage)
     return stage_record(found, view, given.client.record(project, stage), given.defaults.environment)
+
+
+@router.get("/stages/{stage}/nodes", summary="What nodes say to it", responses=documented(401, 403, 404, 422, 503))
+def list_nodes_for(project: str, stage: int, given: Given, who: Viewing) -> NodeVerdicts:  # noqa: ARG001
+    """Of a stage that waits for a machine: every node, those that come nearest first."""
+    return NodeVerdicts(items=list(given.client.nodes_for(project, stage)))
 
 
 @router.get(

@@ -16,6 +16,7 @@ from winslow_nomad.core.layers import Layer, layers
 from winslow_nomad.core.pipeline import StageDefinition
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Overrides
+from winslow_nomad.core.verdicts import NodeVerdict
 
 LITERAL = frozenset({"installation", "parameter", "project", "run", "sweep"})  # origins whose texts refer to nothing
 
@@ -78,6 +79,14 @@ class ProgressView(Answer):
     stages: dict[int, Percent]
 
     model_config = example(stages={4: {"percent": 62.0, "cpu_seconds": 58000.0, "memory_bytes": 18400000000}})
+
+
+class NodeVerdicts(Answer):
+    """What each node says to a stage that waits for one, those that come nearest first; none for any other stage."""
+
+    items: list[NodeVerdict]
+
+    model_config = example(items=[{"node": "birch", "fits": True, "free": False, "text": "2 of 2 GPUs in use"}])
 
 
 class Compared(Answer):

@@ -1,4 +1,4 @@
-"""Why an attempt waits, in words: what is missing, what is in use, how many are ahead; and a line for each node.
+"""Why an attempt waits, in words: what is missing, what is in use, how many are ahead.
 
 Nomad reports "all are busy" and "there can never be one" alike in several cases, so the answer comes from our own
 inventory. What Nomad says of a placement that failed is told where the inventory sees room, for it knows of more
@@ -11,24 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from winslow_nomad.core.admit import (
-    Class,
-    class_of,
-    cores,
-    eligible,
-    fits,
-    memory_of,
-    model_matches,
-    possible,
-    short,
-    size,
-    suits,
-    why_busy,
-)
-from winslow_nomad.core.inventory import Inventory, Node
-from winslow_nomad.core.model import Value
-from winslow_nomad.core.pipeline import Gpu, Placement, Resources
+from winslow_nomad.core.admit import Class, class_of, possible, why_busy
+from winslow_nomad.core.inventory import Inventory
+from winslow_nomad.core.pipeline import Placement, Resources
 from winslow_nomad.core.stage import Reason
+from winslow_nomad.core.verdicts import has_room
 from winslow_nomad.driver.nomad.job import Asks, asks_of
 from winslow_nomad.driver.nomad.outcome import STARTING, task_of
 
@@ -36,15 +23,6 @@ Document = Mapping[str, Any]
 
 _COUNTED = ("memory", "cpu", "cores", "devices", "missing devices")  # the inventory tells about these
 _LAYERS = re.compile(r"Pulled ([0-9]+)/([0-9]+)")
-
-
-class NodeVerdict(Value):
-    """`fits`: it could run there if the node were idle and ready. `free`: it could now."""
-
-    node: str
-    fits: bool
-    free: bool
-    text: str
 
 
 class Unplaced:
@@ -70,7 +48,7 @@ class Unplaced:
         if asks is None:
             return None
         if asks not in self._known:
-            self._known[asks] = waiting(*asks, self._inventory), any(_free(*asks, n) for n in self._inventory.nodes)
+            self._known[asks] = waiting(*asks, self._inventory), any(has_room(*asks, n) for n in self._inventory.nodes)
         reason, room = self._known[asks]
         other = _other_than_counted(metrics or {}) if room else ""
         if other:
@@ -106,81 +84,6 @@ def starting(allocation: Document) -> Reason:
     text = f"the image {image} is being fetched on {node}" if image else f"its image is being fetched on {node}"
     layers = _LAYERS.search(str(last.get("DisplayMessage") or last.get("DriverMessage") or ""))
     return Reason(kind="busy", text=text + (f", {layers[1]} of {layers[2]} layers are there" if layers else ""))
-
-
-def table(resources: Resources, placement: Placement, inventory: Inventory) -> tuple[NodeVerdict, ...]:
-    """Every node, those that come nearest first, with what keeps the attempt from it."""
-    found = [
-        NodeVerdict(
-            node=node.name,
-            fits=fits(resources, placement, node),
-            free=_free(resources, placement, node),
-            text=_keeps(resources, placement, node),
-        )
-        for node in inventory.nodes
-    ]
-    return tuple(sorted(found, key=lambda v: (not v.free, not v.fits, v.node)))
-
-
-def _free(resources: Resources, placement: Placement, node: Node) -> bool:
-    gpu = resources.gpu
-    return (
-        node.ready
-        and fits(resources, placement, node)
-        and node.cpu - node.cpu_used >= resources.cpu
-        and node.memory - node.memory_used >= memory_of(resources)
-        and (gpu is None or any(suits(gpu, g) and g.count - g.used >= gpu.count for g in node.gpus))
-    )
-
-
-def _keeps(resources: Resources, placement: Placement, node: Node) -> str:
-    never = _never(resources, placement, node)
-    if never:
-        return never
-    if not node.ready:
-        return node.note or "it is not ready"
-    return _in_use(resources, node) or "there is room"
-
-
-def _never(resources: Resources, placement: Placement, node: Node) -> str:
-    if node.pool != placement.pool:
-        return f"it is in the pool {node.pool}"
-    if not eligible(placement, node):
-        return f"it lacks {', '.join(t for t in placement.require if t not in node.tags)}"
-    if resources.gpu is not None and (lacks := _no_gpu(resources.gpu, node)):
-        return lacks
-    if node.memory < memory_of(resources):
-        return f"it has {size(node.memory)} of memory"
-    return f"it has {cores(node.cpu)}" if node.cpu < resources.cpu else ""
-
-
-def _no_gpu(gpu: Gpu, node: Node) -> str:
-    if not node.gpus:
-        return f"it has no GPU ({node.note})" if node.ready and node.note else "it has no GPU"
-    if any(suits(gpu, g) and g.count >= gpu.count for g in node.gpus):
-        return ""
-    fitting = [g for g in node.gpus if suits(gpu, g)]
-    if fitting:
-        most = max(fitting, key=lambda g: g.count)
-        return f"it has {most.count} {short(most.model)}"
-    like = [g for g in node.gpus if model_matches(gpu.model, g.model)]
-    if like:
-        return f"its GPUs have {size(max(g.memory for g in like))} each"
-    return f"its GPUs are {', '.join(sorted({short(g.model) for g in node.gpus}))}"
-
-
-def _in_use(resources: Resources, node: Node) -> str:
-    gpu = resources.gpu
-    if gpu is not None:
-        groups = [g for g in node.gpus if suits(gpu, g) and g.count >= gpu.count]
-        if not any(g.count - g.used >= gpu.count for g in groups):
-            used, count = sum(g.used for g in groups), sum(g.count for g in groups)
-            return f"{used} of {count} GPU{'s' * (count != 1)} in use"
-    if node.cpu - node.cpu_used < resources.cpu:
-        return f"{round(max(0.0, node.cpu - node.cpu_used), 2):g} of {cores(node.cpu)} free"
-    if node.memory - node.memory_used < memory_of(resources):
-        return f"{size(max(0, node.memory - node.memory_used))} of {size(node.memory)} of memory free"
-    return ""
 
 
 def _other_than_counted(metrics: Document) -> str:

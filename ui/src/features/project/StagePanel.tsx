@@ -16,6 +16,7 @@ import {
   useCommand,
 } from "@/shared/project.ts";
 import { undoable } from "@/shared/undo.tsx";
+import { WhyWaits } from "./WhyWaits.tsx";
 
 /** A stage that was lined up by a person and taken back can be lined up again, as it was. One with a secret in its values cannot:
  *  nobody but the store knows that; and what the pipeline lined up comes again by itself. */
@@ -81,7 +82,7 @@ export function StagePanel({
           {told ? null : <span className="m2">{stage?.detail}</span>}
         </p>
         {reason && !told ? <p className="m2">{reason}</p> : null}
-        {stage?.begins ? <p className="m2">May start in {stage.begins.text}</p> : null}
+        {stage && !told ? <WhyWaits project={project.id} stage={stage} /> : null}
         {message && !told ? <pre className="said">{message}</pre> : null}
         {progress?.percent != null ? (
           <div className="row">
