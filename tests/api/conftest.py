@@ -112,7 +112,7 @@ class Served:
         made = subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT, cwd=self.world.home)
         output.close()
         self.processes.append(made)
-        until(lambda: made.poll() is not None or b"winslow answers at" in self.output(), 30)
+        until(lambda: made.poll() is not None or b"winslow answers at" in self.output(), 90)
         assert made.poll() is None, self.output().decode()
         return made
 

@@ -481,3 +481,34 @@ def test_events_can_be_followed_line_by_line(served: Served, p: str) -> None:
     assert found[1]["entry"]["what"] == "commented"
     served.end(signal.SIGTERM)
     assert follower.ended.wait(5)
+
+
+def test_uploads_are_told_as_they_go_on_to_their_owner_and_to_those_who_look_after_everything(lasting: Served) -> None:
+    begin = {"tus-resumable": "1.0.0", "upload-length": "9", "upload-metadata": "filename YS50eHQ=,path bmV3"}
+    piece = {"tus-resumable": "1.0.0", "content-type": "application/offset+octet-stream"}
+
+    def sent(page: Any) -> list[tuple[str, int, int]]:
+        """The next that is told of uploads; other transfers come and go meanwhile."""
+        while True:
+            told = page.of("transfers")["data"]["transfers"]
+            found = [(t["text"], t["bytes_done"], t["bytes_total"]) for t in told if t["kind"] == "upload"]
+            if found:
+                return found
+
+    with (
+        listening(lasting, "mem") as owner, listening(lasting, "mat") as maintainer,
+        listening(lasting, "vic") as other, lasting.signed_in("mem") as client,
+    ):  # fmt: skip
+        for page in (owner, maintainer, other):
+            page.follow("transfers")
+            page.of("transfers")
+        made = client.post("/api/v1/uploads", headers=begin)
+        assert made.status_code == 201, made.text
+        path = made.headers["location"]
+        assert sent(owner) == sent(maintainer) == [("new/a.txt", 0, 9)]
+        client.patch(path, content=b"12345", headers={**piece, "upload-offset": "0"})
+        assert sent(owner) == [("new/a.txt", 5, 9)]
+        client.patch(path, content=b"6789", headers={**piece, "upload-offset": "5"})
+        until(lambda: path.rpartition("/")[2] in owner.of("transfers")["data"]["removed"])
+        told = [t for x in other.heard if x.get("topic") == "transfers" for t in x["data"]["transfers"]]
+        assert "upload" not in {t["kind"] for t in told}

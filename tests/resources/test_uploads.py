@@ -4,6 +4,7 @@ that nobody named."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from tests.waiting import until
 from winslow_nomad.core.errors import Conflict, NoRoom, NotFound, Refused, ShareUnavailable, TooMany, WinslowError
 from winslow_nomad.resources import uploads
 from winslow_nomad.resources.porter import Porters
-from winslow_nomad.resources.uploads import Announced, Part
+from winslow_nomad.resources.uploads import Announced, Part, under_way
 
 ID = "0123456789abcdef" * 2
 CONTENT = bytes(range(256)) * 64
@@ -467,3 +468,26 @@ def test_errors_of_a_writer_come_out_as_they_are(porters: Porters) -> None:
     with pytest.raises(WinslowError) as refusal:
         porters.ask("trash", parts=["inputs", "none"], aside=["f1", "{}"], unless=[])
     assert (type(refusal.value), refusal.value.code) == (NotFound, "path.not_found")
+
+
+def test_what_is_under_way_is_told_newest_first_without_what_is_complete_small_or_broken(
+    porters: Porters, root: int, share: Path
+) -> None:
+    assert under_way(root) == []
+    for number in range(4):
+        begin(root, id=f"{number:032x}", path=f"{number}.mp4")
+        part = share / "uploads" / f"{number:032x}.part"
+        part.write_bytes(b"x" * number)
+        os.utime(part, (1000 + number, 1000 + number))
+    (share / "uploads" / f"{9:032x}.part").write_bytes(b"small, and without a record")
+    (share / "uploads" / f"{3:032x}.json").write_bytes(b'{"torn')
+    (share / "uploads" / f"{0:032x}.json").write_text(json.dumps(record(id=f"{0:032x}", done=["inputs", "0.mp4"])))
+    (share / "uploads" / f"{0:032x}.part").unlink()
+    told = porters.ask("under_way")
+    assert [(r["path"], r["offset"], r["modified"]) for r in told] == [("2.mp4", 2, 1002), ("1.mp4", 1, 1001)]
+
+
+def test_of_very_many_as_many_are_told_as_fit_into_an_answer(porters: Porters, root: int) -> None:
+    for number in range(60):
+        begin(root, id=f"{number:032x}", path="p" * 4000)
+    assert 20 < len(porters.ask("under_way")) < 60

@@ -39,7 +39,8 @@ def ls(context: Any, location: str, *, as_json: bool) -> None:
     table = tables.grid("size", "changed", "name")
     for e in found:
         size = words.size(e.bytes) if e.kind == "file" else ""
-        table.add_row(size, words.moment(e.modified, now), words.safe(_name(e)))
+        changed = words.moment(e.modified, now) if e.modified.timestamp() else ""  # what is no folder on the disk
+        table.add_row(size, changed, words.safe(_name(e)))
     if found:
         tables.show(table)
 

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import webbrowser
+from contextlib import closing
 from getpass import getpass
 
 from winslow_nomad.cli import as_json as stable
@@ -32,6 +33,8 @@ def log_in(url: str, *, user: str, by_token: bool, context: str, authority: str)
     book = stored.read()
     if address.startswith("http:") and not _is_this_machine(address):
         say(f"{address} is not encrypted: whoever listens on the way can read the password and the token.")
+    with closing(Wire(address, authority=authority)) as wire:
+        wire.get("/healthz")  # nobody shall type a password for a server that is not there
     if by_token:
         token = _token()
         wire = Wire(address, token, authority=authority)

@@ -246,6 +246,7 @@ class Upload(Record):
     metadata: str = ""
     made: datetime
     offset: int = 0
+    changed: datetime = Field(description="when the last of it came")
     expires: datetime
     done: bool = False
 
@@ -298,6 +299,11 @@ class Uploads(Protocol):
     ) -> Upload:
         """`metadata`: as it was sent, to be told again. Raises NoRoom, and Refused (path.taken) unless `conflict`
         says what to do."""
+        ...
+
+    def under_way(self) -> Sequence[Upload]:
+        """Of everybody, those that are not complete; the one that went on last first, as many as can be told at
+        once."""
         ...
 
     def look(self, who: Principal, identifier: str) -> Upload:

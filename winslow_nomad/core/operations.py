@@ -10,12 +10,13 @@ from pydantic import Field
 
 from winslow_nomad.core.model import Record
 
-OperationKind = Literal["workspace", "import", "checksum", "delete", "unpack", "probe", "clean"]
+OperationKind = Literal["workspace", "import", "checksum", "delete", "unpack", "probe", "clean", "upload"]
 OperationState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
 class Operation(Record):
-    """`arguments` are texts that the kind defines. `text` says in words what is done or why it failed. `actor`: who
+    """`arguments` are texts that the kind defines. Of the kind `upload` there are none in the book: what people send is
+    shown in the same form. `text` says in words what is done or why it failed. `actor`: who
     asked for it; empty: Winslow itself."""
 
     id: str = Field(examples=["ok3m8x2w9q4r"])

@@ -104,6 +104,10 @@ class Porter:
         with changes.share_at(self.share, self.mark) as root:
             return uploads.look(root, request["id"], finish=request["finish"], alive=self.alive)
 
+    def do_under_way(self, _: Request) -> list[uploads.Record]:
+        with changes.share_at(self.share, self.mark) as root:
+            return uploads.under_way(root)
+
     def do_drop(self, request: Request) -> None:
         with changes.share_at(self.share, self.mark) as root:
             uploads.drop(root, request["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,6 +62,9 @@ class ShareUploads:
             return
         if conflict == "refuse" or there.kind == "folder":
             raise taken(target.path)
+
+    def under_way(self) -> Sequence[Upload]:
+        return [upload(record) for record in self._porters.ask("under_way")]
 
     def look(self, who: Principal, identifier: str) -> Upload:
         return upload(self._mine(who, identifier))
@@ -192,6 +196,7 @@ def upload(record: dict[str, Any]) -> Upload:
         metadata=record.get("metadata", ""),
         made=datetime.fromisoformat(record["made"]),
         offset=record.get("offset", record["length"]),
+        changed=modified,
         expires=modified + timedelta(seconds=KEPT),
         done=bool(done),
     )

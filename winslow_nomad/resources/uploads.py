@@ -37,6 +37,7 @@ MAKE_WAY = 3.0  # seconds that another writer gets for leaving
 LOCK = ".lock"
 KEPT = 7 * 86400.0  # seconds that an upload stays with which nobody goes on
 DONE_KEPT = 86400.0  # seconds that is known of a finished one where its file is
+MOST_TOLD = 150_000  # bytes of records in one answer
 START_WRITING = 2  # SYNC_FILE_RANGE_WRITE
 
 Record = dict[str, Any]
@@ -71,6 +72,28 @@ def read(folder: int, identifier: str) -> Record:
         raise not_there()
     record: Record = json.loads(text)
     return record
+
+
+def under_way(root: int) -> list[Record]:
+    """Records of those that are not complete, with `offset` and `modified`: whose part changed last first, as many as
+    can be told at once."""
+    found: list[Record] = []
+    with opened(root) as folder:
+        for name in os.listdir(folder):  # noqa: PTH208 - by descriptor
+            identifier, _, ending = name.partition(".")
+            if ending != "part" or USABLE.match(identifier) is None:
+                continue
+            with suppress(FileNotFoundError, NotFound, ValueError):  # ended meanwhile, or small and without a record
+                offset, modified = _size(folder, identifier)
+                found.append({**described(read(folder, identifier)), "offset": offset, "modified": modified})
+    found.sort(key=lambda r: -r["modified"])
+    told, size = [], 0
+    for record in found:
+        size += len(json.dumps(record))
+        if size > MOST_TOLD:
+            break
+        told.append(record)
+    return told
 
 
 class Announced:

@@ -4958,7 +4958,8 @@ export interface components {
         };
         /**
          * ItemsData
-         * @description Of the topics nodes, node:<name> and transfers: what is new or has changed, and what is gone (names, ids).
+         * @description Of the topics nodes, node:<name> and transfers: what is new or has changed, and what is gone (names, ids). What
+         *     people send is among the transfers, as `upload`; `text` is its path. One that is complete or given up is gone.
          */
         ItemsData: {
             /**
@@ -5890,7 +5891,8 @@ export interface components {
         };
         /**
          * Operation
-         * @description `arguments` are texts that the kind defines. `text` says in words what is done or why it failed. `actor`: who
+         * @description `arguments` are texts that the kind defines. Of the kind `upload` there are none in the book: what people send is
+         *     shown in the same form. `text` says in words what is done or why it failed. `actor`: who
          *     asked for it; empty: Winslow itself.
          */
         Operation: {
@@ -5903,7 +5905,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "upload";
             /**
              * Project
              * @default
@@ -6015,7 +6017,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "upload";
             /** Project */
             project: string;
             /** Stage */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from winslow_nomad.api.authority import check_project, denied
 from winslow_nomad.api.following import LogLanes
@@ -15,13 +16,15 @@ from winslow_nomad.api.live.topics import Client, InboxTopic, ItemsTopic, ListTo
 from winslow_nomad.api.routes.operations import view
 from winslow_nomad.api.views.nodes import node_view
 from winslow_nomad.core.access import Action, Principal, allowed
-from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.errors import Invalid, ShareUnavailable
+from winslow_nomad.core.filing import Space, Upload
 from winslow_nomad.core.nodes import NodeNow
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.rows import Summary
 
 NODES, TRANSFERS = 2.0, 1.0  # seconds between two looks
+STILL = timedelta(seconds=60)  # after which an upload that nobody goes on with is no longer on its way
 ENDED_SHOWN = 5.0  # seconds that an operation is told of after its end, so that all hear how it ended
 
 
@@ -48,6 +51,14 @@ class TransferItem:
         return view(self.operation).model_dump_json() if fits else None
 
 
+def as_operation(upload: Upload) -> Operation:
+    """As far as it has come."""
+    return Operation(
+        id=upload.id, kind="upload", project=Space.parse(upload.space).project, actor=upload.owner, state="running",
+        bytes_done=upload.offset, bytes_total=upload.length, files_total=1, text=upload.path, made=upload.made,
+    )  # fmt: skip
+
+
 class Directory:
     def __init__(self, hub: Hub, lanes: LogLanes) -> None:
         self.hub = hub
@@ -56,6 +67,7 @@ class Directory:
         self._nodes: ItemsFeed[NodeItem] | None = None
         self._transfers: ItemsFeed[TransferItem] | None = None
         self._open: set[str] = set()
+        self._sent: dict[str, Operation] = {}
         self._ended: dict[str, tuple[Operation, float]] = {}
 
     async def check(self, who: Principal, name: str) -> None:
@@ -119,7 +131,7 @@ class Directory:
             def over() -> None:
                 self._transfers = None
 
-            self._transfers = ItemsFeed(self.hub.lane, self._look_at_transfers, TRANSFERS, over)
+            self._transfers = ItemsFeed(self._lanes.read, self._look_at_transfers, TRANSFERS, over)
         return self._transfers
 
     def _look_at_nodes(self) -> Mapping[str, NodeItem]:
@@ -139,8 +151,20 @@ class Directory:
         self._open = set(operations)
         self._ended = {i: one for i, one in self._ended.items() if one[1] > now and i not in operations}
         operations |= {i: one for i, (one, _) in self._ended.items()}
+        operations |= self._uploads()
         rows = self._rows({o.project for o in operations.values() if o.project})
         return {i: TransferItem(o, rows.get(o.project)) for i, o in operations.items()}
+
+    def _uploads(self) -> dict[str, Operation]:
+        """Those that somebody has gone on with lately; while the share is away, as they were."""
+        now = self.hub.given.clock.now()
+        try:
+            found = self.hub.given.uploads.under_way()
+        except ShareUnavailable:
+            return self._sent
+        lately = [u for u in found if now - u.changed < STILL]
+        self._sent = {u.id: as_operation(u) for u in lately}
+        return self._sent
 
     def _rows(self, projects: Iterable[str]) -> dict[str, Summary]:
         texts = self.hub.given.live.rows(sorted(projects))

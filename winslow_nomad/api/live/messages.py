@@ -134,7 +134,8 @@ class LogData(Answer):
 
 
 class ItemsData(Answer):
-    """Of the topics nodes, node:<name> and transfers: what is new or has changed, and what is gone (names, ids)."""
+    """Of the topics nodes, node:<name> and transfers: what is new or has changed, and what is gone (names, ids). What
+    people send is among the transfers, as `upload`; `text` is its path. One that is complete or given up is gone."""
 
     nodes: list[NodeView] = []
     transfers: list[OperationView] = []
