@@ -94,6 +94,13 @@ class World:
         return (driver or self.driver).observe([ref])[0]
 
 
+    def ended(self, ref: AttemptRef, after: float) -> Outcome:
+        """As soon as the rest of its log is here, which is fetched beside."""
+        self.seconds += after
+        until(lambda: self.see(ref, 0.0).phase == "ended")
+        return self.see(ref, 0.0).outcome
+
+
 @pytest.fixture
 def server() -> Iterator[FakeNomad]:
     with FakeNomad() as made:
@@ -247,8 +254,7 @@ def test_a_clean_exit_without_an_end_record_is_no_success(world: World, server: 
     spec = world.submitted()
     server.ends(world.runs(spec.ref), code=0)
     assert (world.see(spec.ref).phase, world.see(spec.ref, GRACE - 1).phase) == ("running", "running")
-    lost = world.see(spec.ref, 2.0)
-    assert (lost.phase, lost.outcome.cause) == ("ended", Cause.RUNNER_LOST)
+    assert world.ended(spec.ref, 2.0).cause is Cause.RUNNER_LOST
     assert world.tree.end(spec.ref).cause is Cause.RUNNER_LOST
     assert (world.tree.directory(spec.ref) / "control").read_text() == "superseded\n"
 
@@ -272,7 +278,7 @@ def test_the_rest_of_a_killed_runners_log_is_fetched_before_its_end_is_published
         (log / stream).write_bytes(data[:4])
     server.ends(allocation, code=137)
     assert world.see(spec.ref).phase == "running"
-    assert world.see(spec.ref, GRACE + 1).phase == "ended"
+    world.ended(spec.ref, GRACE + 1)
     assert (log / "out").read_bytes() == b"0123456789"
 
 
@@ -331,6 +337,16 @@ def test_who_waits_learns_how_many_are_ahead(world: World) -> None:
     for spec, node in zip(specs, ("n1", "n2"), strict=False):
         world.runs(spec.ref, node=node)
     assert [world.see(s.ref).reason.ahead for s in specs[2:]] == [0, 1]
+
+
+def test_whoever_starts_many_asks_every_ten_seconds_what_the_others_are_about(world: World, server: FakeNomad) -> None:
+    world.submitted()
+    before = len(server.asked)
+    for _ in range(20):
+        world.seconds += 3.0
+        world.submitted()
+    asked = [path for _, path in server.asked[before:]]
+    assert asked.count("/v1/jobs") == 20 + 5 and len(asked) <= 20 + 5 * 5
 
 
 def test_nomad_away_is_said_and_not_asked_again_by_everyone_who_looks(world: World, server: FakeNomad) -> None:

@@ -28,7 +28,7 @@ from winslow_nomad.driver.nomad.follow import RESYNC, Follower, Lag
 from winslow_nomad.driver.nomad.load import NomadLoads
 from winslow_nomad.driver.nomad.nodes import NodeDetail
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
-from winslow_nomad.driver.nomad.picture import Picture
+from winslow_nomad.driver.nomad.picture import NODES_AGE, Picture
 from winslow_nomad.driver.nomad.site import Site
 from winslow_nomad.driver.nomad.view import Attempt
 
@@ -82,7 +82,7 @@ class NomadDriver:
         made = job.build(spec, self._site, self._nodes())
         self._picture.expect(made["ID"])
         self._register(made, spec)
-        return self._look(spec.ref, self._picture.attempt(made["ID"]), None)
+        return self._look(spec.ref, self._picture.attempt(made["ID"], age=NODES_AGE), None)
 
     def stop(self, ref: AttemptRef, how: Literal["terminate", "kill"]) -> None:  # noqa: ARG002
         """Claims it, so that it never starts, where no runner has. A job that is stopped twice, or unknown, is no

@@ -18,7 +18,7 @@ from winslow_nomad.driver.nomad.view import Attempt, Document, View
 log = logging.getLogger(__name__)
 
 ATTEMPTS_AGE = 2.0  # seconds that a list of attempts is good for, where nobody follows
-NODES_AGE = 10.0  # the same for nodes and what is in use on them
+NODES_AGE = 10.0  # the same for nodes and what is in use on them, and for the line before what is just submitted
 LOOKED_UP = 5.0  # seconds that "there is no such job" is good for
 REFUSED = 1.0  # seconds in which a failure is told again without asking
 FEW = 20  # jobs asked for one by one; if more, all allocations are listed
@@ -42,10 +42,10 @@ class Picture:
 
     # --- what is asked
 
-    def attempt(self, job_id: str) -> Attempt:
+    def attempt(self, job_id: str, *, age: float = ATTEMPTS_AGE) -> Attempt:
         """What is known of it; a job that is not in the picture is asked for, so that "none" is Nomad's own word.
-        Raises DriverUnavailable."""
-        self._current()
+        `age`: seconds that what is known of others may be old. Raises DriverUnavailable."""
+        self._current(age)
         with self._lock:
             found = self._view.attempt(job_id)
             absent_since = self._absent.get(job_id)
@@ -127,11 +127,11 @@ class Picture:
 
     # --- lists
 
-    def _current(self) -> None:
-        if self._followed or not self._older(self._attempts_at, ATTEMPTS_AGE):
+    def _current(self, age: float) -> None:
+        if self._followed or not self._older(self._attempts_at, age):
             return
         with self._asking:
-            if not self._followed and self._older(self._attempts_at, ATTEMPTS_AGE):
+            if not self._followed and self._older(self._attempts_at, age):
                 self._guarded(self._list_attempts)
 
     def _older(self, at: float, age: float) -> bool:
