@@ -1,6 +1,7 @@
 # An image registry for a team that has none:  nomad job run registry.nomad.hcl
 # Push to it with `docker push NODE:5000/traffic:1`, and name that image in the pipeline. Docker refuses a registry
-# without TLS unless every node lists it: {"insecure-registries": ["NODE:5000"]} in /etc/docker/daemon.json. Give it a
+# without TLS unless every node lists it: {"insecure-registries": ["NODE:5000"]} in /etc/docker/daemon.json; so does
+# Winslow: `-var insecure_registries=NODE:5000` of winslow.nomad.hcl, or its setting registries.insecure. Give it a
 # certificate where others share the network: anyone who reaches the port may replace an image. Winslow pins the
 # digest when a stage is submitted, so a replaced image is never mixed into a stage that is under way.
 

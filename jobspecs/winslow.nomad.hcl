@@ -42,6 +42,12 @@ variable "proxies" {
   default     = ""
 }
 
+variable "insecure_registries" {
+  type        = string
+  description = "Registries of images without TLS, such as that of registry.nomad.hcl: NODE:5000, with commas between"
+  default     = ""
+}
+
 variable "port" {
   type        = number
   description = "Of API and user interface"
@@ -71,7 +77,8 @@ locals {
     # The agent of the node that the container is on.
     NOMAD_ADDR = "${var.tls == "" ? "http" : "https"}://${attr.unique.network.ip-address}:4646"
     # That of attempts: Nomad itself would set the one of this job.
-    NOMAD_NAMESPACE = "winslow"
+    NOMAD_NAMESPACE             = "winslow"
+    WINSLOW_REGISTRIES_INSECURE = var.insecure_registries
     }, var.tls == "" ? {} : {
     NOMAD_CACERT      = "/tls/ca.pem"
     NOMAD_CLIENT_CERT = "/tls/cli.pem"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.conftest import World
+from tests.api.conftest import World, make_world
 from tests.images.docker_registry import ADA
 from tests.images.serving import Recorded, Serving
+from tests.valkey import Server
+from winslow_nomad.bootstrap import doctor
 
 PATH = "/api/v1/registries"
 PASSWORD = "a quite unlikely password"
@@ -85,3 +88,22 @@ def test_a_registry_says_whether_it_lets_us_in(admin: TestClient) -> None:
     away = admin.post(f"{path}/check").json()
     assert (away["ok"], away["code"]) == (False, "registry.unavailable")
     assert admin.post(f"{PATH}/nonsense/check").json()["code"] == "registry.host"
+
+
+def test_the_doctor_asks_every_registry_that_there_is_a_log_in_for(server: Server, tmp_path: Path) -> None:
+    world = make_world(tmp_path, server.address, server.keys.prefix, WINSLOW_DRIVER="nomad")
+    recorded = Recorded()
+    recorded.login = ADA
+    recorded.documents["open"]["/v2/"] = {"status": 200, "body": "e30=", "headers": {}}
+    logins = world.installation.registry_logins
+    with Serving(recorded) as good, Serving(recorded) as wrong, Serving(recorded) as gone:
+        logins.put(good.host, *ADA, "ann")
+        logins.put(wrong.host, "ben", PASSWORD, "ann")
+        logins.put(gone.host, *ADA, "ann")
+        gone.stop()
+        found = {f.subject: f for f in doctor.registries(world.installation)}
+    assert (found[good.host].severity, found[good.host].text) == ("ok", "lets ada in")
+    assert found[wrong.host].severity == "problem" and "winslow registries set" in found[wrong.host].fix
+    assert "cannot be reached" in found[gone.host].text
+    assert PASSWORD not in str(found)
+    world.installation.close()

@@ -422,6 +422,18 @@ def test_a_real_registry_with_tls_is_trusted_by_its_authority_alone(tmp_path: Pa
             assert refused.value.code == "registry.certificate" and "ca_cert" in refused.value.hint
 
 
+@pytest.mark.usefixtures("real")
+def test_a_real_registry_without_tls_gets_nothing_unless_it_is_named(tmp_path: Path) -> None:
+    with registry(tmp_path) as served, resolved("registry.test"):
+        host = f"registry.test:{served.host.rpartition(':')[2]}"
+        pushed = Pusher(served.url).image("team/tool", "1", {"Cmd": ["/run"]})
+        with pytest.raises(RegistryUnavailable) as refused:
+            Registries(Site(), lambda _: Login("ada", "kept")).look(f"{host}/{NAME}")
+        assert refused.value.code == "registry.no_tls" and "insecure" in refused.value.hint
+        found = Registries(Site(insecure=(host,)), lambda _: None).look(f"{host}/{NAME}")
+        assert found is not None and found.digest == pushed
+
+
 @contextmanager
 def resolved(name: str) -> Iterator[None]:
     """Its address is this machine's, for this process."""

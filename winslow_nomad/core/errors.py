@@ -146,6 +146,6 @@ class ShareUnavailable(Unavailable):
 
 class RegistryUnavailable(Unavailable):
     """code is one of registry.unavailable, registry.silent (it cost a whole deadline), registry.busy,
-    registry.certificate."""
+    registry.certificate, registry.no_tls."""
 
     code = "registry.unavailable"

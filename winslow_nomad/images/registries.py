@@ -43,6 +43,7 @@ LARGEST = 4 * 1024 * 1024  # bytes of a document, which registries need not keep
 REDIRECTIONS = 5
 KEPT = 1000  # configurations: they never change
 HUB_API = "registry-1.docker.io"
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST")  # as OpenSSL says it
 FAULTS = (httpx.HTTPError, httpx.InvalidURL)
 
 
@@ -400,6 +401,13 @@ class Visit:
                 hint="Name the authority's file in ca_cert of [registries], or the host in `insecure`.",
                 code="registry.certificate",
             )
+        if any(word in str(error) for word in NO_TLS):
+            return RegistryUnavailable(
+                f"The registry {self._host} speaks no TLS. Nothing was sent.",
+                hint="Give it a certificate; or, where nobody else shares the network, name it in `insecure` of"
+                " [registries], and in docker's insecure-registries on the nodes.",
+                code="registry.no_tls",
+            )
         if isinstance(error, httpx.TimeoutException):
             return RegistryUnavailable(
                 f"The registry {self._host} does not answer.",
@@ -408,7 +416,9 @@ class Visit:
             )
         said = str(error).strip().rstrip(".") or type(error).__name__
         return RegistryUnavailable(
-            f"The registry {self._host} cannot be reached: {said[:200]}.", hint="It is tried again by itself."
+            f"The registry {self._host} cannot be reached: {said[:200]}.",
+            hint="It is tried again by itself.",
+            code="registry.unavailable",
         )
 
 

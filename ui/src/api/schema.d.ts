@@ -8522,6 +8522,7 @@ export interface components {
         /**
          * StageRecord
          * @description `record`: of an ended stage what its stage.json says, the same shape made up for an open one; secrets masked.
+         *     `image`: what its image's name was found to stand for; null: no registry was asked, the name was used as it is.
          * @example {
          *       "environment": [
          *         {
@@ -8558,6 +8559,7 @@ export interface components {
             stage: components["schemas"]["StageView"];
             /** Environment */
             environment: components["schemas"]["Variable"][];
+            image?: components["schemas"]["Image"] | null;
             /** Record */
             record: {
                 [key: string]: unknown;

@@ -12,6 +12,7 @@ from winslow_nomad.api.views.hidden import MASK, masked, masked_record
 from winslow_nomad.api.views.stages import Percent, StageView
 from winslow_nomad.core.expand import WINSLOW_VARIABLES
 from winslow_nomad.core.history import Part, Told
+from winslow_nomad.core.images import Image
 from winslow_nomad.core.layers import Layer, layers
 from winslow_nomad.core.pipeline import StageDefinition
 from winslow_nomad.core.project import Project
@@ -34,10 +35,12 @@ class Variable(Answer):
 
 
 class StageRecord(Answer):
-    """`record`: of an ended stage what its stage.json says, the same shape made up for an open one; secrets masked."""
+    """`record`: of an ended stage what its stage.json says, the same shape made up for an open one; secrets masked.
+    `image`: what its image's name was found to stand for; null: no registry was asked, the name was used as it is."""
 
     stage: StageView
     environment: list[Variable]
+    image: Image | None = None
     record: dict[str, Any]
 
     model_config = example(
@@ -142,6 +145,7 @@ def stage_record(
     return StageRecord(
         stage=stage,
         environment=variables(project, record, installation),
+        image=_image(record),
         record=masked_record(record, project.pipeline.secrets),
     )
 
@@ -191,7 +195,7 @@ def _table(
     found |= {("run", name): value for name, value in run.items()}
     ran = {
         "image": overrides.image or definition.image,
-        "image_digest": _digest(record),
+        "image_digest": image.digest if (image := _image(record)) is not None else None,
         "entrypoint": _either(overrides.entrypoint, definition.entrypoint),
         "command": _either(overrides.command, definition.command),
         "resources": (overrides.resources or definition.resources).model_dump(mode="json"),
@@ -213,11 +217,11 @@ def _either(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> li
     return list(chosen) if chosen is not None else None
 
 
-def _digest(record: Mapping[str, Any]) -> str | None:
-    """Of the image that ran; None: no registry was asked."""
+def _image(record: Mapping[str, Any]) -> Image | None:
+    """What ran, or runs; None: no registry was asked."""
     attempts = record.get("attempts") or ()
     image = attempts[-1].get("image") if attempts else None
-    return image.get("digest") if image else None
+    return Image.model_validate(image) if image else None
 
 
 def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
+import type { components } from "@/api/schema.d.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemPage } from "@/design/Problem.tsx";
 import { Empty, Skeleton, Tag } from "@/design/parts.tsx";
@@ -62,6 +63,7 @@ export function EnvironmentPage() {
       </div>
       {record.error ? <ProblemPage error={record.error} again={() => void record.refetch()} /> : null}
       {!record.data && !record.error ? <Skeleton rows={8} height={32} /> : null}
+      {record.data?.image ? <ImageLine image={record.data.image} /> : null}
       {record.data ? (
         <div className="scroll-x">
           <table className="tbl environment">
@@ -107,5 +109,17 @@ export function EnvironmentPage() {
         </div>
       ) : null}
     </div>
+  );
+}
+
+/** What the image's name was found to stand for when the stage began: the same for all its attempts. */
+function ImageLine({ image }: { image: components["schemas"]["Image"] }) {
+  return (
+    <p className="small">
+      Image <span className="mono">{image.name}</span>, pinned to{" "}
+      <span className="mono" title={image.digest}>
+        {image.digest.slice(0, 19)}…
+      </span>
+    </p>
   );
 }

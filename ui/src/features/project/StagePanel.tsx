@@ -64,6 +64,7 @@ export function StagePanel({
   const results = Object.entries(stage?.results ?? {});
   const changed = [...Object.entries(stage?.overrides?.values ?? {}), ...Object.entries(stage?.point ?? {})];
   const params = { project: project.id };
+  const image = stage?.attempts?.at(-1)?.image;
   return (
     <Panel
       title={
@@ -137,6 +138,14 @@ export function StagePanel({
             <>
               <dt>Attempt</dt>
               <dd>{stage?.attempt}</dd>
+            </>
+          ) : null}
+          {image ? (
+            <>
+              <dt>Image</dt>
+              <dd className="mono" title={image.digest}>
+                {image.name}
+              </dd>
             </>
           ) : null}
           {stage?.redo_of ? (
