@@ -94,7 +94,8 @@ def paused(world: Whole, project: str, code: str) -> Project:
 def test_a_stage_without_a_command_runs_what_its_image_runs_by_itself(
     cluster: Cluster, pushed_to: DockerRegistry, tmp_path: Path
 ) -> None:
-    digest = push(Pusher(pushed_to.url), tmp_path)
+    with Pusher(pushed_to.url) as pusher:
+        digest = push(pusher, tmp_path)
     with whole(cluster, pushed_to) as world:
         as_it_is = world.create(imaged(pushed_to))
         with_arguments = world.create(imaged(pushed_to, command=("--slow", "${WINSLOW_STAGE}")))
@@ -114,9 +115,8 @@ def test_a_stage_without_a_command_runs_what_its_image_runs_by_itself(
 def test_a_retry_runs_the_image_of_before_though_its_tag_was_given_to_another(
     cluster: Cluster, pushed_to: DockerRegistry, tmp_path: Path
 ) -> None:
-    pusher = Pusher(pushed_to.url)
-    digest = push(pusher, tmp_path, Cmd=["--waits"])
-    with whole(cluster, pushed_to) as world:
+    with Pusher(pushed_to.url) as pusher, whole(cluster, pushed_to) as world:
+        digest = push(pusher, tmp_path, Cmd=["--waits"])
         project = world.create(imaged(pushed_to, retry={"failed": 1, "delay": 0}))
         said_so = f"projects/{project}/stages/*/attempts/1/output/said"
         words = lambda: f"{world.project(project)}\n{world.last_words()}"  # noqa: E731
@@ -135,7 +135,8 @@ def test_a_retry_runs_the_image_of_before_though_its_tag_was_given_to_another(
 def test_an_image_that_is_not_there_pauses_the_project_until_somebody_names_another(
     cluster: Cluster, pushed_to: DockerRegistry, tmp_path: Path
 ) -> None:
-    push(Pusher(pushed_to.url), tmp_path)
+    with Pusher(pushed_to.url) as pusher:
+        push(pusher, tmp_path)
     with whole(cluster, pushed_to) as world:
         project = world.create(imaged(pushed_to, "tool:2"))
         pause = paused(world, project, "image.not_found").pause
@@ -149,7 +150,8 @@ def test_an_image_that_is_not_there_pauses_the_project_until_somebody_names_anot
 def test_a_registry_that_is_gone_is_waited_for_and_whatever_needs_it_not_goes_on(
     cluster: Cluster, pushed_to: DockerRegistry, tmp_path: Path
 ) -> None:
-    push(Pusher(pushed_to.url), tmp_path)
+    with Pusher(pushed_to.url) as pusher:
+        push(pusher, tmp_path)
     pushed_to.stop()
     with whole(cluster, pushed_to) as world:
         local = world.create(StageDefinition(id="work", image="box:1", command=("true",), resources=SMALL))
@@ -175,7 +177,8 @@ def test_a_private_image_needs_a_log_in_of_winslow_s_and_one_of_the_node_s(
     knows = Node("n1", docker={"auth": {"config": str(file)}})
     cluster = start_cluster([knows, Node("n2")])
     with registry(tmp_path / "registry", address=cluster.rack.gateway, login=ADA) as served:
-        push(Pusher(served.url, ADA), tmp_path)
+        with Pusher(served.url, ADA) as pusher:
+            push(pusher, tmp_path)
         auth = base64.b64encode(":".join(ADA).encode()).decode()
         file.write_text(json.dumps({"auths": {served.host: {"auth": auth}}}))
         with whole(cluster, served) as world:

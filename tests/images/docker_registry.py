@@ -107,10 +107,10 @@ def launch(configuration: Path) -> subprocess.Popen[bytes]:
     def with_us() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
-    log = (configuration.parent / "log").open("ab")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
     command = [PROGRAM, "serve", str(configuration)]
-    return subprocess.Popen(command, stdout=log, stderr=log, env=environment, preexec_fn=with_us)
+    with (configuration.parent / "log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment, preexec_fn=with_us)
 
 
 def free_port(address: str) -> int:

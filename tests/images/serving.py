@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,9 +31,9 @@ class Answered:
 
 
 class Serving:
-    """`host`: with its port, as a name of an image has it."""
+    """`host`: with its port, as a name of an image has it. `tls`: files of certificate and key."""
 
-    def __init__(self, answer: Callable[[Asked], Answered]) -> None:
+    def __init__(self, answer: Callable[[Asked], Answered], tls: tuple[Path, Path] | None = None) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self._open: list[socket.socket] = []
@@ -62,6 +63,10 @@ class Serving:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.host = f"127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 

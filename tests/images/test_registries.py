@@ -92,6 +92,15 @@ def asking(
             asks.close()
 
 
+@contextmanager
+def who_asks(site: Site | None = None, login: Login | None = None, **more: Any) -> Iterator[Registries]:
+    asks = Registries(site or Site(), lambda _: login, **more)
+    try:
+        yield asks
+    finally:
+        asks.close()
+
+
 def refusal(answer: Callable[[Asked], Answered], login: Login | None = None) -> ImageRefused:
     with asking(answer, login) as (asks, serving, _), pytest.raises(ImageRefused) as refused:
         asks.look(f"{serving.host}/{NAME}")
@@ -215,8 +224,8 @@ def test_a_registry_that_says_nothing_costs_one_deadline() -> None:
         return Answered()
 
     began = time.monotonic()
-    with Serving(never) as serving, pytest.raises(RegistryUnavailable) as away:
-        Registries(Site(), lambda _: None, answer=0.2).look(f"{serving.host}/{NAME}")
+    with Serving(never) as serving, who_asks(answer=0.2) as asks, pytest.raises(RegistryUnavailable) as away:
+        asks.look(f"{serving.host}/{NAME}")
     assert away.value.code == "registry.silent" and time.monotonic() - began < 1.5
 
 
@@ -303,9 +312,8 @@ def test_whoever_is_not_let_in_is_told_what_to_do(challenge: str, login: Login |
 
 def test_a_password_goes_to_no_token_service_without_tls() -> None:
     """Where the registry itself has TLS: this one is of another machine by its name alone."""
-    visit = Registries(Site(), lambda _: Login("ada", "kept")).visit("registry.example.org", "a", "a")
-    with pytest.raises(RegistryUnavailable) as refused:
-        visit._authorize('Bearer realm="http://registry.example.org/token"')
+    with who_asks(login=Login("ada", "kept")) as asks, pytest.raises(RegistryUnavailable) as refused:
+        asks.visit("registry.example.org", "a", "a")._authorize('Bearer realm="http://registry.example.org/token"')
     assert "not over TLS" in refused.value.message
 
 
@@ -331,6 +339,19 @@ def test_a_registry_that_sends_us_round_or_anywhere_is_given_up(target: str) -> 
         with pytest.raises(RegistryUnavailable):
             asks.look(f"{serving.host}/{NAME}")
         assert len(serving.asked) <= registries.REDIRECTIONS
+
+
+def test_a_registry_with_tls_sends_us_nowhere_without(tmp_path: Path) -> None:
+    tls = Authority(tmp_path).issue("registry", "localhost")
+    registry = Registry()
+    with Serving(registry) as plain, Serving(lambda a: moved(a, plain.host), tls) as serving:
+        with who_asks() as asks, pytest.raises(RegistryUnavailable, match="away from TLS"):
+            asks.look(f"{serving.host}/{NAME}")
+        assert serving.asked and not plain.asked
+
+
+def moved(asked: Asked, host: str) -> Answered:
+    return Answered(307, headers={"location": f"http://{host}{asked.path}"})
 
 
 @pytest.mark.parametrize(
@@ -359,13 +380,13 @@ def test_a_challenge_is_read_as_registries_write_it(header: str, scheme: str, pa
 
 
 def test_hosts_that_only_nodes_reach_are_not_asked() -> None:
-    with asking(Registry()) as (_, serving, _):
-        assert Registries(Site(unasked=(serving.host,)), lambda _: None).look(f"{serving.host}/{NAME}") is None
+    with Serving(Registry()) as serving, who_asks(Site(unasked=(serving.host,))) as asks:
+        assert asks.look(f"{serving.host}/{NAME}") is None
         assert not serving.asked
 
 
 def test_only_named_hosts_and_this_machine_may_speak_without_tls() -> None:
-    asks = Registries(Site(insecure=("10.0.0.7:5000",)), lambda _: None)
+    asks = Registries(Site(insecure=("10.0.0.7:5000",)), lambda _: None)  # opens nothing
     for host, may in {
         "10.0.0.7:5000": True, "localhost:5000": True, "127.3.2.1:5000": True, "[::1]:5000": True,
         "10.0.0.7:5001": False, "10.0.0.8:5000": False, "localhost.example.org": False, "docker.io": False,
@@ -386,17 +407,16 @@ def real() -> None:
 def test_tokens_of_a_real_registry(tmp_path: Path) -> None:
     tokens = TokenService(tmp_path / "tokens", ADA)
     data = tmp_path / "registry"
-    with registry(data) as open_one:  # pushed to while nobody is asked for a token
-        pushed = Pusher(open_one.url).image("team/tool", "1", {"Entrypoint": ["/run"]})
+    with registry(data) as open_one, Pusher(open_one.url) as pusher:  # pushed to while nobody is asked for a token
+        pushed = pusher.image("team/tool", "1", {"Entrypoint": ["/run"]})
     try:
         with registry(data, tokens=tokens) as locked_one:
-            asks = Registries(Site(), lambda _: Login(*ADA))
-            found = asks.look(f"{locked_one.host}/{NAME}")
-            assert found is not None and found.digest == pushed
-            asks.greet(locked_one.host)
+            with who_asks(login=Login(*ADA)) as asks:
+                found = asks.look(f"{locked_one.host}/{NAME}")
+                assert found is not None and found.digest == pushed
+                asks.greet(locked_one.host)
             for login, said in ((None, "without a log-in"), (Login("ada", "x"), "wrong user or password")):
-                asks = Registries(Site(), lambda _, login=login: login)  # type: ignore[misc]
-                with pytest.raises(ImageRefused, match=said) as refused:
+                with who_asks(login=login) as asks, pytest.raises(ImageRefused, match=said) as refused:
                     asks.look(f"{locked_one.host}/{NAME}")
                 assert refused.value.code == "image.denied"
     finally:
@@ -412,13 +432,14 @@ def test_a_real_registry_with_tls_is_trusted_by_its_authority_alone(tmp_path: Pa
         port = served.host.rpartition(":")[2]
         host = f"registry.test:{port}"
         with resolved("registry.test"):
-            pushed = Pusher(f"https://{host}", trusting=authority.file).image("team/tool", "1", {"Cmd": ["/run"]})
-            found = Registries(Site(authority=str(authority.file)), lambda _: None).look(f"{host}/{NAME}")
-            assert found is not None and found.digest == pushed
-            found = Registries(Site(insecure=(host,)), lambda _: None).look(f"{host}/{NAME}")
-            assert found is not None and found.digest == pushed
-            with pytest.raises(RegistryUnavailable, match="is not trusted") as refused:
-                Registries(Site(), lambda _: None).look(f"{host}/{NAME}")
+            with Pusher(f"https://{host}", trusting=authority.file) as pusher:
+                pushed = pusher.image("team/tool", "1", {"Cmd": ["/run"]})
+            for site in (Site(authority=str(authority.file)), Site(insecure=(host,))):
+                with who_asks(site) as asks:
+                    found = asks.look(f"{host}/{NAME}")
+                assert found is not None and found.digest == pushed
+            with who_asks() as asks, pytest.raises(RegistryUnavailable, match="is not trusted") as refused:
+                asks.look(f"{host}/{NAME}")
             assert refused.value.code == "registry.certificate" and "ca_cert" in refused.value.hint
 
 
@@ -426,11 +447,13 @@ def test_a_real_registry_with_tls_is_trusted_by_its_authority_alone(tmp_path: Pa
 def test_a_real_registry_without_tls_gets_nothing_unless_it_is_named(tmp_path: Path) -> None:
     with registry(tmp_path) as served, resolved("registry.test"):
         host = f"registry.test:{served.host.rpartition(':')[2]}"
-        pushed = Pusher(served.url).image("team/tool", "1", {"Cmd": ["/run"]})
-        with pytest.raises(RegistryUnavailable) as refused:
-            Registries(Site(), lambda _: Login("ada", "kept")).look(f"{host}/{NAME}")
+        with Pusher(served.url) as pusher:
+            pushed = pusher.image("team/tool", "1", {"Cmd": ["/run"]})
+        with who_asks(login=Login("ada", "kept")) as asks, pytest.raises(RegistryUnavailable) as refused:
+            asks.look(f"{host}/{NAME}")
         assert refused.value.code == "registry.no_tls" and "insecure" in refused.value.hint
-        found = Registries(Site(insecure=(host,)), lambda _: None).look(f"{host}/{NAME}")
+        with who_asks(Site(insecure=(host,))) as asks:
+            found = asks.look(f"{host}/{NAME}")
         assert found is not None and found.digest == pushed
 
 

@@ -73,6 +73,14 @@ CASES = {
     "a_gpu_that_nobody_has_yet": Case(spec(resources=Resources(gpu=Gpu(memory=80 * GIB, model="[AH]100*")))),
     "no_nodes_known": Case(spec(resources=Resources(gpu=Gpu())), nodes=[]),
     "the_image_s_own_user": Case(spec(run_as="image", image=f"example.org:5000/team/tool:1@sha256:{'0a' * 32}")),
+    "what_its_image_runs": Case(
+        spec(
+            image=f"example.org:5000/team/tool@sha256:{'0a' * 32}",
+            command=None,
+            starts_in="/opt/${tool}",
+            placement=Placement(require=("arch.arm64",)),
+        )
+    ),
     "the_node_before": Case(spec(placement=Placement(prefer="previous_node"))),
     "pool_and_tags": Case(
         spec(placement=Placement(pool="big", require=("fast-disk", "class.lab", "arch.amd64", "node.birch"))),
