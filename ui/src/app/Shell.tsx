@@ -142,9 +142,15 @@ function Logo() {
   );
 }
 
+const STALE = 5_000; // ms without the connection after which what is live looks as old as it is
+
 function ConnectionLine() {
   const connection = useConnection();
   const now = useNow();
+  const stale = connection.state !== "live" && now - connection.since > STALE;
+  useEffect(() => {
+    document.documentElement.toggleAttribute("data-stale", stale);
+  }, [stale]);
   if (connection.state === "live" || now - connection.since < 2_000) return null;
   const next = Math.max(0, connection.next - now);
   return (

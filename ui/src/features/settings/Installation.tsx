@@ -27,7 +27,11 @@ function OfAll() {
     <>
       <section className="wide" aria-labelledby="of-all">
         <h1 id="of-all">Notifications of all</h1>
-        <p className="m2">These channels are told of every project, whoever it belongs to.</p>
+        <p className="m2">
+          These channels are told of every project, whoever it belongs to. Mail goes to people once{" "}
+          <code>smtp_url</code> is set in <code>winslow.toml</code>: it may hold a password, so it is kept out
+          of reach of browsers. Whom mail comes from, and where its links lead, is set below.
+        </p>
         <div className="row wrap">
           <span className="lbl">They are told of</span>
           <Events
