@@ -152,8 +152,8 @@ async function goOn(world: World, project: string, stage: string): Promise<void>
 }
 
 export async function scenes(world: World): Promise<Scenes> {
-  const others = await team(world);
-  return { ...(await video(world)), ...others };
+  const own = await video(world); // first: the others leave a stage that waits for the whole machine, and who comes later waits behind it
+  return { ...own, ...(await team(world)) };
 }
 
 /** The demo video on its way: all of it, redone with another value; and another project that asks what to do. */
