@@ -106,17 +106,20 @@ def written(noise: bytes, number: int, attempt: int) -> list[tuple[bytes, bytes]
     return [(noise[at : at + PIECE], noise[at : at + SMALL_PIECE]) for at in starts]
 
 
-def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause: float) -> list[str]:
-    """Creates them a few at a time, and breaks things until the last one has ended."""
+def run_all(world: Whole, made: Pipeline, breaker: Breaker, attempts: int, pause: float) -> list[str]:
+    """Creates projects a few at a time, and breaks things until so many attempts have ended; what is still open goes on
+    with everything mended."""
+    projects = -(-attempts // (POINTS + 2))
     grid = {"study": {"N": tuple(str(n) for n in range(1, POINTS + 1))}}
     created: list[str] = []
     open_ones: dict[str, int] = {}  # and how many of their stages have ended
     fault_at = look_at = 0.0
     progress = time.monotonic()
+    enough = False
     while open_ones or len(created) < projects:
         now = time.monotonic()
-        breaker.mend()
-        if now >= fault_at:
+        breaker.mend(everything=enough)
+        if now >= fault_at and not enough:
             breaker.some_fault()
             fault_at = now + breaker.random.expovariate(1 / pause) * slowness()
         if now >= look_at:
@@ -124,7 +127,8 @@ def run_all(world: Whole, made: Pipeline, breaker: Breaker, projects: int, pause
             if any(len(p.ended) > open_ones[p.id] for p in seen):
                 progress = now
             open_ones = {p.id: len(p.ended) for p in seen if not ended(p)}
-            look_at = now + 0.5
+            look_at = now + 1.0
+            enough = enough or outcomes(world).total() >= attempts
             assert now < progress + STUCK, "\n".join([line for p in seen for line in at_rest(p)])
         if len(open_ones) < AT_ONCE and len(created) < projects:
             created.append(world.create(made=made, sweeps=grid))
@@ -291,7 +295,7 @@ def test_five_hundred_attempts_under_kills_and_cuts_are_each_run_once_and_end_as
             world.random = random
             breaker = Breaker(world, random)
             made = a_pipeline(world, noise)
-            names = run_all(world, made, breaker, -(-attempts // (POINTS + 2)), pause=1.5)
+            names = run_all(world, made, breaker, attempts, pause=1.5)
             took = time.monotonic() - began
             rest = come_to_rest(world, 120)
             world.look()
