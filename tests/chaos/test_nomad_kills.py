@@ -37,7 +37,7 @@ from winslow_nomad.resources.endings import parse_end
 POINTS = 18  # stages of the sweep of one project; with what is before and after it, twenty
 AT_ONCE = 8  # projects
 ROLES = ("controller1", "controller2", "worker1", "worker2", "operations")
-STUCK = 300.0  # seconds without the end of any stage
+STUCK = 900.0  # seconds without the end of any stage
 PIECE, SMALL_PIECE = 997, 503  # bytes written to each of the two streams at once
 NOISE = 1 << 16
 
