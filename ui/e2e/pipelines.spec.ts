@@ -83,18 +83,19 @@ test("a project's pipeline is saved while the project runs, and a clash in it is
   const project = await world.project("own copy", { text, start: true });
   await page.goto(`/projects/${project}/pipeline`);
   await atEnd(page);
-  await page.keyboard.type("\n# typed here");
+  await page.keyboard.insertText("\n  - id: more\n    needs: [count]\n    command: [echo, more]\n");
   await page.getByRole("button", { name: /Save for this project/ }).click();
   await expect(page.getByText("changed here")).toBeVisible();
   await expect(page.getByText("draft", { exact: true })).toHaveCount(0);
 
   await atEnd(page);
-  await page.keyboard.type("\n# and more");
-  await world.call("PUT", `/api/v1/projects/${project}/pipeline`, { text: `${text}\n# by another\n` });
+  await page.keyboard.type("# and more");
+  const theirs = text.replace(/^title: .*$/m, "title: By another");
+  await world.call("PUT", `/api/v1/projects/${project}/pipeline`, { text: theirs });
   await page.getByRole("button", { name: /Save for this project/ }).click();
   await expect(page.getByText("was changed while you typed")).toBeVisible();
   await page.getByRole("button", { name: "Take theirs" }).click();
-  await expect(page.locator(".cm-content")).toContainText("# by another");
+  await expect(page.locator(".cm-content")).toContainText("By another");
   await expect(page.locator(".cm-content")).not.toContainText("# and more");
 });
 

@@ -1,6 +1,7 @@
 /** Weekday by hour: one hue in six steps, and a table for readers. Cells can be reached by keyboard. */
-import { type KeyboardEvent, useRef } from "react";
+import { type KeyboardEvent, useRef, useState } from "react";
 import { count } from "../format.ts";
+import { Button } from "../parts.tsx";
 import "./charts.css";
 
 export const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -24,6 +25,7 @@ export function HeatMap({
   onPick?: (day: number, hour: number) => void;
 }) {
   const table = useRef<HTMLTableElement>(null);
+  const [numbers, setNumbers] = useState(false);
   const largest = Math.max(0, ...values.flat());
   const moved = (event: KeyboardEvent<HTMLElement>, day: number, hour: number) => {
     const steps: Record<string, [number, number]> = {
@@ -61,8 +63,10 @@ export function HeatMap({
                 const value = values[day]?.[hour] ?? 0;
                 const text = `${name} ${hour}:00, ${count(value)} ${unit}`;
                 return (
-                  <td key={hour}>
+                  <td key={hour} className={numbers ? "number" : ""}>
+                    {numbers ? count(value) : null}
                     <button
+                      hidden={numbers}
                       type="button"
                       data-cell={`${day}-${hour}`}
                       tabIndex={day === 0 && hour === 0 ? 0 : -1}
@@ -85,6 +89,10 @@ export function HeatMap({
           <i key={each} data-step={each} />
         ))}
         more, up to {count(largest)} {unit}
+        <span className="grow" />
+        <Button small look="ghost" icon={numbers ? "chart" : "table"} onClick={() => setNumbers(!numbers)}>
+          {numbers ? "As a chart" : "As a table"}
+        </Button>
       </figcaption>
     </figure>
   );

@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { count } from "../format.ts";
 import { Button } from "../parts.tsx";
 import { useScheme } from "../scheme.ts";
+import { download } from "./csv.ts";
 import "./charts.css";
 
 export interface Series {
@@ -25,11 +26,16 @@ export interface LineChartProps {
   /** the upper end, where what is drawn has one */
   limit?: number;
   height?: number;
+  /** single values instead of lines between them */
+  points?: boolean;
+  /** a place that is marked with a ring and a word */
+  best?: { x: number; y: number } | null;
   /** without axes and legend, for a line in a list */
   spark?: boolean;
   format?: (value: number) => string;
 }
 
+const FONT = "11px Inter Variable, sans-serif";
 const DASHES: (number[] | undefined)[] = [undefined, [6, 3], [2, 2], [8, 3, 2, 3], [1, 3]];
 const TABLE_ROWS = 500;
 
@@ -43,7 +49,7 @@ export function LineChart(props: LineChartProps) {
   const plot = useRef<uPlot | null>(null);
   const [table, setTable] = useState(false);
   const scheme = useScheme();
-  const shape = `${series.map((s) => s.label).join("\n")}|${scheme}|${time}|${limit}|${height}|${spark}`;
+  const shape = `${series.map((s) => s.label).join("\n")}|${scheme}|${time}|${limit}|${height}|${spark}|${xLabel}|${props.points}|${props.best?.x}|${props.best?.y}`;
   const data = useMemo(() => [x, ...series.map((s) => s.values)] as uPlot.AlignedData, [x, series]);
   const latest = useRef(data);
   latest.current = data;
@@ -74,7 +80,24 @@ export function LineChart(props: LineChartProps) {
   return (
     <figure className="chart">
       <figcaption>
-        <span>{label}</span>
+        <span className="grow">{label}</span>
+        <Button
+          small
+          look="ghost"
+          icon="csv"
+          title="What the chart shows, as a CSV file"
+          onClick={() =>
+            download(label, [
+              {
+                name: xLabel ?? (time ? "time" : "x"),
+                values: time ? x.map((at) => new Date(at * 1000).toISOString()) : x,
+              },
+              ...series.map((s) => ({ name: s.label, values: s.values })),
+            ])
+          }
+        >
+          CSV
+        </Button>
         <Button small look="ghost" icon={table ? "chart" : "table"} onClick={() => setTable(!table)}>
           {table ? "As a chart" : "As a table"}
         </Button>
@@ -101,18 +124,28 @@ function options(props: LineChartProps, width: number, format: (v: number) => st
     stroke: token("--wn-text-3"),
     grid: { stroke: token("--wn-grid"), width: 1 },
     ticks: { show: false },
-    font: "11px Inter Variable, sans-serif",
+    font: FONT,
+    labelFont: FONT,
+    labelSize: 18,
+    labelGap: 2,
   };
+  const { points = false, best } = props;
   return {
     width,
     height,
+    ...(best
+      ? { hooks: { draw: [(u: uPlot) => ring(u, best, token("--wn-ok-solid"), token("--wn-ok"))] } }
+      : {}),
     cursor: { show: !spark, drag: { x: true, y: false, setScale: true } },
     legend: { show: !spark, live: true },
     scales: { x: { time }, y: { range: (_u, low, high) => (limit ? [0, limit] : padded(low, high)) } },
     axes: spark
       ? [{ show: false }, { show: false }]
       : [
-          { ...axis, ...(time ? { values: (_u, splits) => hours(splits) } : { label: xLabel ?? "" }) },
+          {
+            ...axis,
+            ...(time ? { values: (_u, splits) => hours(splits) } : { label: xLabel ?? "", size: 30 }),
+          },
           { ...axis, size: 64, values: (_u, splits) => splits.map((v) => (v == null ? "" : format(v))) },
         ],
     series: [
@@ -122,14 +155,33 @@ function options(props: LineChartProps, width: number, format: (v: number) => st
       ...series.map((each, at) => ({
         label: each.label,
         stroke: token(`--wn-c${(at % 5) + 1}`),
-        width: 1.5,
+        width: points ? 0 : 1.5,
         dash: DASHES[at % DASHES.length] ?? [],
-        fill: spark || series.length === 1 ? `${token(`--wn-c${(at % 5) + 1}`)}1f` : undefined,
-        points: { show: false },
+        fill: !points && (spark || series.length === 1) ? `${token(`--wn-c${(at % 5) + 1}`)}1f` : undefined,
+        points: points ? { show: true, size: 8, fill: token(`--wn-c${(at % 5) + 1}`) } : { show: false },
         value: (_u: uPlot, v: number | null) => (v == null ? "–" : format(v)),
       })),
     ],
   } as uPlot.Options;
+}
+
+/** Around the best value, with its word: colour alone would not tell. */
+function ring(u: uPlot, best: { x: number; y: number }, stroke: string, text: string): void {
+  const scale = devicePixelRatio || 1;
+  const [left, top] = [u.valToPos(best.x, "x", true), u.valToPos(best.y, "y", true)];
+  const { ctx } = u;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = 2 * scale;
+  ctx.beginPath();
+  ctx.arc(left, top, 8 * scale, 0, 2 * Math.PI);
+  ctx.stroke();
+  ctx.fillStyle = text;
+  ctx.font = `600 ${11 * scale}px Inter Variable, sans-serif`;
+  const right = left > u.bbox.left + u.bbox.width - 50 * scale;
+  ctx.textAlign = right ? "right" : "left";
+  ctx.fillText("best", left + (right ? -12 : 12) * scale, top - 8 * scale);
+  ctx.restore();
 }
 
 function padded(low: number | null, high: number | null): [number, number] {

@@ -5,11 +5,12 @@ import { useMemo, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { LineChart } from "@/design/charts/LineChart.tsx";
-import { count } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
-import { Empty, Panel, Skeleton } from "@/design/parts.tsx";
+import { Button, Empty, Panel, Skeleton } from "@/design/parts.tsx";
 import { type State, StateMark } from "@/design/state.tsx";
-import { numbered, type Project, useProject } from "@/shared/project.ts";
+import { numbered, useProject } from "@/shared/project.ts";
+import { ChartBench, SavedPanel } from "./SavedCharts.tsx";
+import { SweepResults } from "./SweepResults.tsx";
 import { joined } from "./series.ts";
 import "./charts-page.css";
 
@@ -25,19 +26,50 @@ export function ChartsPage() {
       taken(api.GET("/api/v1/projects/{project}/charts", { params: { path: { project: id } }, signal })),
     placeholderData: (old) => old,
   });
+  const [making, setMaking] = useState(false);
   if (!project) return null;
+  const { saved = [], pipeline = "", may_save: maySave = false } = charts.data ?? {};
   const sweeps = project.sweeps.filter((s) => s.succeeded > 1);
   return (
     <div className="page charts-page">
       {charts.error ? <ProblemPage error={charts.error} again={() => void charts.refetch()} /> : null}
       {!charts.data && !charts.error ? <Skeleton rows={3} height={200} /> : null}
-      {charts.data && !charts.data.items.some((s) => s.executions.length) && !sweeps.length ? (
+      {charts.data &&
+      !charts.data.items.some((s) => s.executions.length) &&
+      !sweeps.length &&
+      !saved.length &&
+      !making ? (
         <Empty icon="chart" title="Nothing to draw yet">
           Stages whose definition names <code>charts</code> show their CSV files here.
         </Empty>
       ) : null}
+      {making ? (
+        <ChartBench
+          project={project}
+          pipeline={pipeline}
+          maySave={maySave}
+          onClose={() => setMaking(false)}
+        />
+      ) : (
+        <div className="row">
+          <span className="grow" />
+          <Button icon="plus" onClick={() => setMaking(true)}>
+            New chart…
+          </Button>
+        </div>
+      )}
+      {saved.map((chart) => (
+        <SavedPanel key={chart.id} project={project} chart={chart} pipeline={pipeline} maySave={maySave} />
+      ))}
       {sweeps.map((sweep) => (
-        <SweepResults key={sweep.number} project={project} sweep={sweep.number} id={sweep.id} />
+        <SweepResults
+          key={sweep.number}
+          project={project}
+          sweep={sweep.number}
+          id={sweep.id}
+          pipeline={pipeline}
+          maySave={maySave}
+        />
       ))}
       {(charts.data?.items ?? []).map((stage) =>
         stage.executions.length ? <OfStage key={stage.id} project={id} stage={stage} /> : null,
@@ -128,82 +160,5 @@ function OneChart({ project, chart, stages }: { project: string; chart: Chart; s
         </p>
       ))}
     </div>
-  );
-}
-
-/** The results of a sweep as a table and, where one value was swept, as a chart over it. */
-function SweepResults({ project, sweep, id }: { project: Project; sweep: number; id: string }) {
-  const stages = project.stages
-    .filter((s) => s.sweep === sweep && s.state === "succeeded")
-    .sort((a, b) => a.number - b.number);
-  const axes = [...new Set(stages.flatMap((s) => Object.keys(s.point ?? {})))];
-  const results = [...new Set(stages.flatMap((s) => Object.keys(s.results ?? {})))];
-  const [shown, setShown] = useState("");
-  const axis = axes.length === 1 ? axes[0] : undefined;
-  const result = shown || results[0] || "";
-  const points = axis
-    ? stages
-        .map((s) => ({ x: Number(s.point?.[axis]), y: Number(s.results?.[result]) }))
-        .filter((p) => !Number.isNaN(p.x) && !Number.isNaN(p.y))
-        .sort((a, b) => a.x - b.x)
-    : [];
-  return (
-    <Panel title={`Sweep of ${id}`} about={`${count(stages.length)} points`}>
-      <div className="chart-grid">
-        {points.length > 1 ? (
-          <div>
-            <label className="row small">
-              Result
-              <select className="in narrow" value={result} onChange={(event) => setShown(event.target.value)}>
-                {results.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            </label>
-            <LineChart
-              label={`${result} over ${axis}`}
-              x={points.map((p) => p.x)}
-              xLabel={axis}
-              series={[{ label: result, values: points.map((p) => p.y) }]}
-              height={200}
-            />
-          </div>
-        ) : null}
-        <div className="scroll-x">
-          <table className="tbl">
-            <thead>
-              <tr>
-                <th>Stage</th>
-                {[...axes, ...results].map((name) => (
-                  <th key={name} className="num">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {stages.map((s) => (
-                <tr key={s.number}>
-                  <td>{numbered(s.number)}</td>
-                  {axes.map((name) => (
-                    <td key={name} className="num mono">
-                      {s.point?.[name]}
-                    </td>
-                  ))}
-                  {results.map((name) => {
-                    const value = s.results?.[name];
-                    return (
-                      <td key={name} className="num">
-                        {typeof value === "number" ? count(value) : String(value ?? "–")}
-                      </td>
-                    );
-                  })}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </div>
-    </Panel>
   );
 }

@@ -13,7 +13,7 @@ import {
 } from "react";
 import { count } from "@/design/format.ts";
 import { Button } from "@/design/parts.tsx";
-import { marked, pieces, plain, ranges } from "./marks.ts";
+import { type Marking, marked, pieces, plain, ranges } from "./marks.ts";
 import { clamp, factor, geometry, lowest, ROW, scrollTopOf, topOf } from "./scale.ts";
 import type { Line, LogStore } from "./store.ts";
 
@@ -35,14 +35,14 @@ export interface LogViewProps {
   pinned?: number | null;
   onPin?: (line: Line) => void;
   hits?: RegExp | null;
-  highlight?: RegExp | null;
+  highlights?: readonly Marking[];
   times?: boolean;
   empty?: ReactNode;
   onRange?: (first: number, last: number) => void;
 }
 
 export function LogView(props: LogViewProps) {
-  const { store, follow, onFollow, goal, pinned, onPin, hits, highlight, times = true, onRange } = props;
+  const { store, follow, onFollow, goal, pinned, onPin, hits, highlights, times = true, onRange } = props;
   useSyncExternalStore(store.watch, store.snapshot);
   const box = useRef<HTMLDivElement>(null);
   const own = useRef(-1); // scroll position that we set ourselves
@@ -164,7 +164,7 @@ export function LogView(props: LogViewProps) {
         pinned={line !== undefined && line.n === pinned}
         onPin={onPin}
         hits={hits}
-        highlight={highlight}
+        highlights={highlights}
         times={times}
       />,
     );
@@ -204,15 +204,16 @@ interface RowProps {
   pinned: boolean;
   onPin?: ((line: Line) => void) | undefined;
   hits?: RegExp | null | undefined;
-  highlight?: RegExp | null | undefined;
+  highlights?: readonly Marking[] | undefined;
   times: boolean;
 }
 
-const Row = memo(function Row({ line, offset, pinned, onPin, hits, highlight, times }: RowProps) {
+const Row = memo(function Row({ line, offset, pinned, onPin, hits, highlights, times }: RowProps) {
   const style = { transform: `translateY(${offset}px)` };
   if (!line) return <div className="log-line" style={style} />;
   const text = plain(line.text);
-  let parts = marked(pieces(line.text), ranges(text, highlight ?? null), "hl");
+  let parts = pieces(line.text);
+  for (const { regex, names } of highlights ?? []) parts = marked(parts, ranges(text, regex), names);
   parts = marked(parts, ranges(text, hits ?? null), "hit");
   const names = ["log-line", line.stream === "err" ? "e" : "", pinned ? "pin" : ""].filter(Boolean).join(" ");
   return (

@@ -10,10 +10,14 @@ import { Button, Empty } from "@/design/parts.tsx";
 import { type State, StateTag } from "@/design/state.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { useTopic } from "@/shared/live.ts";
-import { numbered, type StageView, tellFailure, useProject } from "@/shared/project.ts";
+import { may, numbered, type StageView, tellFailure, useProject } from "@/shared/project.ts";
+import { useSession } from "@/shared/session.ts";
 import { Density } from "./Density.tsx";
+import { Highlights } from "./Highlights.tsx";
+import { offered, useHighlights } from "./highlights.ts";
 import { LogView } from "./LogView.tsx";
-import { compiled, plain } from "./marks.ts";
+import { compiled, type Marking, plain, translated } from "./marks.ts";
+import { ParserPanel } from "./ParserPanel.tsx";
 import { type Found, useFind } from "./search.ts";
 import { type Line, LogStore } from "./store.ts";
 import "./logs.css";
@@ -51,18 +55,32 @@ export function LogsPage() {
   }
   const attempt = search.attempt ?? stage.attempt ?? 1;
   const key = `${id}/${stage.number}/${attempt}/${search.stream ?? ""}`;
-  return <Log key={key} project={id} stages={ran} stage={stage} attempt={attempt} search={search} />;
+  return (
+    <Log
+      key={key}
+      project={id}
+      pipeline={project.pipeline.name}
+      editable={may(project, "run")}
+      stages={ran}
+      stage={stage}
+      attempt={attempt}
+      search={search}
+    />
+  );
 }
 
 interface LogProps {
   project: string;
+  pipeline: string;
+  /** whether the project's own pipeline may be changed */
+  editable: boolean;
   stages: StageView[];
   stage: StageView;
   attempt: number;
   search: LogsSearch;
 }
 
-function Log({ project, stages, stage, attempt, search }: LogProps) {
+function Log({ project, pipeline, editable, stages, stage, attempt, search }: LogProps) {
   const navigate = useNavigate();
   const stream = search.stream;
   const latest = useRef(search);
@@ -112,7 +130,17 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
     ended: store.ended,
   });
   const hits = useMemo(() => compiled(find, regex), [find, regex]);
-  const highlight = useMemo(() => compiled(search.mark ?? "", true), [search.mark]);
+  const [saved, setSaved] = useHighlights(useSession()?.user ?? "");
+  const [parsing, setParsing] = useState(false);
+  const [parsed, setParsed] = useState("");
+  const highlights = useMemo(() => {
+    const found = offered(saved, pipeline)
+      .filter((h) => h.on)
+      .map((h) => ({ regex: compiled(h.pattern, true), names: `hl c${h.colour}` }));
+    found.push({ regex: compiled(search.mark ?? "", true), names: "hl" });
+    if (parsing) found.push({ regex: translated(parsed), names: "hl c2" });
+    return found.filter((f): f is Marking => f.regex !== null);
+  }, [saved, pipeline, search.mark, parsing, parsed]);
 
   // with one stream shown, what is told live counts lines of both: the page asks instead
   useTopic(
@@ -250,10 +278,25 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
         <Button small icon="clock" aria-pressed={times} onClick={() => setTimes(!times)}>
           Times
         </Button>
+        <Highlights all={saved} pipeline={pipeline} onChange={setSaved} />
+        <Button small icon="table" aria-pressed={parsing} onClick={() => setParsing(!parsing)}>
+          Make a table…
+        </Button>
         <a className="btn sm" href={raw} download>
           Raw
         </a>
       </div>
+      {parsing ? (
+        <ParserPanel
+          project={project}
+          stage={stage.number}
+          id={stage.id}
+          start={regex ? find : ""}
+          editable={editable}
+          onPattern={setParsed}
+          onClose={() => setParsing(false)}
+        />
+      ) : null}
       {store.error ? <ProblemNote error={store.error} again={() => store.refresh()} /> : null}
       {result.error ? <ProblemNote error={result.error} /> : null}
       <div className={find ? "lay with-hits" : "lay"}>
@@ -269,7 +312,7 @@ function Log({ project, stages, stage, attempt, search }: LogProps) {
             go({ line: line.n + 1 });
           }}
           hits={hits}
-          highlight={highlight}
+          highlights={highlights}
           times={times}
           onRange={onRange}
         />

@@ -32,6 +32,12 @@ export function plain(text: string): string {
   return text.includes("\u001b") ? Anser.ansiToText(text) : text;
 }
 
+/** What is found gets these CSS classes. */
+export interface Marking {
+  regex: RegExp;
+  names: string;
+}
+
 /** Where something is found: [from, to) in the plain text. */
 export type Range = readonly [number, number];
 
@@ -67,6 +73,18 @@ export function marked(parts: Piece[], found: Range[], name: string): Piece[] {
     at += part.text.length;
   }
   return result;
+}
+
+/** An expression of the server's language (RE2) as the browser writes it; null: the browser cannot, the server may. */
+export function translated(pattern: string): RegExp | null {
+  const flags = /^\(\?([ims]+)\)/.exec(pattern);
+  const source = pattern.slice(flags?.[0].length ?? 0).replace(/\(\?P</g, "(?<");
+  if (!source) return null;
+  try {
+    return new RegExp(source, `g${[...new Set(flags?.[1] ?? "")].join("")}`);
+  } catch {
+    return null;
+  }
 }
 
 /** The browser's own engine, for what is on screen only; the search over the whole log is the server's. */
