@@ -92,7 +92,6 @@ test("a project's pipeline is saved while the project runs, and a clash in it is
   await page.keyboard.type("# and more");
   const theirs = text.replace(/^title: .*$/m, "title: By another");
   await world.call("PUT", `/api/v1/projects/${project}/pipeline`, { text: theirs });
-  await page.getByRole("button", { name: /Save for this project/ }).click();
   await expect(page.getByText("was changed while you typed")).toBeVisible();
   await page.getByRole("button", { name: "Take theirs" }).click();
   await expect(page.locator(".cm-content")).toContainText("By another");
