@@ -51,6 +51,7 @@ LONG = {
     "lives": "people at once, servers and networks that go away, sessions that end, a keyboard",
     "pages": "every page for everybody",
     "faults": "every page with every fault",
+    "big": "ten thousand projects, two million lines, two gibibytes",
 }
 
 

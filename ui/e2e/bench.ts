@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import type { Browser, CDPSession, Page } from "@playwright/test";
 import { expect, PYTHON, ROOT, steady, test, World } from "./world.ts";
 
 const SITE = join(ROOT, "winslow_nomad/site");
@@ -33,8 +34,23 @@ test("what is sent", () => {
   expect(good).not.toContain(false);
 });
 
+/** What the page's own thread has computed so far, in milliseconds: unlike a clock it hardly hears of what else the machine does. */
+async function work(way: CDPSession): Promise<number> {
+  const { metrics } = await way.send("Performance.getMetrics");
+  return 1000 * (metrics.find((m) => m.name === "TaskDuration")?.value ?? 0);
+}
+
+async function watched(browser: Browser, world: World): Promise<{ page: Page; way: CDPSession }> {
+  const context = await browser.newContext({ baseURL: world.url, viewport: { width: 1440, height: 900 } });
+  await world.enter(context);
+  const page = steady(await context.newPage());
+  const way = await context.newCDPSession(page);
+  await way.send("Performance.enable", { timeDomain: "threadTicks" });
+  return { page, way };
+}
+
 test(`a list of ${COUNT} projects`, async ({ browser }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const world = new World("serve"); // the rows have no records that an engine could work on
   try {
     await world.start();
@@ -43,16 +59,9 @@ test(`a list of ${COUNT} projects`, async ({ browser }) => {
       env: { ...process.env, HOME: world.home, WINSLOW_HOME: world.home },
       stdio: "inherit",
     });
-    const firsts: number[] = [];
-    let frames = 0;
-    let late = 0;
+    const rounds: { first: number; work: number; fps: number; late: number; frame: number }[] = [];
     for (let round = 0; round < 3; round++) {
-      const context = await browser.newContext({
-        baseURL: world.url,
-        viewport: { width: 1440, height: 900 },
-      });
-      await world.enter(context);
-      const page = steady(await context.newPage());
+      const { page, way } = await watched(browser, world);
       await page.addInitScript(() => {
         const seen = new MutationObserver(() => {
           if (!document.querySelector(".p-row")) return;
@@ -63,49 +72,59 @@ test(`a list of ${COUNT} projects`, async ({ browser }) => {
       });
       await page.goto("/projects");
       const first = await page.waitForFunction(() => (window as unknown as { firstRow?: number }).firstRow);
-      firsts.push((await first.jsonValue()) ?? 0);
+      const own = await work(way);
       await expect(page.getByRole("table", { name: "Projects" })).toHaveAttribute(
         "aria-rowcount",
         String(COUNT + 1),
-        {
-          timeout: 60_000,
-        },
+        { timeout: 60_000 },
       );
-      const scrolled = await page.evaluate(async () => {
-        let box: Element | null = document.querySelector(".p-row");
-        while (box && box.scrollHeight <= box.clientHeight + 1) box = box.parentElement;
-        if (!box) throw new Error("nothing scrolls");
-        const times: number[] = [];
-        const end = performance.now() + 2_000;
-        await new Promise<void>((done) => {
-          const step = (at: number) => {
-            times.push(at);
-            if (box) box.scrollTop += 260; // five rows a frame: as fast as a wheel is spun
-            if (at < end) requestAnimationFrame(step);
-            else done();
-          };
-          requestAnimationFrame(step);
-        });
-        const gaps = times.slice(1).map((t, n) => t - (times[n] ?? t));
-        return {
-          fps: (1000 * gaps.length) / gaps.reduce((a, b) => a + b, 0),
-          late: gaps.filter((g) => g > 50).length,
-          top: box.scrollTop,
-        };
+      await page.waitForTimeout(500); // what comes after the last page of the list is no part of a frame
+      const before = await work(way);
+      const { gaps, top } = await page.evaluate(scrolled);
+      const frame = ((await work(way)) - before) / gaps.length;
+      expect(top).toBeGreaterThan(1_000);
+      rounds.push({
+        first: (await first.jsonValue()) ?? 0,
+        work: own,
+        fps: (1000 * gaps.length) / gaps.reduce((a, b) => a + b, 0),
+        late: gaps.filter((g) => g > 50).length,
+        frame,
       });
-      expect(scrolled.top).toBeGreaterThan(1_000);
-      frames = Math.max(frames, scrolled.fps);
-      late = round ? Math.min(late, scrolled.late) : scrolled.late;
-      await context.close();
+      await page.context().close();
     }
-    console.log(`load ${loadavg()[0]?.toFixed(1)}, best of 3: a busy machine misleads`);
+    const least = (of: keyof (typeof rounds)[number]) => Math.min(...rounds.map((r) => r[of]));
+    console.log(
+      `load ${loadavg()[0]?.toFixed(1)}, best of 3: a busy machine misleads, least so where it says computed`,
+    );
     const good = [
-      told(`first row of ${COUNT}, cold`, Math.min(...firsts), "ms", 1000),
-      told("frames a second while it is scrolled", frames, "fps", 55, true),
-      told("frames that took longer than 50 ms, of 2 s", late, "", 2),
+      told(`first row of ${COUNT}, cold`, least("first"), "ms", 1000),
+      told("  computed by the page until then", least("work"), "ms", 400),
+      told("frames a second while it is scrolled", Math.max(...rounds.map((r) => r.fps)), "fps", 55, true),
+      told("  computed by the page for a frame", least("frame"), "ms", 16),
+      told("  frames that took longer than 50 ms, of 2 s", least("late"), "", 2),
     ];
     expect(good).not.toContain(false);
   } finally {
     await world.end();
   }
 });
+
+/** Two seconds of a wheel that is spun. */
+async function scrolled(): Promise<{ gaps: number[]; top: number }> {
+  let box: Element | null = document.querySelector(".p-row");
+  while (box && box.scrollHeight <= box.clientHeight + 1) box = box.parentElement;
+  if (!box) throw new Error("nothing scrolls");
+  const found = box;
+  const times: number[] = [];
+  const end = performance.now() + 2_000;
+  await new Promise<void>((done) => {
+    const step = (at: number) => {
+      times.push(at);
+      found.scrollTop += 260; // five rows a frame: as fast as a wheel is spun
+      if (at < end) requestAnimationFrame(step);
+      else done();
+    };
+    requestAnimationFrame(step);
+  });
+  return { gaps: times.slice(1).map((t, n) => t - (times[n] ?? t)), top: found.scrollTop };
+}
