@@ -60,8 +60,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
             move = lambda: setattr(recorded, "moved", True)  # noqa: E731
             yield Kind(images, serving.host, move, asking.forget, serving.stop, asking.later)
     else:
-        if why := docker_registry.missing():
-            pytest.skip(f"tests on a real registry skipped: {why}")
+        docker_registry.need()
         with registry(tmp_path, login=ADA) as real:
             pusher = Pusher(real.url, ADA)
             pusher.image("team/tool", "1", CONFIG)
