@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no failure: no example has a deadline, and slow ones are not complained about.
 settings.register_profile("winslow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("winslow")
+
+NEEDS_A_REGISTRY = "tests on a real registry skipped"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Those that are skipped for want of a registry of images all name this place, which makes them one line."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and NEEDS_A_REGISTRY in report.longrepr[2]:
+        report.longrepr = (__file__, 1, report.longrepr[2])
+    return report

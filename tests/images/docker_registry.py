@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from tests.conftest import NEEDS_A_REGISTRY
 from tests.driver.nomad.certificates import Authority
 from tests.waiting import until
 
@@ -34,9 +35,9 @@ HTPASSWD = "ada:$2y$04$JKLIimmFwM/gXgvDm2Hx1uR4JOT1si59j0tZfQvner8fWoeBu74pm\n" 
 
 
 def need() -> None:
-    """Skips the test where there can be none; all of them from here, which makes them one line of the summary."""
+    """Skips the test where there can be none; all that are make one line of the summary."""
     if shutil.which(PROGRAM) is None:
-        pytest.skip(f"tests on a real registry skipped: no {PROGRAM} on PATH (Debian: apt-get install {PROGRAM})")
+        pytest.skip(f"{NEEDS_A_REGISTRY}: no {PROGRAM} on PATH (Debian: apt-get install {PROGRAM})")
 
 
 @dataclass
