@@ -193,6 +193,7 @@ def run(peer: Peer, python: Path, cluster: Cluster, count: int, prefix: str) -> 
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(home),
         "NOMAD_ADDR": address,
+        "NOMAD_NAMESPACE": "winslow",
         "PREFECT_HOME": str(home),
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "AIRFLOW_HOME": str(home),
