@@ -118,6 +118,7 @@ def furnish(world: World) -> Known:
         "token": [t.id for t in tokens],
         "test": [t.id for t in tests],
         "operation": [operation.id],
+        "host": ["registry.example.org"],
         "node": [n.node.name for n in given.nodes.all()],
         "upload": [upload.headers["location"].rpartition("/")[2]],
         "left": [1], "right": [1, 2],

@@ -29,7 +29,8 @@ from tests.api.contract import (
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 SEED = int(os.environ.get("WINSLOW_CHAOS_SEED") or 0)
 # Examples about what is not there in this world, or is there already; all others have to be accepted.
-ELSEWHERE = {"log_in": 401, "add_group": 409, "add_user": 409, "create_pipeline": 409, "publish_pipeline": 409,
+ELSEWHERE = {"change_chart": 404, "restore_pipeline_version": 409,
+             "log_in": 401, "add_group": 409, "add_user": 409, "create_pipeline": 409, "publish_pipeline": 409,
              "set_own_password": 403, "drain_node": 409, "undrain_node": 409, "unpack_file": 404,
              "switch_pipeline": 404, "test_channel": 409, "test_channel_of_installation": 409}  # fmt: skip
 

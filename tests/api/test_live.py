@@ -48,6 +48,7 @@ def lasting(running_server: Embedded) -> Iterator[Served]:
     folder = Path(tempfile.mkdtemp(prefix="api-", dir="/tmp"))
     made = Served(make_world(folder, running_server.address, f"t{secrets.token_hex(4)}"), port)
     try:
+        assert made.world.installation.scribe is not None  # the share is Winslow's before tests put files there
         made.start()
         yield made
     finally:

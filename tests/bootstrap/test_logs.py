@@ -81,12 +81,16 @@ class NoBreaker:
         assert what
 
 
-def away(project: Project, effect: Effect) -> list[m.AnyFact]:
-    raise Parked("local", []) from StoreUnavailable(f"{project.id} {effect.kind}")
+class Away:
+    def needs(self, project: Project, effect: Effect) -> tuple[str, ...]:
+        return (f"{project.id} {effect.kind}",)
+
+    def __call__(self, project: Project, effect: Effect) -> list[m.AnyFact]:
+        raise Parked("local", []) from StoreUnavailable(f"{project.id} {effect.kind}")
 
 
 def test_what_a_worker_cannot_do_is_said_of_its_attempt() -> None:
-    advance = Advance(None, None, away, None, NoBreaker())  # type: ignore[arg-type]
+    advance = Advance(None, None, Away(), None, NoBreaker())  # type: ignore[arg-type]
     with logged() as lines:
         advance.perform(builders.a_project("p1"), [SubmitAttempt(stage=4, attempt=2)])
     assert fields(lines[0])["project"] == "p1" and fields(lines[0])["attempt"] == "p1/0004/2"

@@ -58,7 +58,7 @@ def test_three_hundred_projects_at_once_all_succeed(engine: Engine) -> None:
     projects_at_once(engine, 300, seconds=600)
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "two\nlines", "🚗 ümläut", "x" * 255, "a'b\"c$(d)`e`;f", "-rf"])
+@pytest.mark.parametrize("name", ["../../etc/passwd", "🚗 ümläut", "x" * 255, "a'b\"c$(d)`e`;f", "-rf"])
 def test_hostile_names_are_only_names(engine: Engine, name: str) -> None:
     project = create(engine, pipeline(sh("a", 'printf %s "$WINSLOW_PROJECT_NAME"')), name=name)
     assert at_rest(engine, project).state is ProjectState.SUCCEEDED

@@ -23,6 +23,7 @@ from tests.chaos.world import CLI, ROOT
 from tests.faults import forked
 from tests.faults.server import a_server
 from tests.faults.system import a_share, command
+from tests.waiting import until
 from winslow_nomad import config
 from winslow_nomad.bootstrap import open_client, read_pipeline
 from winslow_nomad.bootstrap.client import LocalClient
@@ -261,6 +262,15 @@ TABLE: dict[str, list[Row]] = {
         Row(f"comment work {ODD}", "value.text", "Nothing was changed"),
         Row("comment work x --stage 9", "stage.not_found", "It has no stages yet"),
     ],
+    "describe": [
+        Row("describe work", "cli.nothing_to_do", "Give --name, --tag, --limit"),
+        Row("describe work --name 'a\nb'", "project.name", "Leave out control characters"),
+        Row("describe work --priority 101", "cli.usage", "less than or equal to 100"),
+        Row("describe work --limit wheels=4", "cli.not_a_limit", "gpus=2"),
+        Row("describe work --limit gpus=many", "cli.not_a_limit", "gpus=2"),
+        Row("describe work --keep-failed long", "cli.not_days", "or default"),
+    ],
+    "clean": [],
     "delete": [Row("delete work", "cli.not_confirmed", "Repeat it with --yes")],
     "restore": [],
     "redo": [
@@ -364,7 +374,8 @@ TABLE: dict[str, list[Row]] = {
 # what each needs to be complete, behind the project where it takes one
 REST = {
     "show": "", "log": "", "pause": "", "resume": "", "gate": "", "restore": "", "stop": "", "set": "FRAMES=1",
-    "edit": "good.yaml", "comment": "hello", "delete": "--yes", "redo": "a", "enqueue": "a", "skip": "a",
+    "edit": "good.yaml", "comment": "hello", "describe": "--tag x", "clean": "",
+    "delete": "--yes", "redo": "a", "enqueue": "a", "skip": "a",
     "reorder": "1", "follow": "",
 }  # fmt: skip
 WHOLE = {
@@ -564,9 +575,12 @@ def populate(place: Place) -> None:
     saved = place.winslow(Row("backup whole.zip", "", ""))
     assert saved.code == 0, saved.err
     # what the next ones would do by the way is done: mirroring, and trying out what the share can
-    ran = place.winslow(Row("run --resume gate", "", ""))
-    assert ran.code == 3 and place.client.installation.journal.lag().lines == 0, ran.err
+    until(lambda: place.winslow(Row("run --resume gate", "", "")).code == 3 and mirrored(place), 60)
     assert place.winslow(Row("doctor", "", "")).code == 0
+
+
+def mirrored(place: Place) -> bool:
+    return place.client.installation.journal.lag().lines == 0
 
 
 def test_there_are_rows_for_every_command() -> None:

@@ -109,7 +109,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
             StageDefinition(
                 id=name,
                 title=draw(lines),
-                image=draw(st.sampled_from(["", "x:1", "a/b@sha256:0"])),
+                image=draw(st.sampled_from(["", "registry.example.org/x:1", "docker.io/a/b@sha256:0"])),
                 entrypoint=draw(st.none() | some(words)),
                 command=draw(some(words)),
                 environment=draw(st.dictionaries(st.sampled_from(inner), words, max_size=3)) if inner else {},

@@ -85,6 +85,7 @@ def test_a_wheel_holds_both_binaries_executable_and_fits_every_machine(plain: Pa
     project.mkdir()
     shutil.copytree(ROOT / "winslow_nomad" / "runner", project / "winslow_nomad" / "runner")
     (project / "winslow_nomad" / "__init__.py").write_text("")
+    shutil.copytree(ROOT / "pipelines" / "traffic", project / "pipelines" / "traffic")
     (project / ".gitignore").write_text("bin/\n")
     (project / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
@@ -102,6 +103,8 @@ def test_a_wheel_holds_both_binaries_executable_and_fits_every_machine(plain: Pa
             info = content.getinfo(f"winslow_nomad/runner/bin/{arch}/winslow-run")
             assert stat.S_IMODE(info.external_attr >> 16) & 0o111
             assert content.read(info) == binary(arch).read_bytes()
+        taken = "winslow_nomad/resources/examples/traffic/pipeline.yaml"
+        assert content.read(taken) == (ROOT / "pipelines" / "traffic" / "pipeline.yaml").read_bytes()
 
 
 @pytest.fixture

@@ -281,7 +281,7 @@ def test_a_newer_backup_is_refused_with_a_sentence(server: Server, fresh: Keys) 
 def test_every_key_is_either_taken_along_or_left_out_on_purpose() -> None:
     """A new key in `Keys` has to be judged: is it derived or short-lived (LEFT_OUT), or does nothing else know it?"""
     taken = {"stat", "secrets", "people", "groups", "tokens", "settings", "library", "library-mirror", "source",
-             "audit", "rules"}  # fmt: skip
+             "audit", "rules", "registries"}  # fmt: skip
     words = set()
     for name, member in vars(Keys).items():
         if name.startswith("_") or name in ("prefix", "edition"):  # an edition lies beside the key it counts

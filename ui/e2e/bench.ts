@@ -9,6 +9,7 @@ import { expect, PYTHON, ROOT, steady, test, World } from "./world.ts";
 
 const SITE = join(ROOT, "winslow_nomad/site");
 const COUNT = 10_000;
+const LINES = 2_000_000;
 
 function told(what: string, is: number, unit: string, wanted: number, more = false): boolean {
   const good = more ? is >= wanted : is <= wanted;
@@ -48,6 +49,27 @@ async function watched(browser: Browser, world: World): Promise<{ page: Page; wa
   await way.send("Performance.enable", { timeDomain: "threadTicks" });
   return { page, way };
 }
+
+/** Milliseconds until the selector's element is on screen or, without one, until another page than before has drawn itself and
+ *  put its name into the title; counted in the page. */
+async function until(page: Page, selector: string, go: () => Promise<void>): Promise<number> {
+  await page.evaluate((wanted) => {
+    const from = performance.now();
+    const { title } = document;
+    const look = () => {
+      const there = wanted ? document.querySelector(wanted) : document.title !== title;
+      if (there) Object.assign(window, { took: performance.now() - from });
+      else requestAnimationFrame(look);
+    };
+    Object.assign(window, { took: undefined });
+    requestAnimationFrame(look);
+  }, selector);
+  await go();
+  const took = await page.waitForFunction(() => (window as unknown as { took?: number }).took);
+  return (await took.jsonValue()) ?? 0;
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 test(`a list of ${COUNT} projects`, async ({ browser }) => {
   test.setTimeout(300_000);
@@ -128,3 +150,77 @@ async function scrolled(): Promise<{ gaps: number[]; top: number }> {
   });
   return { gaps: times.slice(1).map((t, n) => t - (times[n] ?? t)), top: found.scrollTop };
 }
+
+const TALKS = `winslow: 1
+name: talker
+title: Talker
+stages:
+  - id: talk
+    command: [python, -u, -c, "import sys,time; w=sys.stdout.write; [w(''.join(f'frame {n} of the long street, a line like any other\\\\n' for n in range(k, k + 10000))) for k in range(0, ${LINES}, 10000)]\\nwhile True: w(''.join(f'live {time.time()} of the street\\\\n' for k in range(500))); sys.stdout.flush(); time.sleep(0.1)"]
+`;
+
+test("from page to page, and a log that grows", async ({ browser }) => {
+  test.setTimeout(400_000);
+  const world = new World();
+  try {
+    await world.start();
+    const id = await world.project("talks and talks", { text: TALKS, start: true });
+    const { page, way } = await watched(browser, world);
+    await page.goto("/projects");
+    await page.getByRole("link", { name: "talks and talks" }).waitFor();
+
+    const places = ["Inputs", "Nodes", "Statistics", "Pipelines", "Settings", "Projects"];
+    const rail = page.getByRole("navigation", { name: "Main" });
+    const visit = async (place: string) => {
+      const before = await work(way);
+      const link = rail.getByRole("link", { name: place });
+      await link.hover(); // as a hand does on its way: the part that draws the page is fetched meanwhile
+      const took = await until(page, "", () => link.evaluate((e) => (e as HTMLElement).click()));
+      return { took, own: (await work(way)) - before };
+    };
+    for (const place of places) await visit(place);
+    const switches = [];
+    for (const place of places) switches.push(await visit(place));
+
+    await page.goto(`/projects/${id}/logs`);
+    const total = () =>
+      page
+        .locator(".stat b")
+        .first()
+        .innerText()
+        .then((t) => Number(t.replaceAll(",", "")));
+    await expect.poll(() => total().catch(() => 0), { timeout: 200_000 }).toBeGreaterThan(LINES);
+    const jumps: number[] = [];
+    const field = page.getByLabel("go to line");
+    for (const n of [1_234_567, 17_000, 1_999_000, 640_000, 1_700_001]) {
+      await field.fill(String(n));
+      jumps.push(await until(page, `.log-line a[href="?line=${n}"]`, () => field.press("Enter")));
+    }
+
+    await page.getByRole("button", { name: /^Follow/ }).click();
+    const heap = async () => {
+      await way.send("HeapProfiler.collectGarbage");
+      const { metrics } = await way.send("Performance.getMetrics");
+      return (metrics.find((m) => m.name === "JSHeapUsedSize")?.value ?? 0) / 1e6;
+    };
+    await page.waitForTimeout(5_000); // what is kept at most is kept by now
+    const [lines, from, before, start] = [await total(), await heap(), await work(way), Date.now()];
+    await page.waitForTimeout(60_000); // some hundred thousand lines: more than most stages write in an hour
+    const [came, grown] = [(await total()) - lines, (await heap()) - from];
+    const share = ((await work(way)) - before) / (Date.now() - start);
+    console.log(
+      `load ${loadavg()[0]?.toFixed(1)}; followed ${came.toLocaleString("en-GB")} lines in a minute`,
+    );
+    const good = [
+      told("from page to page, median", median(switches.map((s) => s.took)), "ms", 200),
+      told("  computed by the page for it", median(switches.map((s) => s.own)), "ms", 100),
+      told(`to a line of ${LINES.toLocaleString("en-GB")}, median`, median(jumps), "ms", 150),
+      told("memory more after a minute of following", Math.max(0, grown), "MB", 4),
+      told("  computed by the page while following", 100 * share, "%", 40),
+    ];
+    expect(came).toBeGreaterThan(20_000);
+    expect(good).not.toContain(false);
+  } finally {
+    await world.end();
+  }
+});

@@ -50,6 +50,7 @@ export async function seed(world: World): Promise<Seeded> {
       (p) => (p.stages as { state: string }[]).filter((s) => s.state === "succeeded").length > times,
     );
   };
+  await world.call("POST", "/api/v1/pipelines", { text: FAILS, comment: "a first one" });
   await go(1);
   await world.waits(asks, (p) => (p.gates as unknown[]).length > 0);
   await world.waits(failed, (p) => (p.failures as unknown[]).length > 0);
@@ -67,6 +68,7 @@ export function addresses({ done, asks, failed, runs }: Seeded): Record<string, 
     inputs: "/inputs",
     nodes: "/nodes",
     pipelines: "/pipelines",
+    shelf: "/pipelines/night-shift",
     "pipelines-edit": "/pipelines/edit?example=first-steps",
     statistics: "/statistics",
     profile: "/settings",
@@ -116,7 +118,9 @@ export function onePerRoute(all: Seeded): [string, string][] {
   return routes()
     .filter((route) => route !== "/") // leads on to /projects
     .map((route) => {
-      const shape = new RegExp(`^${route.replace(/\$\w+/g, "p(?!NOTHING)\\w+")}$`);
+      const shape = new RegExp(
+        `^${route.replace("$project", "p(?!NOTHING)\\w+").replace("$name", "(?!edit$)[\\w-]+")}$`,
+      );
       const [found] = [...open.values()].filter((address) => shape.test(address.split("?")[0] ?? ""));
       return [route, found ?? ""];
     });

@@ -12,7 +12,7 @@ from datetime import datetime
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.nodes import InstalledNodes
-from winslow_nomad.core.errors import ShareUnavailable, Unavailable
+from winslow_nomad.core.errors import ShareUnavailable, Unavailable, WinslowError
 from winslow_nomad.core.lists import Query
 from winslow_nomad.core.nodes import NodeNow, Sample
 from winslow_nomad.core.ports import AttemptRef
@@ -50,6 +50,8 @@ class Watching:
                     self.step()
             except Unavailable as error:
                 log.info("watching waits: %s", error)
+            except WinslowError as error:  # a share that may not be used, say: it is told where it stops somebody
+                log.warning("watching failed: %s; it is tried again", error)
             except Exception:
                 log.exception("watching failed; it is tried again")
         try:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from winslow_nomad.core.access import Principal, Role
-from winslow_nomad.core.errors import Conflict, NotFound, Unavailable
+from winslow_nomad.core.errors import Conflict, NotFound, Unavailable, WinslowError
 from winslow_nomad.core.notices import INSTALLATION, MAIL, Channel, Message, Notice, Rules, What, by_channels, wanted
 from winslow_nomad.core.people import Group, Person
 from winslow_nomad.core.ports import Clock
@@ -152,6 +152,8 @@ class Sending:
                 self.step(epoch, ahead)
         except (Unavailable, Conflict) as error:
             log.info("notifications wait: %s", error)
+        except WinslowError as error:
+            log.warning("notifications failed: %s; they are tried again", error)
         except Exception:
             log.exception("notifications failed; they are tried again")
 
