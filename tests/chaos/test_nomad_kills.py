@@ -243,7 +243,8 @@ def left_in_nomad(world: Whole) -> list[dict[str, str]]:
 
 def log_is_exact(attempt: Path, noise: bytes) -> Iterator[str]:
     """What an attempt that ended by itself has written is in the archive to the last byte. One that was killed may have
-    written a part of a piece more than it could note."""
+    written a part of a piece more than it could note, and may have noted one that died with its runner, in the pipe
+    between the two."""
     number, name = int(attempt.parts[-3].split("-")[0]), name_of(attempt)
     pieces = written(noise, number, int(attempt.name))
     notes = attempt / "output" / "written"
@@ -251,7 +252,7 @@ def log_is_exact(attempt: Path, noise: bytes) -> Iterator[str]:
     if not (attempt / "end.json").exists():
         return  # it never came to anything, which is looked at elsewhere
     outcome = parse_end((attempt / "end.json").read_bytes())
-    least = pieces if outcome.cause is Cause.EXIT else pieces[:noted]
+    least = pieces if outcome.cause is Cause.EXIT else pieces[: max(0, noted - 1)]
     index = list(struct.iter_unpack("<QII", kept_of(attempt, "index")))
     for which, stream in enumerate(("out", "err")):
         kept = kept_of(attempt, stream)
