@@ -59,7 +59,7 @@ test("a street video becomes counts, and other counts with another value", async
     (again?.results.detections ?? 0).toLocaleString("en-GB"),
   );
 
-  await page.getByRole("link", { name: "Charts" }).click();
+  await page.getByRole("link", { name: "Analysis" }).click();
   const first = page.locator(".uplot canvas").first();
   await expect(first).toBeVisible();
   const drawn = () =>
