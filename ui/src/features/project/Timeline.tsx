@@ -1,3 +1,4 @@
+import { useMediaQuery } from "@mantine/hooks";
 import { useMemo, useState } from "react";
 import { clock, duration, plural } from "@/design/format.ts";
 import { Button } from "@/design/parts.tsx";
@@ -11,6 +12,7 @@ const SECONDS = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 export function Timeline({ project, onChoose }: { project: Project; onChoose: (stage: number) => void }) {
   const now = useNow();
+  const narrow = useMediaQuery("(max-width: 760px)");
   const [whole, setWhole] = useState(true);
   const all = useMemo(() => lanes(project, now), [project, now]);
   const [every, setEvery] = useState(false);
@@ -18,7 +20,7 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
   const shown = every ? inTime : inTime.slice(-ROWS);
   if (!all.length) return <p className="m2">Nothing has run yet.</p>;
   const r = range(shown, now);
-  const marks = ticks(r, 7);
+  const marks = ticks(r, narrow ? 3 : 7);
   const fine = marks.length > 1 && (marks[1] ?? 0) - (marks[0] ?? 0) < 60_000;
   return (
     <div>
