@@ -16,7 +16,7 @@ from winslow_nomad.core.about import about
 from winslow_nomad.core.decide import decide_all
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, WakeAt
-from winslow_nomad.core.errors import Conflict, NotFound, Unavailable, VersionChanged
+from winslow_nomad.core.errors import Conflict, NotFound, Unavailable, VersionChanged, WinslowError
 from winslow_nomad.core.images import host_of
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.ports import AttemptRef, Clock, Store
@@ -236,7 +236,7 @@ class Sealing:
                 self._known.discard(project)  # from here on a new one is asked for anew
             try:
                 self._seal(project)
-            except Unavailable as error:
+            except WinslowError as error:
                 log.warning("%s is sealed later: %s", project, error)
             except Exception:
                 log.exception("sealing %s failed; it is tried again", project)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.about import about
-from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.core.ports import Driver, Observation
 from winslow_nomad.core.project import Project
 from winslow_nomad.events.perform import facts_of
@@ -99,7 +99,7 @@ class Controller:
             chore.next = now + chore.seconds
             try:
                 chore.run(epoch)
-            except Unavailable as error:
+            except WinslowError as error:
                 log.warning("%s: %s", chore.name, error)
             except Exception:
                 log.exception("%s failed; it is tried again", chore.name)
@@ -120,7 +120,7 @@ class Controller:
         while not ended():
             try:
                 driver.follow(partial(self.report, driver), ended)
-            except Unavailable as error:
+            except WinslowError as error:
                 log.warning("following %s: %s", driver.name, error)
             except Exception:
                 log.exception("following %s failed; starting again", driver.name)

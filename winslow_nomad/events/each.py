@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from winslow_nomad.core.about import about
-from winslow_nomad.core.errors import Unavailable
+from winslow_nomad.core.errors import Unavailable, WinslowError
 
 log = logging.getLogger(__name__)
 OF_ONE_PROJECT = ("store.unreadable", "store.newer")
@@ -21,6 +21,8 @@ def each(what: str, projects: Iterable[str], act: Callable[[str], object]) -> No
             except Unavailable as error:
                 if error.code not in OF_ONE_PROJECT:
                     raise
+                log.warning("%s of %s: %s", what, project, error)
+            except WinslowError as error:  # says all there is to say
                 log.warning("%s of %s: %s", what, project, error)
             except Exception:
                 log.exception("%s of %s failed; it is tried again", what, project)
