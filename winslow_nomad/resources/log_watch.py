@@ -120,7 +120,8 @@ class LogWatch:
             elif one.again and one.again[0] <= now:
                 one.again.pop(0)
                 news = True
-            one.next = now + ABSENT_EVERY if size < 0 else 0.0
+            if id(one) in seen:
+                one.next = now + ABSENT_EVERY if size < 0 else 0.0
             for tell in list(one.listeners) if news else ():
                 tell()
 
