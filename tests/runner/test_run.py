@@ -346,6 +346,12 @@ def test_the_heartbeat_counts_and_tells_cpu_memory_and_progress(attempt: Attempt
     assert set(later) == {"counter", "cpu_seconds", "memory_bytes", "progress"}
 
 
+def test_a_stage_that_has_just_begun_shows_within_seconds_how_it_fares(attempt: Attempt) -> None:
+    attempt.prepare("sh", "-c", "echo 40 > ../progress; exec sleep 1000").start("--heartbeat", "1000")
+    beat = attempt.path / "heartbeat"
+    until(lambda: beat.exists() and '"progress":40' in beat.read_text(), seconds=8, every=0.05)
+
+
 @pytest.mark.parametrize("nonsense", ["", "abc", "101", "-1", "nan", "1e400", "5 apples", "\0" * 10])
 def test_nonsense_in_the_progress_file_is_no_progress(fast_attempt: Attempt, nonsense: str) -> None:
     attempt = fast_attempt

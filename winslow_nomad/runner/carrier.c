@@ -271,11 +271,22 @@ static void read_control(struct carrier *c, int64_t now) {
     }
 }
 
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* The first ones follow sooner, so that a stage which has just begun shows how it fares. */
+static int64_t pause_after_beat(const struct carrier *c) {
+    uint64_t before = atomic_load(&c->board->beats);
+    int64_t usual = (int64_t)(c->options->heartbeat * 1000);
+    return before < 4 ? earlier(1000 << before, usual) : usual;
+}
+
 static void write_heartbeat(struct carrier *c, int64_t now) {
     struct board *board = c->board;
     if (now < c->heartbeat_at)
         return;
-    c->heartbeat_at = now + (int64_t)(c->options->heartbeat * 1000);
+    c->heartbeat_at = now + pause_after_beat(c);
     if (!c->lost) {
         struct usage usage = tree_usage(board->main_pid, getpid(), false);
         atomic_store(&board->cpu_ms, (uint64_t)(usage.cpu_seconds * 1000));
@@ -427,10 +438,6 @@ static void sweep_after_main(struct carrier *c, int64_t now) {
 }
 
 /* ------------------------------------------------------------------------------------------------ the loop */
-
-static int64_t earlier(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
 
 static void rest(struct carrier *c) {
     int64_t now = now_ms(), next = c->dir < 0 ? c->reach_at : earlier(c->control_at, c->heartbeat_at);
