@@ -137,7 +137,7 @@ def test_secrets_are_never_readable(member: TestClient, project: str, runs: Runs
     reference = next(iter(world.services.client.project(project).secrets.values()))
     for path in (
         "", "/stages", "/stages/1", "/history", "/pipeline", "/form/detect", "/form/detect?from=1",
-        "/compare?left=1&right=1", "/progress", "/disk",
+        "/compare?left=1&right=1", "/progress", "/disk", "/leftovers",
     ):  # fmt: skip
         answer = member.get(f"/api/v1/projects/{project}{path}")
         assert answer.status_code == 200, (path, answer.text)

@@ -248,7 +248,18 @@ def test_what_failed_stages_left_goes_to_the_trash_when_somebody_says_so_and_com
     again = world.installation.operations.get(member.post(path).json()["id"])
     assert again is not None
     assert world.installation.handlers["clean"](again, unwatched) == "there was nothing to clean up"
-    world.installation.trash.restore(entry.id, world.installation.clock.now())
+    leftovers = member.get(f"/api/v1/projects/{project}/leftovers").json()
+    assert leftovers["items"] == [] and leftovers["trash_days"] == 7
+    assert [(e["entry"], e["actor"], e["directories"]) for e in leftovers["trash"]] == [(entry.id, "mem", 1)]
+    assert leftovers["trash"][0]["bytes"] > 0
+    back = f"/api/v1/projects/{project}/leftovers/{entry.id}/restore"
+    assert viewer.post(back).status_code == 403
+    assert member.post(back.replace(entry.id, "f3k9x2m4q7ab")).json()["code"] == "trash.not_found"
+    returning = world.installation.operations.get(member.post(back).json()["id"])
+    assert returning is not None and (returning.kind, returning.actor) == ("take_back", "mem")
+    assert world.installation.handlers["take_back"](returning, unwatched) == "1 directory moved back from the trash"
     assert (attempt / "workspace" / "file").read_text() == "workspace"
+    (kept,) = viewer.get(f"/api/v1/projects/{project}/leftovers").json()["items"]
+    assert (kept["stage"], kept["id"], kept["kind"]) == (1, "detect", "failed_workspace") and kept["bytes"] > 0
     member.delete(f"/api/v1/projects/{project}")
     assert member.post(path).json()["code"] == "project.in_trash"

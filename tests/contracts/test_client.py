@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -407,11 +408,30 @@ def test_what_failed_stages_left_is_cleaned_up_when_somebody_says_so(kind: Kind)
     until(lambda: kind.client.project(made.id).ended, 30)
     workspace = kind.parts.share / "projects" / made.id / "stages/0001-one/attempts/1/workspace"
     assert (workspace / "y").exists()
+    until(lambda: kind.client.leftovers(made.id).items, 30)  # once its record is complete
+    before = kind.client.leftovers(made.id)
+    (item,) = before.items
+    assert (item.stage, item.id, item.attempt, item.kind) == (1, "one", 1, "failed_workspace")
+    assert item.bytes and before.trash == () and item.goes == item.since + timedelta(days=7)
     begun = kind.client.clean(made.id, actor="mem")
     assert begun.kind == "clean" and begun.project == made.id
     until(lambda: not workspace.exists(), 30)
-    with pytest.raises(NotFound):
-        kind.client.clean("p-nothing", actor="mem")
+    until(lambda: kind.client.leftovers(made.id).trash, 30)
+    (held,) = kind.client.leftovers(made.id).trash
+    assert kind.client.leftovers(made.id).items == ()
+    assert (held.directories, held.until) == (1, held.at + timedelta(days=7))
+    assert held.bytes is not None and held.bytes >= item.bytes
+    back = kind.client.take_back(made.id, held.entry, actor="mem")
+    assert (back.kind, back.project) == ("take_back", made.id)
+    until(lambda: (workspace / "y").exists() and not kind.client.leftovers(made.id).trash, 30)
+    (again,) = kind.client.leftovers(made.id).items
+    assert again.since > item.since, "what was taken back is kept as long as if it had just become useless"
+    for project, entry in ((made.id, held.entry), (made.id, "p-other-old-o1"), ("p-nothing", held.entry)):
+        with pytest.raises(NotFound):
+            kind.client.take_back(project, entry, actor="mem")
+    for call in (kind.client.clean, kind.client.leftovers):
+        with pytest.raises(NotFound):
+            call("p-nothing")
     kind.client.send(made.id, m.TrashProject(actor="mem"))
     with pytest.raises(Refused) as refused:
         kind.client.clean(made.id, actor="mem")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.resources.some import NOW, definition, ended, project, stage, sweep
 from winslow_nomad.core.project import Keeping, Project
-from winslow_nomad.core.retention import AT_ONCE, Retention, kept, obsolete
+from winslow_nomad.core.retention import AT_ONCE, Retention, kept, obsolete, useless
 from winslow_nomad.core.stage import (
     Attempt,
     AttemptState,
@@ -48,6 +48,20 @@ def test_a_project_may_keep_things_for_longer_or_shorter_than_the_installation()
     assert workspace in left(30, failed_days=30) and workspace in left(0, failed_days=0)
     assert superseded in left(30) and superseded not in left(30, superseded_days=90)
     assert superseded not in left(7, failed_days=0), "one does not change the other"
+
+
+def test_what_nothing_needs_is_told_before_its_time_with_the_moment_it_goes() -> None:
+    found = project(ended(1, state=FAILED, attempt=2))
+    goes = {removal.path.partition("detect/")[2]: at for removal, at in useless(found, Retention())}
+    assert goes == {
+        "attempts/2/workspace": NOW + 7 * DAY,
+        "attempts/1/output": NOW + 30 * DAY,
+        "attempts/1/workspace": NOW + 30 * DAY,
+    }
+    never = Retention(failed_workspaces=None, superseded_attempts=None)
+    assert {at for _, at in useless(found, never)} == {None}
+    back = useless(found, Retention(), {"projects/p1/stages/0001-detect/attempts/2/workspace": NOW + DAY})
+    assert (back[-1][0].since, back[-1][1]) == (NOW + DAY, NOW + 8 * DAY), "what was taken back counts from then"
 
 
 def test_what_a_superseded_attempt_left_goes_after_thirty_days_but_its_log() -> None:

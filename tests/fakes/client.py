@@ -29,6 +29,7 @@ from winslow_nomad.core.client import (
 from winslow_nomad.core.decide import decide
 from winslow_nomad.core.effects import PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt
 from winslow_nomad.core.errors import InvalidPipeline, NotFound, Problem, WinslowError
+from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.line import startable
 from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.outstanding import outstanding
@@ -61,6 +62,7 @@ class World:
     plans: dict[str, Plan] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     begins: dict[int, Begin] = field(default_factory=dict)
+    leftovers: Leftovers = field(default_factory=Leftovers)
     nodes: list[NodeVerdict] = field(default_factory=list)
     keys: dict[str, Project] = field(default_factory=dict)
     sealed: dict[tuple[str, int], Stage] = field(default_factory=dict)  # stage.json of ended stages
@@ -259,6 +261,16 @@ class FakeClient:
 
     def clean(self, project: str, *, actor: str = "") -> Operation:
         return Operation(id="o1", kind="clean", project=self.project(project).id, actor=actor, made=now())
+
+    def leftovers(self, project: str) -> Leftovers:
+        self.project(project)
+        return self.world.leftovers
+
+    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
+        held = {each.entry for each in self.leftovers(project).trash}
+        if entry not in held:
+            raise NotFound("That is not in the trash (any more); nothing was done.", code="trash.not_found")
+        return Operation(id="o2", kind="take_back", project=self.project(project).id, actor=actor, made=now())
 
     def active(self) -> str:
         return "somebody" if self.world.served else ""

@@ -92,6 +92,7 @@ export function addresses({ done, asks, failed, runs }: Seeded): Record<string, 
     charts: `/projects/${done}/charts`,
     environment: `/projects/${done}/environment`,
     pipeline: `/projects/${done}/pipeline`,
+    space: `/projects/${failed}/space`,
     redo: `/projects/${done}/run?redo=2`,
     missing: "/projects/pNOTHINGTHERE",
   };

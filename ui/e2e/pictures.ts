@@ -70,6 +70,8 @@ function addresses(of: Scenes): Record<string, string> {
     charts: `${done}/charts`,
     environment: `${done}/environment`,
     pipeline: `${done}/pipeline`,
+    space: `${done}/space`,
+    "space-failed": `/projects/${of.twelve}/space`,
     redo: `${done}/run?redo=6`,
     run: `${done}/run`,
   };

@@ -16,12 +16,14 @@ from pydantic_core import PydanticSerializationError
 from winslow_nomad.bootstrap.begins import InstalledBegins
 from winslow_nomad.bootstrap.doctor import examine
 from winslow_nomad.bootstrap.installation import Installation, new_id
+from winslow_nomad.bootstrap.leftovers import InstalledLeftovers
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
 from winslow_nomad.core import verdicts
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
+from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, RestoreProject
 from winslow_nomad.core.operations import Operation
@@ -31,6 +33,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
 from winslow_nomad.core.verdicts import NodeVerdict
 from winslow_nomad.resources import definitions, layout, logs
+from winslow_nomad.resources.changes import not_in_trash
 from winslow_nomad.resources.names import free_names, shown
 from winslow_nomad.resources.receiving import ShareUploads
 from winslow_nomad.resources.sealing import masked
@@ -48,6 +51,10 @@ class LocalClient:
     @cached_property
     def _begins(self) -> InstalledBegins:
         return InstalledBegins(self.installation)
+
+    @cached_property
+    def _leftovers(self) -> InstalledLeftovers:
+        return InstalledLeftovers(self.installation)
 
     def close(self) -> None:
         """Nothing of its own; the installation is closed by who opened it."""
@@ -249,6 +256,19 @@ class LocalClient:
             raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
         made = self.installation.clock.now()
         operation = Operation(id=new_id("o"), kind="clean", project=found.id, actor=actor, made=made)
+        return self.installation.operations.put(operation)
+
+    def leftovers(self, project: str) -> Leftovers:
+        return self._leftovers.of(self.project(project))
+
+    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
+        found = self.project(project)
+        if not self._leftovers.holds(found.id, entry):
+            raise not_in_trash()
+        made = self.installation.clock.now()
+        operation = Operation(
+            id=new_id("o"), kind="take_back", project=found.id, actor=actor, arguments={"entry": entry}, made=made
+        )
         return self.installation.operations.put(operation)
 
     def active(self) -> str:

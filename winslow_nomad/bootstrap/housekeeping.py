@@ -16,7 +16,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.core.retention import AT_ONCE, Retention, obsolete
 from winslow_nomad.resources import changes, unpacking, uploads
 from winslow_nomad.resources.layout import MARK
-from winslow_nomad.resources.trash import Trash, TrashEntry
+from winslow_nomad.resources.trash import Trash, TrashEntry, old
 from winslow_nomad.resources.usage import Usage
 from winslow_nomad.resources.work import Progress, share_conditions
 
@@ -64,7 +64,7 @@ class Housekeeping:
             return
         removals = obsolete(project, now, self.policy.of(project), self.trash.restored(project.id))
         if removals:
-            self.moved(self.trash.put_obsolete(removals, f"{project.id}-old-{stamp}", now))
+            self.moved(self.trash.put_obsolete(removals, old(project.id, stamp), now))
 
     def clean(self, operation: Operation, progress: Progress) -> str:
         """operate.Handler of the kind `clean`: what a project would lose in some days anyhow goes to the trash now.
@@ -80,14 +80,20 @@ class Housekeeping:
             time.sleep(0.1)
         now = self.installation.clock.now()
         removals = obsolete(project, now, AT_ONCE)
-        entry = self.trash.put_obsolete(removals, f"{project.id}-old-{operation.id}", now, operation.actor)
+        entry = self.trash.put_obsolete(removals, old(project.id, operation.id), now, operation.actor)
         self.moved(entry)
         count = len(entry.paths) if entry is not None else 0
         if not count:
             return "there was nothing to clean up"
         days = self.installation.choices.now().keep_trash_days
-        what = "1 directory" if count == 1 else f"{count} directories"
-        return f"{what} moved to the trash, where it stays {days:g} days"
+        return f"{directories(count)} moved to the trash, where it stays {days:g} days"
+
+    def take_back(self, operation: Operation, progress: Progress) -> str:  # noqa: ARG002 - nothing to count
+        """operate.Handler of the kind `take_back`: `clean` undone. Its time counts from now on."""
+        entry = self.trash.restore(operation.arguments["entry"], self.installation.clock.now())
+        for path in entry.paths:
+            self.usage.forget(path)
+        return f"{directories(len(entry.paths))} moved back from the trash"
 
     def moved(self, entry: TrashEntry | None) -> None:
         for path in entry.paths if entry is not None else ():
@@ -112,6 +118,10 @@ class Housekeeping:
                 id=f"empty-trash-{now:%Y%m%dt%H%M}", kind="delete", arguments={"before": before.isoformat()}, made=now
             )
             self.installation.operations.put(operation)
+
+
+def directories(count: int) -> str:
+    return "1 directory" if count == 1 else f"{count} directories"
 
 
 def policy(settings: Settings) -> Retention:

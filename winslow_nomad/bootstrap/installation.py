@@ -243,7 +243,7 @@ class Installation:
         apart = Apart(self.settings.share, self.mapped)
         return {
             "workspace": copies, "import": apart, "checksum": apart, "delete": apart, "unpack": apart,
-            "clean": self.housekeeping.clean,
+            "clean": self.housekeeping.clean, "take_back": self.housekeeping.take_back,
         }  # fmt: skip
 
     @cached_property

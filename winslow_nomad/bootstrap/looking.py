@@ -53,10 +53,10 @@ class InstalledSizes:
                 final=m.final,
                 at=datetime.fromtimestamp(m.at, UTC),
             )
-            for path, m in self._usage().below(below).items()
+            for path, m in self.usage().below(below).items()
         )
 
-    def _usage(self) -> Usage:
+    def usage(self) -> Usage:
         """Read again when it was written since."""
         try:
             written = self._cache.stat().st_mtime_ns

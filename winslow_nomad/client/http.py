@@ -23,6 +23,7 @@ from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, OutcomeUnknown, Refused, Unavailable
+from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.lists import TRASH
 from winslow_nomad.core.messages import AnyCommand, CreateProject, EditPipeline, SetSecrets
 from winslow_nomad.core.operations import Operation
@@ -297,6 +298,16 @@ class HttpClient:
 
     def clean(self, project: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - the server knows who asks
         path = f"projects/{quote(project, safe='')}/clean"
+        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=uuid4().hex))
+        return found
+
+    def leftovers(self, project: str) -> Leftovers:
+        return Leftovers.model_validate(
+            self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}/leftovers")
+        )
+
+    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - as in `clean`
+        path = f"projects/{quote(project, safe='')}/leftovers/{quote(entry, safe='')}/restore"
         found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=uuid4().hex))
         return found
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from winslow_nomad.core.begins import Begin
 from winslow_nomad.core.filing import Conflict as OnConflict
 from winslow_nomad.core.filing import Entry
+from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.messages import AnyCommand
 from winslow_nomad.core.messages import Entry as HistoryEntry
 from winslow_nomad.core.model import Value
@@ -176,6 +177,14 @@ class Client(Protocol):
     def clean(self, project: str, *, actor: str = "") -> Operation:
         """Begin to move what failed, stopped and superseded attempts left behind to the trash, without waiting until
         its time has come; records, logs and outputs stay. Refused (project.in_trash)."""
+        ...
+
+    def leftovers(self, project: str) -> Leftovers:
+        """What `clean` would move, with its sizes, and what can be taken back. Raises ShareUnavailable."""
+        ...
+
+    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
+        """Begin to move an entry of `leftovers(project).trash` back to where it was. NotFound (trash.not_found)."""
         ...
 
     def active(self) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from winslow_nomad.core.model import Record
 
-OperationKind = Literal["workspace", "import", "checksum", "delete", "unpack", "probe", "clean", "upload"]
+OperationKind = Literal["workspace", "import", "checksum", "delete", "unpack", "probe", "clean", "take_back", "upload"]
 OperationState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 

@@ -55,13 +55,21 @@ def obsolete(
 ) -> tuple[Removal, ...]:
     """Everything of a project whose time has come, oldest first. `restored`: paths that a person took
     back from the trash, and when; their time counts from then."""
+    found = useless(project, policy, restored)
+    return tuple(removal for removal, goes in found if goes is not None and goes <= now)
+
+
+def useless(
+    project: Project, policy: Retention, restored: Mapping[str, datetime] | None = None
+) -> tuple[tuple[Removal, datetime | None], ...]:
+    """Everything of a project that nothing needs any more, oldest first, each with the moment from which on it goes by
+    itself; None: never. `restored` as in `obsolete`."""
     taken_back = restored or {}
     found = []
     for removal, patience in _candidates(project, policy):
         since = max(removal.since, taken_back.get(removal.path, removal.since))
-        if patience is not None and since + patience <= now:
-            found.append(removal.but(since=since))
-    return tuple(sorted(found, key=lambda r: (r.since, r.path)))
+        found.append((removal.but(since=since), since + patience if patience is not None else None))
+    return tuple(sorted(found, key=lambda each: (each[0].since, each[0].path)))
 
 
 def kept(project: Project) -> frozenset[int]:

@@ -50,6 +50,11 @@ class TrashEntry(Record):
     at: datetime
 
 
+def old(project: str, mark: str) -> str:
+    """The id of an entry with what the rule of retention names. `mark`: tells entries of one project apart."""
+    return f"{project}-old-{mark}"
+
+
 class Trash:
     """`root` is the share's. Raises ShareUnavailable where the share is in trouble."""
 
@@ -115,6 +120,12 @@ class Trash:
         """Oldest first; those that hold something."""
         found = (self._read(name) for name in self._names() if self._holds(name))
         return sorted((e for e in found if e is not None), key=lambda e: (e.at, e.id))
+
+    def obsolete_of(self, project: str) -> list[TrashEntry]:
+        """What the rule of retention has put there of a project, the newest first."""
+        ours = [n for n in self._names() if n.startswith(old(project, ""))]
+        found = (self._read(name) for name in ours if self._holds(name))
+        return sorted((e for e in found if e is not None and e.project == project), key=lambda e: e.at, reverse=True)
 
     def of_project(self, project: str) -> TrashEntry | None:
         """The entry that holds a deleted project, where it is still there."""

@@ -1677,6 +1677,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{project}/leftovers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What cleaning up would move
+         * @description With its sizes and when it goes by itself; and what of it lies in the trash already, to be taken back.
+         */
+        get: operations["list_leftovers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project}/leftovers/{entry}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back what a clean-up moved
+         * @description All of an entry, to where it was. From then on it is kept as long as if it had just become useless.
+         */
+        post: operations["take_back_leftovers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/registries": {
         parameters: {
             query?: never;
@@ -4825,6 +4865,36 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * InTrash
+         * @description Leftovers that went together. They come back together.
+         */
+        InTrash: {
+            /** Entry */
+            entry: string;
+            /** Why */
+            why: string;
+            /**
+             * Actor
+             * @description who asked for it; empty: its time had come
+             * @default
+             */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Until
+             * @description when it is deleted for ever; null: never by itself
+             */
+            until?: string | null;
+            /** Directories */
+            directories: number;
+            /** Bytes */
+            bytes?: number | null;
+        };
+        /**
          * Inbox
          * @description The newest first. `next`: give it as `after`; empty: there is no more.
          * @example {
@@ -5043,6 +5113,100 @@ export interface components {
             passed: number;
             /** Kept */
             kept: number;
+        };
+        /**
+         * Leftover
+         * @description A directory that may go without losing a result.
+         */
+        Leftover: {
+            /** Stage */
+            stage: number;
+            /**
+             * Id
+             * @description of the stage's definition
+             */
+            id: string;
+            /** Attempt */
+            attempt: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "failed_workspace" | "superseded_attempt";
+            /** Why */
+            why: string;
+            /**
+             * Since
+             * Format: date-time
+             * @description when it became useless
+             */
+            since: string;
+            /**
+             * Goes
+             * @description from when on it goes by itself; null: never
+             */
+            goes?: string | null;
+            /**
+             * Bytes
+             * @description on the disk; null: it could not be counted in time
+             */
+            bytes?: number | null;
+        };
+        /**
+         * LeftoversView
+         * @description What nothing needs any more, the oldest first, and what of such things is in the trash.
+         * @example {
+         *       "failed_days": 7,
+         *       "items": [
+         *         {
+         *           "attempt": 1,
+         *           "bytes": 25877626060,
+         *           "goes": "2026-12-01T09:57:00Z",
+         *           "id": "track",
+         *           "kind": "failed_workspace",
+         *           "since": "2026-11-24T09:57:00Z",
+         *           "stage": 3,
+         *           "why": "workspace of a stage that failed"
+         *         }
+         *       ],
+         *       "superseded_days": 30,
+         *       "trash": [
+         *         {
+         *           "actor": "mara",
+         *           "at": "2026-11-23T17:20:00Z",
+         *           "bytes": 9663676416,
+         *           "directories": 1,
+         *           "entry": "pk3m8x2w9qf4t-old-o7d2nq8r5vbxc",
+         *           "until": "2026-11-30T17:20:00Z",
+         *           "why": "workspace of a stage that was stopped"
+         *         }
+         *       ],
+         *       "trash_days": 7
+         *     }
+         */
+        LeftoversView: {
+            /**
+             * Items
+             * @default []
+             */
+            items: components["schemas"]["Leftover"][];
+            /**
+             * Trash
+             * @default []
+             */
+            trash: components["schemas"]["InTrash"][];
+            /** Trash Days */
+            trash_days?: number | null;
+            /**
+             * Failed Days
+             * @description of workspaces, where the project says nothing
+             */
+            failed_days?: number | null;
+            /**
+             * Superseded Days
+             * @description the same of replaced attempts
+             */
+            superseded_days?: number | null;
         };
         /**
          * Length
@@ -5905,7 +6069,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "upload";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "take_back" | "upload";
             /**
              * Project
              * @default
@@ -6017,7 +6181,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "upload";
+            kind: "workspace" | "import" | "checksum" | "delete" | "unpack" | "probe" | "clean" | "take_back" | "upload";
             /** Project */
             project: string;
             /** Stage */
@@ -18375,6 +18539,141 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_leftovers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeftoversView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_back_leftovers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: string;
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -248,6 +248,12 @@ const pipeline = createRoute({
   component: lazyRouteComponent(() => import("@/features/pipeline"), "PipelineTab"),
 });
 
+const space = createRoute({
+  getParentRoute: () => project,
+  path: "/space",
+  component: lazyRouteComponent(() => import("@/features/upkeep"), "SpacePage"),
+});
+
 const pipelines = createRoute({
   getParentRoute: () => inside,
   path: "/pipelines",
@@ -311,6 +317,7 @@ const tree = root.addChildren([
       charts,
       environment,
       pipeline,
+      space,
       run,
     ]),
   ]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic_core import to_json
 
 from winslow_nomad.api import making, showing
@@ -15,7 +15,7 @@ from winslow_nomad.api.routes.operations import OperationView, view
 from winslow_nomad.api.services import Given
 from winslow_nomad.api.views.commands import body_of
 from winslow_nomad.api.views.making import NewProject
-from winslow_nomad.api.views.projects import Asked, CountsView, Describing, Facets, ProjectView, Rows
+from winslow_nomad.api.views.projects import Asked, CountsView, Describing, Facets, LeftoversView, ProjectView, Rows
 from winslow_nomad.core import lists
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.access import Action, Principal
@@ -165,3 +165,33 @@ def clean_project(
     """What would go by itself in some days goes to the trash now: workspaces of stages that failed or were stopped,
     and what superseded attempts left. Records, logs and outputs stay, and so does all that a result descends from."""
     return view(given.client.clean(project, actor=who.user))
+
+
+@router.get(
+    "/{project}/leftovers",
+    summary="What cleaning up would move",
+    responses=documented(401, 403, 404, 422, 503),
+)
+def list_leftovers(
+    project: str,
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.VIEW_PROJECT))],  # noqa: ARG001 - who is asked for
+) -> LeftoversView:
+    """With its sizes and when it goes by itself; and what of it lies in the trash already, to be taken back."""
+    return LeftoversView.model_validate(given.client.leftovers(project).model_dump())
+
+
+@router.post(
+    "/{project}/leftovers/{entry}/restore",
+    status_code=202,
+    summary="Take back what a clean-up moved",
+    responses=documented(401, 403, 404, 422, 503),
+)
+def take_back_leftovers(
+    project: str,
+    entry: Annotated[str, Path(max_length=200)],
+    given: Given,
+    who: Annotated[Principal, Depends(may(Action.RUN_PROJECT))],
+) -> OperationView:
+    """All of an entry, to where it was. From then on it is kept as long as if it had just become useless."""
+    return view(given.client.take_back(project, entry, actor=who.user))

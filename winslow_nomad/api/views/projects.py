@@ -15,6 +15,7 @@ from winslow_nomad.api.views.stages import Beside, Stages, StageView
 from winslow_nomad.core import said
 from winslow_nomad.core.access import MEMBER_RANKS, Action, Principal, allowed, rank_in
 from winslow_nomad.core.allowance import FREE, Allowance
+from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.lists import Query, Sort
 from winslow_nomad.core.pipeline import Parameter, StageDefinition
 from winslow_nomad.core.project import Comment, Failure, Gate, Keeping, Member, Pause, Project, Sweep
@@ -212,6 +213,20 @@ class ProjectView(Answer):
                   "parameters": {}, "secrets": {}, "environment": {}, "stages": []},
         strip=[{"id": "detect", "state": "succeeded"}], pause=None, single=False, gates=[], failures=[], sweeps=[],
         stages=[], stages_next=0, comments=[], seconds=24180.0, began="2026-11-23T08:01:00Z",
+    )  # fmt: skip
+
+
+class LeftoversView(Leftovers):
+    """What nothing needs any more, the oldest first, and what of such things is in the trash."""
+
+    model_config = example(
+        items=[{"stage": 3, "id": "track", "attempt": 1, "kind": "failed_workspace", "bytes": 25877626060,
+                "why": "workspace of a stage that failed", "since": "2026-11-24T09:57:00Z",
+                "goes": "2026-12-01T09:57:00Z"}],
+        trash=[{"entry": "pk3m8x2w9qf4t-old-o7d2nq8r5vbxc", "why": "workspace of a stage that was stopped",
+                "actor": "mara", "at": "2026-11-23T17:20:00Z", "until": "2026-11-30T17:20:00Z", "directories": 1,
+                "bytes": 9663676416}],
+        trash_days=7.0, failed_days=7.0, superseded_days=30.0,
     )  # fmt: skip
 
 

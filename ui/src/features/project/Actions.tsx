@@ -117,6 +117,13 @@ export function Actions({ project, hidden }: { project: Project; hidden?: boolea
                 Run a stage…
               </Menu.Item>
               <Menu.Item onClick={() => setAsking("describe")}>Name, tags, priority…</Menu.Item>
+              <Menu.Item
+                onClick={() =>
+                  void navigate({ to: "/projects/$project/space", params: { project: project.id } })
+                }
+              >
+                Limits and cleaning up
+              </Menu.Item>
             </>
           ) : null}
           {may(project, "comment") ? (

@@ -28,6 +28,7 @@ const TABS = [
   { to: "/projects/$project/environment", word: "Environment" },
   { to: "/projects/$project/pipeline", word: "Pipeline" },
   { to: "/projects/$project/events", word: "Events" },
+  { to: "/projects/$project/space", word: "Limits and space" },
 ] as const;
 
 const TAGS = 8; // shown; the others are counted
@@ -53,6 +54,7 @@ export function ProjectPage() {
       "g v": { does: "Environment", act: to("/projects/$project/environment") },
       "g y": { does: "Pipeline of the project", act: to("/projects/$project/pipeline") },
       "g e": { does: "Events", act: to("/projects/$project/events") },
+      "g l": { does: "Limits and space", act: to("/projects/$project/space") },
     },
     1,
   );
