@@ -100,7 +100,7 @@ export function Leftovers({ project, leftovers }: { project: Project; leftovers:
             ) : null}
             <div className="row wrap upkeep-do">
               <p className="m2 grow">
-                Up to <b>{sizeOf(items)}</b> are freed
+                Frees up to <b>{sizeOf(items)}</b>
                 {forGood
                   ? " at once, and nobody can take them back."
                   : data?.trash_days == null
