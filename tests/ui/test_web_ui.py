@@ -56,7 +56,7 @@ LONG = {
     "first": "the way of an empty installation to a result",
     "notifications": "who is told of what, and in the browser",
     "palette": "everything by typing",
-    "upkeep": "what a project may use, keeps and lets go; how stages differ; who was waited for",
+    "upkeep": "what a project may use, keeps and lets go",
     "pipelines": "pipelines written, compared and published again",
 }
 
