@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { beside, type Lane, lanes, ticks } from "@/features/project/timeline.ts";
+import { answered, beside, type Lane, lanes, ticks } from "@/features/project/timeline.ts";
 
 const T = Date.parse("2026-11-24T10:00:00Z");
 const at = (minutes: number) => new Date(T + minutes * 60_000).toISOString();
@@ -71,3 +71,38 @@ it("the words beside a bar stand where there is room for them", () => {
 });
 
 it("a minute has marks too", () => expect(ticks({ from: T, to: T + 60_000 }, 7).length).toBeGreaterThan(2));
+
+describe("a question that was answered", () => {
+  const entry = (what: string, text: string, gate: string) => ({
+    what,
+    stage: 1,
+    id: "track",
+    attempt: 0,
+    text,
+    data: { gate },
+  });
+  const history = [
+    { version: 9, at: at(30), actor: "mara", entries: [entry("gate_answered", "go", "g1")] },
+    { version: 5, at: at(10), actor: "", entries: [entry("gate_opened", "Is it good?", "g1")] },
+    { version: 4, at: at(4), actor: "", entries: [entry("gate_opened", "Closed by a stop", "g0")] },
+  ];
+
+  it("is drawn between what was waited for machines, with who was waited for and what was said", () => {
+    const [lane] = lanes(
+      project({ queued: at(0), started: at(40) }),
+      T + 60 * 60_000,
+      answered(history as never),
+    );
+    expect(lane?.spans.map((s) => [s.kind, (s.from - T) / 60_000, (s.to - T) / 60_000])).toEqual([
+      ["waited", 0, 10],
+      ["asked", 10, 30],
+      ["waited", 30, 40],
+      ["ran", 40, 60],
+    ]);
+    expect(lane?.spans[1]).toMatchObject({ actor: "mara", text: "go on" });
+  });
+
+  it("that nobody answered is not drawn as if somebody had", () => {
+    expect(answered(history.slice(1) as never).size).toBe(0);
+  });
+});

@@ -1,11 +1,13 @@
 import { useMediaQuery } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
+import { api, taken } from "@/api/client.ts";
 import { clock, duration, plural } from "@/design/format.ts";
 import { Button } from "@/design/parts.tsx";
 import { colour, type State, StateMark } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
 import { numbered, type Project } from "@/shared/project.ts";
-import { beside, type Lane, lanes, part, type Range, range, type Span, ticks } from "./timeline.ts";
+import { answered, beside, type Lane, lanes, part, type Range, range, type Span, ticks } from "./timeline.ts";
 
 const ROWS = 12; // at once; the newest say most
 const SECONDS = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -14,7 +16,18 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
   const now = useNow();
   const narrow = useMediaQuery("(max-width: 760px)");
   const [whole, setWhole] = useState(true);
-  const all = useMemo(() => lanes(project, now), [project, now]);
+  const history = useQuery({
+    queryKey: ["project", project.id, "answered"],
+    queryFn: ({ signal }) =>
+      taken(
+        api.GET("/api/v1/projects/{project}/history", {
+          params: { path: { project: project.id }, query: { limit: 500 } },
+          signal,
+        }),
+      ),
+  });
+  const past = useMemo(() => answered(history.data?.items ?? []), [history.data]);
+  const all = useMemo(() => lanes(project, now, past), [project, now, past]);
   const [every, setEvery] = useState(false);
   const inTime = whole ? all : all.filter((l) => l.spans.some((s) => s.to > now - 86_400_000));
   const shown = every ? inTime : inTime.slice(-ROWS);
@@ -113,6 +126,7 @@ function Row({
               {span.kind === "ran" && width > 9 && !(where === "on" && width < 40)
                 ? duration(span.to - span.from)
                 : ""}
+              {span.kind === "asked" && span.actor && width > 30 ? <b>{label(span)}</b> : ""}
             </u>
           );
         })}
@@ -132,7 +146,9 @@ function label(span: Span): string {
     case "waited":
       return `waited ${time}`;
     case "asked":
-      return `waited ${time} for an answer`;
+      return span.actor
+        ? `waited ${time} for ${span.actor}${span.text ? `: ${span.text}` : ""}`
+        : `waited ${time} for an answer`;
     case "expected":
       return `likely ${time}`;
     default:

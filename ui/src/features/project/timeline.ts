@@ -1,5 +1,8 @@
 /** What has been when: one lane per execution, with waiting, running and what is expected. Pure; milliseconds since 1970. */
+import type { components } from "@/api/schema";
 import type { Project, StageView } from "@/shared/project.ts";
+
+type Told = components["schemas"]["Told"];
 
 export interface Span {
   kind: "waited" | "asked" | "ran" | "broken" | "expected";
@@ -8,6 +11,40 @@ export interface Span {
   /** of a stage with several attempts, and how it ended */
   attempt?: number;
   text?: string;
+  /** of a question: who answered it, and what */
+  actor?: string;
+}
+
+/** A question that was answered. */
+export interface Asked {
+  from: number;
+  to: number;
+  actor: string;
+  answer: string;
+}
+
+const ANSWERS: Record<string, string> = { go: "go on", skip: "skip it", stop: "stop here" };
+
+/** The questions of a history that were answered, by the stage that waited for them. */
+export function answered(history: readonly Told[]): Map<number, Asked[]> {
+  const opened = new Map<string, number>();
+  const found = new Map<number, Asked[]>();
+  for (const told of [...history].sort((a, b) => a.version - b.version)) {
+    for (const entry of told.entries ?? []) {
+      const gate = String(entry.data?.gate ?? "");
+      if (entry.what === "gate_opened") opened.set(gate, Date.parse(told.at));
+      const from = opened.get(gate);
+      if (entry.what !== "gate_answered" || from === undefined || !entry.stage) continue;
+      const one = {
+        from,
+        to: Date.parse(told.at),
+        actor: told.actor ?? "",
+        answer: ANSWERS[entry.text ?? ""] ?? "",
+      };
+      found.set(entry.stage, [...(found.get(entry.stage) ?? []), one]);
+    }
+  }
+  return found;
 }
 
 export interface Lane {
@@ -22,11 +59,15 @@ export interface Lane {
 
 type Shown = Pick<Project, "stages" | "gates" | "pipeline">;
 
-export function lanes(project: Shown, now: number): Lane[] {
+export function lanes(
+  project: Shown,
+  now: number,
+  past: ReadonlyMap<number, readonly Asked[]> = new Map(),
+): Lane[] {
   const asked = new Map(project.gates.map((g) => [g.stage, Date.parse(g.since)]));
   const executed = [...project.stages]
     .sort((a, b) => a.number - b.number)
-    .map((s) => lane(s, asked.get(s.number), now));
+    .map((s) => lane(s, asked.get(s.number), past.get(s.number) ?? [], now));
   const coming = project.pipeline.stages
     .filter((s) => s.state === "later" && s.expected_start && s.expected_end)
     .map((s): Lane => {
@@ -43,7 +84,7 @@ export function lanes(project: Shown, now: number): Lane[] {
   return [...executed, ...coming];
 }
 
-function lane(stage: StageView, asked: number | undefined, now: number): Lane {
+function lane(stage: StageView, asked: number | undefined, past: readonly Asked[], now: number): Lane {
   const spans: Span[] = [];
   const queued = stage.queued ? Date.parse(stage.queued) : null;
   const started = stage.started ? Date.parse(stage.started) : null;
@@ -51,10 +92,9 @@ function lane(stage: StageView, asked: number | undefined, now: number): Lane {
   const end = ended ?? now;
   if (queued !== null) {
     const until = started ?? end;
-    if (asked !== undefined && started === null) {
-      if (asked > queued) spans.push({ kind: "waited", from: queued, to: asked });
-      spans.push({ kind: "asked", from: Math.max(queued, asked), to: until });
-    } else if (until > queued) spans.push({ kind: "waited", from: queued, to: until });
+    const open =
+      asked !== undefined && started === null ? [{ from: asked, to: until, actor: "", answer: "" }] : [];
+    spans.push(...waits(queued, until, [...past, ...open]));
   }
   spans.push(...attempts(stage, started, end));
   if (ended === null && stage.expected) {
@@ -72,6 +112,21 @@ function lane(stage: StageView, asked: number | undefined, now: number): Lane {
         ? (stage.reason?.text ?? (stage.detail || stage.word))
         : (stage.detail ?? ""),
   };
+}
+
+/** From `from` to `to`: what was waited for a person, and for machines before, between and after. */
+function waits(from: number, to: number, asked: readonly Asked[]): Span[] {
+  const spans: Span[] = [];
+  let at = from;
+  for (const each of asked) {
+    const [begin, end] = [Math.max(at, each.from), Math.min(to, each.to)];
+    if (end < begin) continue;
+    if (begin > at) spans.push({ kind: "waited", from: at, to: begin });
+    spans.push({ kind: "asked", from: begin, to: end, actor: each.actor, text: each.answer });
+    at = end;
+  }
+  if (to > at) spans.push({ kind: "waited", from: at, to });
+  return spans;
 }
 
 /** Each try at the stage, and what was waited between them. */
