@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bestOf, joined, varied } from "@/features/charts/series.ts";
+import { bestOf, joined, varied } from "@/shared/series.ts";
 
 const figures = (stage: number, id: string, x: number[], y: number[], point = {}) => ({
   stage,

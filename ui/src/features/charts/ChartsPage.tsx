@@ -1,21 +1,19 @@
 /** Charts over what stages left as CSV files, several executions in one, and results of sweeps. */
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
-import { LineChart } from "@/design/charts/LineChart.tsx";
-import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Panel, Skeleton } from "@/design/parts.tsx";
 import { type State, StateMark } from "@/design/state.tsx";
 import { numbered, useProject } from "@/shared/project.ts";
+import { StageChart } from "@/shared/StageChart.tsx";
 import { ChartBench, SavedPanel } from "./SavedCharts.tsx";
 import { SweepResults } from "./SweepResults.tsx";
-import { joined } from "./series.ts";
 import "./charts-page.css";
 
 type StageCharts = components["schemas"]["StageCharts"];
-type Chart = components["schemas"]["Chart"];
 
 export function ChartsPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -106,7 +104,7 @@ function OfStage({ project, stage }: { project: string; stage: StageCharts }) {
     >
       <div className="chart-grid">
         {stage.charts.map((chart) => (
-          <OneChart
+          <StageChart
             key={`${chart.file}-${chart.x}-${chart.y.join()}`}
             project={project}
             chart={chart}
@@ -115,50 +113,5 @@ function OfStage({ project, stage }: { project: string; stage: StageCharts }) {
         ))}
       </div>
     </Panel>
-  );
-}
-
-function OneChart({ project, chart, stages }: { project: string; chart: Chart; stages: readonly number[] }) {
-  const { data, error } = useQuery({
-    queryKey: ["project", project, "chart", chart.file, chart.x, chart.y, stages],
-    queryFn: ({ signal }) =>
-      taken(
-        api.GET("/api/v1/projects/{project}/charts/data", {
-          params: {
-            path: { project },
-            query: { stage: [...stages], file: chart.file, x: chart.x, y: chart.y, points: 1000 },
-          },
-          signal,
-        }),
-      ),
-    enabled: stages.length > 0,
-    placeholderData: (old) => old,
-    refetchInterval: (query) => (query.state.data?.items.some((i) => !i.complete) ? 5_000 : false),
-  });
-  const lines = useMemo(() => joined(data?.items ?? []), [data]);
-  if (error) return <ProblemNote error={error} />;
-  if (!stages.length) return <p className="m2">Choose an execution above.</p>;
-  const silent = (data?.items ?? []).filter((i) => !i.series);
-  const time = data?.items.find((i) => i.series)?.series?.x_type === "time";
-  return (
-    <div>
-      {lines.x.length ? (
-        <LineChart
-          label={chart.title || chart.file}
-          x={lines.x}
-          xLabel={chart.x}
-          time={time}
-          series={lines.series}
-          height={220}
-        />
-      ) : data ? null : (
-        <Skeleton rows={1} height={220} />
-      )}
-      {silent.map((i) => (
-        <p key={i.stage} className="small m2">
-          {numbered(i.stage)}: {i.text || `it has no ${chart.file}`}
-        </p>
-      ))}
-    </div>
   );
 }

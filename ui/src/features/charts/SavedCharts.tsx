@@ -8,8 +8,8 @@ import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Note, Panel, Skeleton } from "@/design/parts.tsx";
 import { type State, StateMark } from "@/design/state.tsx";
 import { numbered, type Project, type StageView } from "@/shared/project.ts";
+import { bestOf, joined, numberOf, placeOf, varied } from "@/shared/series.ts";
 import { type ChartBody, SaveChart } from "./SaveChart.tsx";
-import { bestOf, joined, numberOf, placeOf, varied } from "./series.ts";
 
 type Saved = components["schemas"]["SavedChart"];
 type Source = ChartBody["sources"][number];

@@ -6,8 +6,8 @@ import { LineChart } from "@/design/charts/LineChart.tsx";
 import { count } from "@/design/format.ts";
 import { Button, Panel, Tag } from "@/design/parts.tsx";
 import { numbered, type Project } from "@/shared/project.ts";
+import { bestOf, numberOf, placeOf, varied, type Way } from "@/shared/series.ts";
 import { SaveChart } from "./SaveChart.tsx";
-import { bestOf, numberOf, placeOf, varied, type Way } from "./series.ts";
 
 export function SweepResults({
   project,

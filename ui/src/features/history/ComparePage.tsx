@@ -5,11 +5,12 @@ import { Fragment, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { bytes, count, duration } from "@/design/format.ts";
-import { ProblemPage } from "@/design/Problem.tsx";
-import { Button, Empty, Skeleton } from "@/design/parts.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
+import { Button, Empty, Panel, Skeleton } from "@/design/parts.tsx";
 import { type State, StateMark } from "@/design/state.tsx";
 import { pictureOf } from "@/shared/Picture.tsx";
 import { may, numbered, useCommand, useProject } from "@/shared/project.ts";
+import { StageChart } from "@/shared/StageChart.tsx";
 import { against, best } from "./lineage.ts";
 import "./history.css";
 
@@ -191,8 +192,40 @@ export function ComparePage() {
         </table>
         {differing ? null : <Empty icon="check" title="Nothing differs" />}
       </div>
+      <Charts project={id} stages={shown} />
     </div>
   );
+}
+
+/** What the stages of one definition wrote, over one another. */
+function Charts({ project, stages }: { project: string; stages: readonly { number: number; id: string }[] }) {
+  const charts = useQuery({
+    queryKey: ["project", project, "charts", "compared"],
+    queryFn: ({ signal }) =>
+      taken(api.GET("/api/v1/projects/{project}/charts", { params: { path: { project } }, signal })),
+  });
+  if (charts.error) return <ProblemNote error={charts.error} again={() => void charts.refetch()} />;
+  const drawn = (charts.data?.items ?? []).flatMap((each) => {
+    const numbers = stages.filter((stage) => stage.id === each.id).map((stage) => stage.number);
+    return numbers.length > 1 && each.charts.length ? [{ ...each, numbers }] : [];
+  });
+  return drawn.map((each) => (
+    <Panel
+      key={each.id}
+      className="compared-charts"
+      title={`Charts of ${each.id}`}
+      about={each.numbers.map(numbered).join(", ")}
+    >
+      {each.charts.map((chart) => (
+        <StageChart
+          key={`${chart.file}-${chart.x}-${chart.y.join()}`}
+          project={project}
+          chart={chart}
+          stages={each.numbers}
+        />
+      ))}
+    </Panel>
+  ));
 }
 
 function Compared({ line }: { line: Line }) {
