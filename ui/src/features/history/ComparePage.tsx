@@ -15,6 +15,7 @@ import { against, best } from "./lineage.ts";
 import "./history.css";
 
 type Line = components["schemas"]["Compared"];
+type Chart = components["schemas"]["Chart"];
 const GROUPS: [string, string][] = [
   ["values", "Values"],
   ["results", "Results"],
@@ -197,6 +198,12 @@ export function ComparePage() {
   );
 }
 
+/** One chart for each column: what is to be compared lies over one another, and nothing else does. */
+function apart(chart: Chart): Chart[] {
+  if (chart.y.length < 2) return [chart];
+  return chart.y.map((y) => ({ ...chart, y: [y], title: [chart.title || chart.file, y].join(": ") }));
+}
+
 /** What the stages of one definition wrote, over one another. */
 function Charts({ project, stages }: { project: string; stages: readonly { number: number; id: string }[] }) {
   const charts = useQuery({
@@ -216,7 +223,7 @@ function Charts({ project, stages }: { project: string; stages: readonly { numbe
       title={`Charts of ${each.id}`}
       about={each.numbers.map(numbered).join(", ")}
     >
-      {each.charts.map((chart) => (
+      {each.charts.flatMap(apart).map((chart) => (
         <StageChart
           key={`${chart.file}-${chart.x}-${chart.y.join()}`}
           project={project}
