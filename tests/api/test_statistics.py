@@ -38,10 +38,17 @@ def test_starts_by_hand_and_by_themselves_stand_apart_by_weekday_and_hour_of_a_z
     put(world, MONDAY + timedelta(days=7, hours=16), "started_by_hand", 4)
     put(world, MONDAY.replace(hour=23), "started", 7)
     put(world, MONDAY.replace(hour=8), "active", 900 * 2)
+    put(world, MONDAY.replace(hour=8), "active_by_hand", 900)
+    put(world, MONDAY.replace(hour=9), "active", 3600)
     found = viewer.get(f"{PATH}/activity", params=SPAN).json()
     assert found["by_hand"]["hours"][0][16] == 9 and found["by_hand"]["total"] == 9
     assert found["automatic"]["hours"][0][23] == 7
     assert found["running"]["hours"][0][8] == pytest.approx(2 * 900 / 7200, abs=0.001)
+    hand, itself = (found[f"running_{kind}"]["hours"][0] for kind in ("by_hand", "automatic"))
+    assert (hand[8], itself[8]) == (pytest.approx(900 / 7200, abs=0.001),) * 2
+    assert (hand[9], itself[9]) == (0, pytest.approx(0.5))
+    whole = found["running_by_hand"]["total"] + found["running_automatic"]["total"]
+    assert whole == pytest.approx(found["running"]["total"], abs=0.002)
     berlin = viewer.get(f"{PATH}/activity", params={**SPAN, "zone": "Europe/Berlin"}).json()
     assert berlin["by_hand"]["hours"][0][17] == 9 and berlin["automatic"]["hours"][1][0] == 7
     world.services.settings.change({"zone": "Europe/Berlin"})
@@ -56,8 +63,9 @@ def test_what_a_project_does_is_counted_and_told(member: TestClient, world: Worl
     runs.start(2)
     runs.end(2, code=137)
     totals = member.get(PATH).json()["totals"]
-    assert (totals["started_automatically"], totals["ended"]) == (2, {"failed": 1, "succeeded": 1})
-    assert totals["active"] >= 0 and totals["asked_median"] is not None
+    assert (totals["started_by_hand"], totals["started_automatically"]) == (1, 1)  # the second followed the first
+    assert totals["ended"] == {"failed": 1, "succeeded": 1}
+    assert totals["active"] >= totals["active_by_hand"] >= 0 and totals["asked_median"] is not None
     rows = {r["stage"]: r for r in member.get(f"{PATH}/durations").json()["items"]}
     assert (rows["detect"]["succeeded"], rows["track"]["failed"]) == (1, 1)
     assert rows["detect"]["median"] is not None and rows["track"]["asked_median"] is not None
@@ -66,6 +74,29 @@ def test_what_a_project_does_is_counted_and_told(member: TestClient, world: Worl
     assert [(c["cause"], c["count"], c["stages"]) for c in causes["items"]] == [("exit", 1, {"track": 1})]
     assert member.get(f"{PATH}/durations", params={"pipeline": "other*"}).json()["items"] == []
     assert len(member.get(f"{PATH}/durations", params={"pipeline": "traf*"}).json()["items"]) == 2
+
+
+def test_what_a_person_asks_to_be_run_again_counts_as_started_by_hand(member: TestClient, world: World) -> None:
+    project = new(member, start=True)["id"]
+    runs = Runs(world, project)
+    runs.run(1)
+    asked(member, project, kind="answer_gate", gate="g1")
+    runs.run(2)
+    asked(member, project, kind="redo_stage", stage=2)
+    runs.start(3)
+    totals = member.get(PATH).json()["totals"]
+    assert (totals["started_by_hand"], totals["started_automatically"]) == (2, 1)
+
+
+def test_the_table_of_activity_has_a_column_for_each_part(viewer: TestClient, world: World) -> None:
+    put(world, MONDAY.replace(hour=8), "active", 1800)
+    put(world, MONDAY.replace(hour=8), "active_by_hand", 1800)
+    text = viewer.get(f"{PATH}/activity", params={**SPAN, "format": "csv"}).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 7 * 24
+    names = ("by_hand", "automatic", "running", "running_by_hand", "running_automatic", "gpus")
+    assert list(rows[0]) == ["weekday", "hour", *names]
+    assert [rows[8][n] for n in names] == ["0.0", "0.0", "0.25", "0.25", "0.0", "0.0"]
 
 
 def test_idle_gpus_are_told_by_day_with_the_reason(viewer: TestClient, world: World) -> None:

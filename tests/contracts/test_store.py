@@ -368,9 +368,9 @@ def test_a_lease_that_passes_on_while_it_is_decided_refuses_the_commit(kind: Kin
 
 def test_statistics_count_a_start_and_an_end_once(kind: Kind) -> None:
     store, start = kind.store, a_project().created
-    put(store, a_project(stages={1: a_stage(1), 2: a_stage(2, "track", automatic=False)}))
+    put(store, a_project(stages={1: a_stage(1), 2: a_stage(2, "track", inputs={"detect": 1})}))
     running = {n: s.but(state=StageState.RUNNING, started=start + timedelta(seconds=60)) for n, s in a_project(
-        stages={1: a_stage(1), 2: a_stage(2, "track", automatic=False)}).stages.items()}  # fmt: skip
+        stages={1: a_stage(1), 2: a_stage(2, "track", inputs={"detect": 1})}).stages.items()}  # fmt: skip
     store.change("p1", edited(stages=running))
     store.change("p1", edited(name="no news"))
     ended = running[1].but(state=StageState.FAILED, ended=start + timedelta(seconds=60 + 900))
@@ -386,12 +386,13 @@ def test_statistics_count_a_start_and_an_end_once(kind: Kind) -> None:
             continue  # how many took so long
         totals[cell.what, cell.stage] = totals.get((cell.what, cell.stage), 0) + amount
     assert totals == {
-        ("started", "detect"): 1,
-        ("started_by_hand", "track"): 1,
+        ("started_by_hand", "detect"): 1,
+        ("started", "track"): 1,
         ("idle", "detect"): 60,
         ("idle", "track"): 60,
         ("ended_failed", "detect"): 1,
         ("active", "detect"): 900,
+        ("active_by_hand", "detect"): 900,
     }
     assert len([c for c in counted if c.what == "active"]) == 2  # it ran across a quarter's end
 

@@ -66,12 +66,13 @@ class Day(Value):
 
 
 class Totals(Value):
-    """`active` and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it."""
+    """`active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it."""
 
     started_by_hand: int
     started_automatically: int
     ended: dict[str, int]
     active: int
+    active_by_hand: int
     gpu_used: int
     gpu_total: int
     gpu_idle: dict[str, int]
@@ -109,6 +110,17 @@ def week(cells: Cells, what: Iterable[str], zone: tzinfo, since: datetime, until
         seconds = max(1.0, until.timestamp() - since.timestamp())
         total = total / seconds
     return Week(hours=tuple(tuple(round(v, 3) for v in row) for row in sums), total=round(total, 3))
+
+
+def without(all_of: Week, part: Week) -> Week:
+    """What is left of a week without a part of it."""
+    return Week(
+        hours=tuple(
+            tuple(round(max(0.0, a - b), 3) for a, b in zip(*rows, strict=True))
+            for rows in zip(all_of.hours, part.hours, strict=True)
+        ),
+        total=round(max(0.0, all_of.total - part.total), 3),
+    )
 
 
 def lengths(cells: Cells) -> list[Length]:
@@ -185,6 +197,7 @@ def totals(cells: Cells) -> Totals:
         started_automatically=counts["started"],
         ended={w.removeprefix("ended_"): n for w, n in sorted(counts.items()) if w.startswith("ended_")},
         active=counts["active"],
+        active_by_hand=counts["active_by_hand"],
         gpu_used=counts["gpu_active"],
         gpu_total=counts["gpu_total"],
         gpu_idle={w.removeprefix(IDLE): n for w, n in sorted(counts.items()) if w.startswith(IDLE)},

@@ -18,8 +18,9 @@ LONGEST = 31 * 24 * 3600  # seconds of one span that are spread over quarters; o
 
 
 class Cell(NamedTuple):
-    """`quarter`: seconds since 1970 at its start (UTC). `what`: started, started_by_hand, ended_<state>,
-    active (seconds that a process ran), gpu_active (the same times the GPUs it had), idle (seconds that a stage waited
+    """`quarter`: seconds since 1970 at its start (UTC). `what`: started (by itself), started_by_hand, ended_<state>,
+    active (seconds that a process ran), active_by_hand (the part of them that `by_hand` names), gpu_active (seconds
+    that a process ran times the GPUs it had), idle (seconds that a stage waited
     between queued and started), asked (seconds that a person was waited for), cause_<cause> (attempts that did not
     succeed), t<n>, w<n>, a<n> (how many ran, waited for a machine, waited for a person so long: core.durations).
 
@@ -30,6 +31,12 @@ class Cell(NamedTuple):
     what: str
     stage: str
     pipeline: str
+
+
+def by_hand(stage: Stage) -> bool:
+    """A person or a program of theirs asked for this very stage: enqueued or redone, or among the first of a project that
+    was started. All others followed by themselves, those that a gate held up as well."""
+    return not stage.automatic or not stage.inputs
 
 
 def counted(before: Project | None, after: Project) -> Counter[Cell]:
@@ -100,7 +107,7 @@ def durations(before: Project | None, after: Project) -> Counter[tuple[str, str]
 def _count_start(cells: Counter[Cell], pipeline: str, before: Stage | None, stage: Stage) -> None:
     if stage.started is None or (before is not None and before.started is not None):
         return
-    what = "started" if stage.automatic else "started_by_hand"
+    what = "started_by_hand" if by_hand(stage) else "started"
     waited = (stage.started - stage.queued).total_seconds()
     cells[Cell(_quarter(stage.started), what, stage.definition.id, pipeline)] += 1
     cells[Cell(_quarter(stage.started), f"w{step(waited)}", stage.definition.id, pipeline)] += 1
@@ -114,6 +121,8 @@ def _count_end(cells: Counter[Cell], pipeline: str, stage: Stage) -> None:
     if stage.started is None:
         return
     _spread(cells, "active", stage.definition.id, pipeline, stage.started, stage.ended)
+    if by_hand(stage):
+        _spread(cells, "active_by_hand", stage.definition.id, pipeline, stage.started, stage.ended)
     gpu = (stage.overrides.resources or stage.definition.resources).gpu
     if gpu is not None:
         _spread(cells, "gpu_active", stage.definition.id, pipeline, stage.started, stage.ended, times=gpu.count)

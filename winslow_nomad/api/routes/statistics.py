@@ -83,17 +83,20 @@ def read_statistics(given: Given, request: Request, asked: Ranged, who: Viewing)
     responses=CSV | documented(401, 403, 422, 503),
 )
 def read_activity(given: Given, request: Request, asked: Ranged, who: Viewing) -> Response | views.Activity:  # noqa: ARG001
-    """Starts by hand and by themselves apart, and how many stages and GPUs worked at once."""
+    """Starts and running stages, by hand and by themselves apart, and how many GPUs worked at once."""
     looked = Looked(given, asked)
 
     def week(what: str, *, mean: bool) -> figures.Week:
         return figures.week(looked.cells, (what,), looked.zone, looked.since, looked.until, mean=mean)
 
+    running, running_by_hand = week("active", mean=True), week("active_by_hand", mean=True)
     found = views.Activity(
         **looked.span,
         by_hand=week("started_by_hand", mean=False),
         automatic=week("started", mean=False),
-        running=week("active", mean=True),
+        running=running,
+        running_by_hand=running_by_hand,
+        running_automatic=figures.without(running, running_by_hand),
         gpus=week("gpu_active", mean=True),
     )
     return answer(request, asked, found, views.activity_table)

@@ -27,11 +27,15 @@ class Summary(Span):
 
 
 class Activity(Span):
-    """By weekday and hour: starts by hand, starts by themselves, stages running at once (mean), GPUs used at once."""
+    """By weekday and hour: starts by hand (enqueued, redone, or the first of a project that was started), starts by
+    themselves (they followed another stage, also after a gate), stages running at once (mean): all, those that were
+    started by hand, those that started by themselves; GPUs used at once (mean)."""
 
     by_hand: Week
     automatic: Week
     running: Week
+    running_by_hand: Week
+    running_automatic: Week
     gpus: Week
 
     model_config = example(since="2026-10-26T00:00:00Z", until="2026-11-23T00:00:00Z", zone="Europe/Berlin")
@@ -80,7 +84,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def activity_table(found: Activity) -> str:
-    kinds = {"by_hand": found.by_hand, "automatic": found.automatic, "running": found.running, "gpus": found.gpus}
+    kinds = {name: week for name in Activity.model_fields if isinstance(week := getattr(found, name), Week)}
     rows = (
         (WEEKDAYS[day], hour, *(week.hours[day][hour] for week in kinds.values()))
         for day in range(len(WEEKDAYS))
