@@ -66,7 +66,8 @@ class Day(Value):
 
 
 class Totals(Value):
-    """`active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it."""
+    """`active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part
+    of the time nothing worked on it."""
 
     started_by_hand: int
     started_automatically: int

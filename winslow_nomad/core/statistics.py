@@ -34,8 +34,8 @@ class Cell(NamedTuple):
 
 
 def by_hand(stage: Stage) -> bool:
-    """A person or a program of theirs asked for this very stage: enqueued or redone, or among the first of a project that
-    was started. All others followed by themselves, those that a gate held up as well."""
+    """A person or a program of theirs asked for this very stage: enqueued or redone, or among the first of a project
+    that was started. All others followed by themselves, those that a gate held up as well."""
     return not stage.automatic or not stage.inputs
 
 

@@ -2142,7 +2142,7 @@ export interface paths {
         };
         /**
          * By weekday and hour
-         * @description Starts by hand and by themselves apart, and how many stages and GPUs worked at once.
+         * @description Starts and running stages, by hand and by themselves apart, and how many GPUs worked at once.
          */
         get: operations["read_activity"];
         put?: never;
@@ -2597,7 +2597,9 @@ export interface components {
         };
         /**
          * Activity
-         * @description By weekday and hour: starts by hand, starts by themselves, stages running at once (mean), GPUs used at once.
+         * @description By weekday and hour: starts by hand (enqueued, redone, or the first of a project that was started), starts by
+         *     themselves (they followed another stage, also after a gate), stages running at once (mean): all, those that were
+         *     started by hand, those that started by themselves; GPUs used at once (mean).
          * @example {
          *       "since": "2026-10-26T00:00:00Z",
          *       "until": "2026-11-23T00:00:00Z",
@@ -2620,6 +2622,8 @@ export interface components {
             by_hand: components["schemas"]["Week"];
             automatic: components["schemas"]["Week"];
             running: components["schemas"]["Week"];
+            running_by_hand: components["schemas"]["Week"];
+            running_automatic: components["schemas"]["Week"];
             gpus: components["schemas"]["Week"];
         };
         /** AddCommentBody */
@@ -9447,7 +9451,7 @@ export interface components {
         };
         /**
          * Totals
-         * @description `active` and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it.
+         * @description `active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it.
          */
         Totals: {
             /** Started By Hand */
@@ -9460,6 +9464,8 @@ export interface components {
             };
             /** Active */
             active: number;
+            /** Active By Hand */
+            active_by_hand: number;
             /** Gpu Used */
             gpu_used: number;
             /** Gpu Total */

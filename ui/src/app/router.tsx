@@ -284,7 +284,10 @@ const pipelineOverview = createRoute({
 const statistics = createRoute({
   getParentRoute: () => inside,
   path: "/statistics",
-  validateSearch: (search: Record<string, unknown>): StatisticsSearch => numberOf(search, "days"),
+  validateSearch: (search: Record<string, unknown>): StatisticsSearch => ({
+    ...numberOf(search, "days"),
+    ...(typeof search.pipeline === "string" && search.pipeline ? { pipeline: search.pipeline } : {}),
+  }),
   component: lazyRouteComponent(() => import("@/features/statistics"), "StatisticsPage"),
 });
 

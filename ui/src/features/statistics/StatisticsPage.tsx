@@ -3,36 +3,44 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
-import { HeatMap } from "@/design/charts/HeatMap.tsx";
 import { count, duration, percent } from "@/design/format.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
-import { Bar, Empty, Panel, Skeleton } from "@/design/parts.tsx";
+import { Skeleton } from "@/design/parts.tsx";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
+import { Causes } from "./Causes.tsx";
+import { Heat } from "./Heat.tsx";
+import { IdleDays } from "./IdleDays.tsx";
+import { Lengths } from "./Lengths.tsx";
 import "./statistics.css";
 
 export interface StatisticsSearch {
   days?: number;
+  pipeline?: string;
 }
 
-type Length = components["schemas"]["Length"];
-
-const RANGES = [7, 28, 90];
+const RANGES = [
+  { days: 7, word: "7 d" },
+  { days: 28, word: "4 weeks" },
+  { days: 91, word: "Quarter" },
+];
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const dayOf = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
-function useRange(days: number) {
+function rangeOf(days: number) {
   const day = new Date(Date.now() - days * 86_400_000);
   day.setHours(0, 0, 0, 0);
   return { since: day.toISOString(), zone };
 }
 
 export function StatisticsPage() {
-  const { days = 28 } = useSearch({ from: "/inside/statistics" });
+  const { days = 28, pipeline } = useSearch({ from: "/inside/statistics" });
   const navigate = useNavigate();
   useTitle("Statistics");
-  const query = useRange(days);
+  const range = rangeOf(days);
+  const query = { ...range, ...(pipeline ? { pipeline: [pipeline] } : {}) };
   const params = { query };
-  const key = [query.since, query.zone];
+  const key = [range.since, range.zone, pipeline ?? ""];
   const activity = useQuery({
     queryKey: ["statistics", "activity", ...key],
     queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics/activity", { params, signal })),
@@ -53,8 +61,28 @@ export function StatisticsPage() {
     queryKey: ["statistics", "summary", ...key],
     queryFn: ({ signal }) => taken(api.GET("/api/v1/statistics", { params, signal })),
   });
-  const csv = (what: string) => `/api/v1/statistics/${what}?format=csv&${new URLSearchParams(query)}`;
-  const error = activity.error ?? lengths.error ?? failures.error ?? idle.error;
+  // all there are in this time, whichever is chosen
+  const pipelines = useQuery({
+    queryKey: ["statistics", "durations", range.since, range.zone, ""],
+    queryFn: ({ signal }) =>
+      taken(api.GET("/api/v1/statistics/durations", { params: { query: range }, signal })),
+    select: (found) => [...new Set(found.items.map((item) => item.pipeline))].sort(),
+  });
+  const asked = new URLSearchParams({ ...range, ...(pipeline ? { pipeline } : {}) });
+  const csv = (what: string) => `/api/v1/statistics${what}?format=csv&${asked}`;
+  const queries = [activity, lengths, failures, idle, summary];
+  const error = queries.find((each) => each.error)?.error;
+  const show = (search: StatisticsSearch) =>
+    void navigate({
+      to: "/statistics",
+      search: {
+        ...(search.days && search.days !== 28 ? { days: search.days } : {}),
+        ...(search.pipeline ? { pipeline: search.pipeline } : {}),
+      },
+      replace: true,
+    });
+  const known = pipelines.data ?? [];
+  const gpuDays = (idle.data?.items ?? []).filter((day) => day.gpu_total);
   return (
     <>
       <TopBar>
@@ -62,161 +90,89 @@ export function StatisticsPage() {
       </TopBar>
       <h1 className="vh">Statistics</h1>
       <div className="page statistics">
-        <div className="row">
+        <div className="row wrap">
           <div className="seg" role="group" aria-label="Time">
             {RANGES.map((each) => (
               <button
-                key={each}
+                key={each.days}
                 type="button"
-                aria-pressed={days === each}
-                onClick={() =>
-                  void navigate({
-                    to: "/statistics",
-                    search: each === 28 ? {} : { days: each },
-                    replace: true,
-                  })
-                }
+                aria-pressed={days === each.days}
+                onClick={() => show({ days: each.days, pipeline })}
               >
-                {each} days
+                {each.word}
               </button>
             ))}
           </div>
-          <span className="small m2">hours in {zone}</span>
+          <select
+            className="in"
+            aria-label="Of which pipeline"
+            value={pipeline ?? ""}
+            onChange={(event) => show({ days, pipeline: event.target.value })}
+          >
+            <option value="">all pipelines</option>
+            {(pipeline && !known.includes(pipeline) ? [pipeline, ...known] : known).map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+          <span className="small m2">
+            since {dayOf.format(Date.parse(range.since))}, hours in {zone}
+          </span>
+          <span className="grow" />
+          <a className="btn" href={csv("")} download>
+            Totals as CSV
+          </a>
         </div>
-        {error ? <ProblemPage error={error} again={() => void activity.refetch()} /> : null}
+        {error ? (
+          <ProblemPage error={error} again={() => queries.forEach((each) => void each.refetch())} />
+        ) : null}
         {!activity.data && !error ? <Skeleton rows={3} height={200} /> : null}
         {summary.data ? <Figures totals={summary.data.totals} /> : null}
         {activity.data ? (
           <div className="stat-grid">
             <Heat
-              title="Started by people"
-              hours={activity.data.by_hand.hours}
-              unit="stages"
-              total={activity.data.by_hand.total}
-              csv={csv("activity")}
+              title="Starts by hand"
+              week={activity.data.by_hand}
+              unit="starts"
+              about="by hour"
+              csv={csv("/activity")}
             />
             <Heat
-              title="Started by themselves"
-              hours={activity.data.automatic.hours}
-              unit="stages"
-              total={activity.data.automatic.total}
-              csv={csv("activity")}
+              title="Starts by themselves"
+              week={activity.data.automatic}
+              unit="starts"
+              about="after a stage or a gate"
+              csv={csv("/activity")}
             />
             <Heat
-              title="Stages running at once"
-              hours={activity.data.running.hours}
-              unit="on average"
-              total={largest(activity.data.running.hours)}
-              csv={csv("activity")}
-              most
+              title="Running at once, by hand"
+              week={activity.data.running_by_hand}
+              unit="running on average"
+              mean
+              csv={csv("/activity")}
             />
-            <Causes failures={failures.data} csv={csv("failures")} />
+            <Heat
+              title="Running at once, by themselves"
+              week={activity.data.running_automatic}
+              unit="running on average"
+              mean
+              csv={csv("/activity")}
+            />
+            <Causes failures={failures.data} csv={csv("/failures")} />
             {activity.data.gpus.total ? (
               <Heat
                 title="GPUs in use at once"
-                hours={activity.data.gpus.hours}
-                unit="on average"
-                total={largest(activity.data.gpus.hours)}
-                csv={csv("activity")}
-                most
+                week={activity.data.gpus}
+                unit="in use on average"
+                mean
+                csv={csv("/activity")}
               />
             ) : null}
+            {gpuDays.length ? <IdleDays days={gpuDays} csv={csv("/idle")} /> : null}
+            {lengths.data ? <Lengths items={lengths.data.items} csv={csv("/durations")} /> : null}
           </div>
-        ) : null}
-        <Panel title="How long stages take" actions={<Csv href={csv("durations")} />}>
-          {lengths.data?.items.length ? (
-            <Lengths items={lengths.data.items} />
-          ) : (
-            <Empty icon="clock" title="Nothing has ended in this time" />
-          )}
-        </Panel>
-        {idle.data?.items.some((d) => d.gpu_total) ? (
-          <Panel title="GPU hours, used and idle" actions={<Csv href={csv("idle")} />}>
-            <table className="tbl">
-              <tbody>
-                {idle.data.items
-                  .filter((d) => d.gpu_total)
-                  .slice(-31)
-                  .map((d) => (
-                    <tr key={d.day}>
-                      <td>{d.day}</td>
-                      <td className="bar-cell">
-                        <Bar used={d.gpu_used} of={d.gpu_total} />
-                      </td>
-                      <td className="num">
-                        {percent((100 * d.gpu_used) / d.gpu_total)} of {count(Math.round(d.gpu_total / 3600))}{" "}
-                        h
-                      </td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
-          </Panel>
         ) : null}
       </div>
     </>
-  );
-}
-
-function largest(hours: number[][]): number {
-  return Math.max(0, ...hours.flat());
-}
-
-const CAUSES: Record<string, string> = {
-  exit: "own exit code",
-  timeout: "time limit reached",
-  out_of_memory: "out of memory",
-  stopped: "stopped",
-  killed: "killed",
-  exec_failed: "command could not be run",
-  runner_lost: "machine or runner lost",
-  node_lost: "node lost",
-  cancelled: "cancelled",
-  rejected: "refused by the driver",
-  workspace: "workspace could not be made",
-};
-
-function Causes({ failures, csv }: { failures: components["schemas"]["Failures"] | undefined; csv: string }) {
-  const items = failures?.items ?? [];
-  const all = items.reduce((sum, cause) => sum + cause.count, 0);
-  return (
-    <Panel
-      title="Why stages fail"
-      about={failures ? `${count(all)} of ${count(failures.ended)} that ended` : ""}
-      actions={<Csv href={csv} />}
-    >
-      {items.length ? (
-        <table className="tbl causes">
-          <tbody>
-            {items.map((cause) => {
-              const stages = Object.entries(cause.stages).sort((a, b) => b[1] - a[1]);
-              return (
-                <tr key={cause.cause} title={stages.map(([id, n]) => `${id} ${n}`).join(", ")}>
-                  <td>
-                    {CAUSES[cause.cause] ?? cause.cause.replaceAll("_", " ")}
-                    <div className="small m3 trunc">
-                      {stages
-                        .slice(0, 4)
-                        .map(([id, n]) => `${id} ${n}`)
-                        .join(", ")}
-                      {stages.length > 4 ? `, ${count(stages.length - 4)} more` : ""}
-                    </div>
-                  </td>
-                  <td className="bar-cell">
-                    <Bar used={cause.count} of={all} kind="rest" />
-                  </td>
-                  <td className="num">
-                    {count(cause.count)}, {percent((100 * cause.count) / all)}
-                  </td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      ) : (
-        <Empty icon="check" title="Nothing has failed in this time" />
-      )}
-    </Panel>
   );
 }
 
@@ -238,7 +194,13 @@ function Figures({ totals }: { totals: components["schemas"]["Totals"] }) {
             hours(totals.gpu_used),
             `${percent((100 * totals.gpu_used) / totals.gpu_total)} of ${hours(totals.gpu_total)}`,
           ],
-          ["Idle GPU hours", hours(idle), ""],
+          [
+            "Idle GPU hours",
+            hours(idle),
+            totals.gpu_idle.person
+              ? `${hours(totals.gpu_idle.person)} of them while a project waited for a person`
+              : "",
+          ],
         ] as [string, string, string][])
       : []),
     [
@@ -264,78 +226,5 @@ function Figures({ totals }: { totals: components["schemas"]["Totals"] }) {
         </div>
       ))}
     </dl>
-  );
-}
-
-function Csv({ href }: { href: string }) {
-  return (
-    <a className="btn ghost sm" href={href} download>
-      CSV
-    </a>
-  );
-}
-
-function Heat({
-  title,
-  hours,
-  unit,
-  total,
-  csv,
-  most,
-}: {
-  title: string;
-  hours: number[][];
-  unit: string;
-  total: number;
-  csv: string;
-  /** what is told is the largest of the means, not a sum */
-  most?: boolean;
-}) {
-  const told = `${count(total)} ${unit}`;
-  return (
-    <Panel title={title} about={most ? `up to ${told}` : told} actions={<Csv href={csv} />}>
-      {total ? (
-        <HeatMap label={title} values={hours} unit={unit} />
-      ) : (
-        <Empty icon="clock" title="Nothing in this time" />
-      )}
-    </Panel>
-  );
-}
-
-function Lengths({ items }: { items: Length[] }) {
-  const seconds = (value: number | null | undefined) => (value == null ? "–" : duration(value * 1000));
-  const longest = Math.max(...items.map((i) => i.median ?? 0));
-  return (
-    <table className="tbl">
-      <thead>
-        <tr>
-          <th>Stage</th>
-          <th className="num">Ended</th>
-          <th className="num">Median</th>
-          <th>
-            <span className="vh">Compared</span>
-          </th>
-          <th className="num">9 of 10 within</th>
-          <th className="num">Waited</th>
-        </tr>
-      </thead>
-      <tbody>
-        {items.map((item) => (
-          <tr key={`${item.pipeline}/${item.stage}`}>
-            <td>
-              {item.stage} <span className="m3 small">{item.pipeline}</span>
-            </td>
-            <td className="num">{count(item.ended)}</td>
-            <td className="num">{seconds(item.median)}</td>
-            <td className="bar-cell">
-              <Bar used={item.median ?? 0} of={longest} kind="rest" />
-            </td>
-            <td className="num">{seconds(item.p90)}</td>
-            <td className="num m2">{seconds(item.waited_median)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }
