@@ -951,7 +951,7 @@ def test_unpacking_is_cancelled_within_a_second_and_leaves_nothing(world: World,
     assert time.monotonic() - begin < 3
     running.join()
     assert names(member) == ["a.zip"]
-    until(lambda: not list((world.installation.settings.share / "uploads").iterdir()), 5)
+    until(lambda: not list((world.installation.settings.share / "uploads").iterdir()), 20)
 
 
 def test_a_name_that_was_taken_while_it_was_unpacked_is_not_touched(world: World, member: TestClient) -> None:
