@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -142,3 +143,17 @@ def test_looking_for_a_text_first_finds_the_same_lines(pattern, lines):
     wanted = [n for n, line in enumerate(lines) if re.search(pattern, line)]
     found = LinePattern(pattern).lines(data)
     assert [data[:begin].count(b"\n") for begin, _ in found] == wanted
+
+
+def test_a_search_with_an_intricate_expression_ends_in_time_and_comes_further_each_time():
+    with fresh() as (writer, logs):
+        writer.write(0, (b"a" * 199 + b"\n") * 3000 + b"!\n")
+        log, began = opened(logs), time.monotonic()
+        pattern = "(?:a?b?){499}" * 4 + "!"
+        first = find(log, pattern, seconds=0.2)
+        assert time.monotonic() - began < 8
+        assert first.next is not None and first.next > 0
+        again = find(log, pattern, seconds=0.2, start=first.next)
+        assert again.next is None or again.next > first.next
+        back = find(log, pattern, seconds=0.2, backwards=True)
+        assert [hit.n for hit in back.hits] == [3000] and (back.next is None or back.next < 3000)

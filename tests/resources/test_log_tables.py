@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
+import json
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -12,10 +15,11 @@ from hypothesis import strategies as st
 
 from tests.resources.logged import LogWriter, plain_lines
 from tests.resources.test_log_lines import NoSecrets, fresh, opened
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.errors import Invalid, NotFound
 from winslow_nomad.core.pipeline import LogParser
-from winslow_nomad.resources.log_rows import path_of
-from winslow_nomad.resources.log_tables import ShareTables
+from winslow_nomad.resources.log_patterns import LinePattern
+from winslow_nomad.resources.log_rows import LONGEST_FIELD, path_of
+from winslow_nomad.resources.log_tables import HELD, LONGEST_LINE, ShareTables
 from winslow_nomad.resources.share_logs import ShareLog, ShareLogs
 
 COUNTS = LogParser(file="counts.csv", pattern=r"frame (?P<frame>\d+): (?P<vehicles>\d+)")
@@ -204,3 +208,102 @@ def test_windows_are_the_same_in_whatever_pieces_a_log_comes(written, data, size
                 wanted.append(str(window[0][0]))
                 window.clear()
         assert sorted(int(row[0]) for row in found[1:]) == sorted(map(int, wanted))
+
+
+def look(tables: ShareTables, logs: ShareLogs, *parsers: LogParser) -> tuple[float, list[int], bool]:
+    """One look: how long it took, rows by table, and whether it came to the end."""
+    began = time.monotonic()
+    made = tables.make(opened(logs), parsers, {})
+    return time.monotonic() - began, [t.rows for t in made.tables], made.complete
+
+
+def on_disk(tables: ShareTables) -> int:
+    return sum(path.stat().st_size for path in tables._folder.rglob("*.csv"))
+
+
+def test_an_expression_that_takes_for_ever_is_refused():
+    with pytest.raises(Invalid, match="too intricate"):
+        LinePattern("(?:a?b?){500}" * 60 + "!")
+    with pytest.raises(Invalid, match="too intricate"):
+        LinePattern("(?P<x>a)?" + "(a)?" * 30 + "(?:a?b?){60}!")
+
+
+@pytest.mark.chaos
+def test_a_look_ends_in_time_whatever_the_parsers_are_and_each_comes_further():
+    slow = LogParser(file="slow.csv", pattern="(?:a?b?){499}" * 2 + "(?P<end>!)")
+    spanning = LogParser(file="wide.csv", pattern="(?P<all>(?:.|\n)*)!", lines=100)
+    with fresh() as (writer, logs):
+        writer.write(0, (b"a" * 199 + b"\n") * 5000)
+        writer.write(0, b"frame 1: 7\n")
+        tables = tables_of(writer, logs)
+        took, _, complete = look(tables, logs, slow, COUNTS, spanning)
+        assert took < 15 and not complete  # the first one alone would take minutes
+        before = -1
+        for _ in range(3):
+            came = sorted(
+                state.get("next", 0)
+                for file in tables._folder.rglob("state.json")
+                for state in json.loads(file.read_bytes())["parsers"]
+            )
+            assert sum(came) > before
+            before = sum(came)
+            look(tables, logs, slow, COUNTS, spanning)
+        assert rows(tables, logs, COUNTS)[1][1:] == ["1", "7"]
+
+
+def test_what_parsers_write_has_a_bound_and_the_rest_of_the_log_is_left():
+    parser = LogParser(file="${k}.csv", pattern=r"(?P<k>\d) (?P<all>.*)", columns={"a": "${all}" * 50, "b": "${MATCH}"})
+    with fresh() as (writer, logs):
+        writer.write(0, b"".join(b"%d %s\n" % (n % 7, b"x" * 900) for n in range(5000)))
+        tables = ShareTables(logs, writer.log.parents[1] / "tables", largest=1_000_000)
+        made = tables.make(opened(logs), [parser], {})
+        assert made.complete and all(t.full for t in made.tables)
+        assert on_disk(tables) < 1_000_000 + 2 * HELD
+        file = tables.open(opened(logs), [parser], {}, made.tables[0].path)
+        found = list(csv.reader(io.StringIO(file.read(0, file.entry.bytes).decode())))
+        assert max(len(field) for row in found for field in row) == LONGEST_FIELD
+        file.close()
+
+
+def test_ever_new_parsers_do_not_fill_the_disk():
+    with fresh() as (writer, logs):
+        writer.write(0, (b"frame 1: 7 " + b"y" * 900 + b"\n") * 200)
+        tables = ShareTables(logs, writer.log.parents[1] / "tables", in_all=1_000_000)
+        for number in range(20):
+            look(tables, logs, LogParser(file="x.csv", pattern="(?P<all>.+)", columns={f"c{number}": "${all}"}))
+        assert on_disk(tables) <= 2_000_000  # counted each time that so much was written
+        assert look(tables, logs, LogParser(file="x.csv", pattern="(?P<all>.+)"))[1] == [200]
+
+
+def test_who_looks_while_another_reads_is_answered_with_what_there_is():
+    with fresh() as (writer, logs):
+        writer.write(0, b"frame 1: 7\n")
+        tables = tables_of(writer, logs)
+        look(tables, logs, COUNTS)
+        (lock,) = tables._folder.rglob("lock")
+        with lock.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            took, found, complete = look(tables, logs, COUNTS)
+            assert (found, complete) == ([1], False) and took < 10
+            file = tables.open(opened(logs), [COUNTS], {}, "counts.csv")
+            assert file.entry.bytes > 0
+            file.close()
+        assert look(tables, logs, COUNTS)[2]
+
+
+def test_what_is_no_text_becomes_some():
+    parser = LogParser(file="${x}.csv", pattern=r"x=(?P<x>\S+)", columns={"x": "${x}", "all": "${MATCH}"})
+    with fresh() as (writer, logs):
+        writer.write(0, b"x=\xff\xfe\x00\nx=\xed\xa0\x80\nx=\xc3\nx=\xf0\x9f\x98\x80\n")
+        tables = tables_of(writer, logs)
+        made = tables.make(opened(logs), [parser], {})
+        assert made.complete and sum(t.rows for t in made.tables) >= 1
+
+
+def test_a_secret_at_the_place_where_a_long_line_is_cut_is_hidden():
+    secrets = NoSecrets()
+    secrets.texts = {"secret:1": "swordfish-swordfish"}
+    parser = LogParser(file="counts.csv", pattern=r"(?P<key>sw?o?r?d?f?i?s?h?)$")
+    with fresh(secrets=secrets) as (writer, logs):
+        writer.write(0, b"x" * (LONGEST_LINE - 9) + b"swordfish-swordfish and more\n")
+        assert rows(tables_of(writer, logs), logs, parser) == []

@@ -65,9 +65,10 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_name(m) for m in _REFERENCE.finditer(text) if not m["escape"]))
 
 
-def expand(text: str, variables: Mapping[str, str]) -> str:
+def expand(text: str, variables: Mapping[str, str], *, longest: int | None = None) -> str:
     """Each `${X}` replaced by its variable and each `$$` by `$`; any other `$` stays. What comes out is not
-    expanded again. Raises Invalid: expand.malformed, expand.undefined, expand.too_long."""
+    expanded again, and cut to `longest` characters if so many are wanted. Raises Invalid: expand.malformed,
+    expand.undefined, expand.too_long."""
     parts: list[str] = []
     size = end = 0
     for match in _REFERENCE.finditer(text):
@@ -75,6 +76,8 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
         parts += (text[end : match.start()], value)
         size += match.start() - end + len(value)
         end = match.end()
+        if longest is not None and size >= longest:
+            return "".join(parts)[:longest]
         if size > MAX_TEXT:
             break
     if size + len(text) - end > MAX_TEXT:
@@ -83,7 +86,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
             hint="Put long texts into a file.",
             code="expand.too_long",
         )
-    return "".join(parts) + text[end:]
+    return ("".join(parts) + text[end:])[:longest]
 
 
 def _name(match: re.Match[str]) -> str:

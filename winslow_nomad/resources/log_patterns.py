@@ -1,10 +1,14 @@
 """Patterns for lines: a text, or a regular expression of RE2, which never goes back and so cannot be made to run for
-ever. Line by line, as grep does: `^` and `$` are the ends of a line, and no match spans two."""
+ever. Line by line, as grep does: `^` and `$` are the ends of a line, and no match spans two.
+
+Not for ever is long enough to hold up others: with all its states used, RE2 takes some 17 ns for each byte and each
+instruction of the expression (2,000 s for a megabyte and `(?:a?b?){500}` sixty times). So intricate ones are refused,
+and one call looks at no more bytes than take two seconds then."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import re2
 
@@ -13,6 +17,9 @@ from winslow_nomad.resources.log_files import NEWLINE
 
 LONGEST = 1000  # characters
 MEMORY = 4 * 1024 * 1024  # bytes for the states of one expression
+INTRICATE = 10_000  # instructions, times groups, that one may have: `.{0,1000}` has 9,000, most have fewer than 100
+EFFORT = 100_000_000  # bytes times instructions of one call: two seconds at the worst
+LEAST, MOST = 4096, 4 * 1024 * 1024  # bytes of one call
 MISSES = 32  # lines of a block that hold the literal and do not match: then it is of no use there
 _OUTER = re.compile(r"(?<!\\)(?:\\\\)*\\[AzQE]")
 _UNSURE = re.compile(r"\(\?[^:P<]|\\[pPxC0-9]")  # flags that change what letters mean; escapes of several letters
@@ -43,6 +50,13 @@ class LinePattern:
             raise _wrong(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
         finally:
             re2.purge()  # its cache would keep as many automata as people have had ideas
+        weight = self.compiled.programsize * (1 + self.compiled.groups)
+        if weight > INTRICATE:
+            raise _wrong(
+                f"it is too intricate ({weight} steps; {INTRICATE} is the limit)",
+                "Repetitions make it long: write + or * in place of {1,500}, and name fewer groups.",
+            )
+        self.reach = max(LEAST, min(MOST, EFFORT // weight))
 
     @property
     def groups(self) -> dict[str, int]:
@@ -52,19 +66,32 @@ class LinePattern:
     def in_line(self, line: bytes) -> bool:
         return self.compiled.search(line) is not None
 
-    def lines(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Beginning and end of the lines that match."""
-        at = misses = 0
-        look = self._literal or self.compiled
+    def lines(self, data: bytes, overdue: Callable[[], bool] = lambda: False) -> Iterator[tuple[int, int]]:
+        """Beginning and end of the lines that match; of one longer than `reach`, its beginning is looked at. Raises
+        TimeoutError when `overdue` says so, which is asked after two seconds of work at the latest."""
+        at = 0
         while at < len(data):
-            hit = look.search(data, at)
+            upto = at + self.reach
+            following = len(data)
+            if upto < len(data):
+                following = data.rfind(NEWLINE, at, upto) + 1 or data.find(NEWLINE, upto) + 1 or len(data)
+            yield from self._within(data, at, min(upto, following))
+            at = following
+            if at < len(data) and overdue():
+                raise TimeoutError
+
+    def _within(self, data: bytes, at: int, upto: int) -> Iterator[tuple[int, int]]:
+        misses = 0
+        look = self._literal or self.compiled
+        while at < upto:
+            hit = look.search(data, at, upto)
             if hit is None:
                 return
             begin = data.rfind(NEWLINE, at, hit.start()) + 1 or at
-            end = data.find(NEWLINE, hit.start())
-            end = len(data) if end < 0 else end
+            end = data.find(NEWLINE, hit.start(), upto)
+            end = upto if end < 0 else end
             if look is self.compiled:
-                if begin < len(data):
+                if begin < upto:
                     yield begin, end
             elif self.compiled.search(data, begin, end) is not None:
                 yield begin, end

@@ -17,6 +17,7 @@ from winslow_nomad.resources.log_patterns import LinePattern
 
 LONGEST_FIELD = 4000  # characters
 LONGEST_NAME = 120
+LONGEST_PATH = 4096
 _UNSAFE = re.compile(r"[^\w.=+-]|^\.")
 
 
@@ -51,8 +52,8 @@ class Rows:
         return self.of_lines([line])
 
     def of_lines(self, lines: list[LineOf]) -> Row | None:
-        """None: it is not found in them."""
-        text = b"\n".join(line.text for line in lines)
+        """None: it is not found in them, or not in so much of them as the pattern can be looked for."""
+        text = b"\n".join(line.text for line in lines)[: self.pattern.reach]
         found = self.pattern.compiled.search(text)
         if found is None:
             return None
@@ -65,7 +66,7 @@ class Rows:
             "MATCH": _text(found.group()),
             **{name: _text(found.group(number) or b"") for name, number in self._groups.items()},
         }
-        fields = tuple(_filled(column, values)[:LONGEST_FIELD] for column in self._columns)
+        fields = tuple(_filled(column, values, LONGEST_FIELD) for column in self._columns)
         return Row(last.n, path_of(self.parser.file, values), fields)
 
     def windows(self, lines: Iterable[LineOf], before: list[LineOf]) -> Iterator[Row]:
@@ -82,15 +83,16 @@ class Rows:
 def path_of(file: str, values: Mapping[str, str]) -> str:
     """What comes out of a log names a file, never a folder: all that is not plain becomes `_`."""
     names = {name: _UNSAFE.sub("_", text)[:LONGEST_NAME] or "_" for name, text in values.items()}
-    parts = [part[:LONGEST_NAME] for part in _filled(file, names).split("/") if part not in ("", ".", "..")]
+    path = _filled(file, names, LONGEST_PATH)
+    parts = [part[:LONGEST_NAME] for part in path.split("/") if part not in ("", ".", "..")]
     return "/".join(parts) or "_"
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
+def _filled(text: str, values: Mapping[str, str], longest: int) -> str:
     try:
-        return expand(text, values)
+        return expand(text, values, longest=longest)
     except Invalid:
-        return text  # a variable that this stage did not have
+        return text[:longest]  # a variable that this stage did not have
 
 
 def as_csv(rows: Iterable[tuple[str, ...]]) -> bytes:

@@ -2,7 +2,10 @@
 home of this machine and made anew when lost. Nothing is written to a stage: it is not slowed down while it runs and
 never changes once it has ended, and parsers that are defined later read its log as well.
 
-Lines are taken in the order of time. One that has no end yet is taken once it has."""
+Lines are taken in the order of time. One that has no end yet is taken once it has.
+
+Whoever may change a pipeline can ask for tables without end, so all of it has a bound: the time of one look and of each
+piece of it, what is held in memory, the bytes of one log's tables and of all, and the disk is never filled."""
 
 from __future__ import annotations
 
@@ -10,16 +13,18 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
-from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.errors import NotFound, Unavailable
 from winslow_nomad.core.filing import Entry, Series
 from winslow_nomad.core.logs import AttemptLog
 from winslow_nomad.core.pipeline import PARSED, LogParser
@@ -32,14 +37,23 @@ from winslow_nomad.resources.log_search import SLICE, Wanted, in_slice
 from winslow_nomad.resources.log_text import NOTHING, Masker
 from winslow_nomad.resources.series import Thinned
 from winslow_nomad.resources.share_logs import ShareLog, ShareLogs
+from winslow_nomad.resources.space import KEPT_FREE
 
 SECONDS = 2.0  # of one look
+AGAIN = 0.02  # seconds until a lock is tried again
 LONGEST_LINE = 64 * 1024  # bytes of a line that are looked at
 AT_ONCE = 4000  # lines read one by one in one go
+BYTES_AT_ONCE = 8 * 1024 * 1024  # of them
+SEARCHED_AT_ONCE = 20_000  # lines
+PIECE = 0.5  # seconds of one piece of searching
+HELD = 4 * 1024 * 1024  # characters of rows until they are written
+AT_WORK = 2  # logs read at once: lines become rows in this process, which has others to answer
 MOST_TABLES = 100  # of one stage
-LARGEST = 256 * 1024 * 1024  # bytes of one table
-KEPT = 300  # logs whose tables are kept; those looked at least recently go first
-FORMAT = 1
+LARGEST = 256 * 1024 * 1024  # bytes of all tables of one stage
+ALL = 4 * 1024 * 1024 * 1024  # bytes of all tables
+KEPT = 300  # logs, and ways of parsing them, whose tables are kept; those looked at least recently go first
+SETTLED = 64 * 1024 * 1024  # bytes written until what is kept is counted again
+FORMAT = 2
 NUMBERS: dict[str, int | None] = {"": None, "out": 0, "err": 1}
 State = dict[str, Any]
 
@@ -47,34 +61,54 @@ State = dict[str, Any]
 class ShareTables:
     """core.tables.LogTables"""
 
-    def __init__(self, logs: ShareLogs, folder: Path, *, keep: int = KEPT) -> None:
+    def __init__(
+        self, logs: ShareLogs, folder: Path, *, keep: int = KEPT, largest: int = LARGEST, in_all: int = ALL
+    ) -> None:
         self._logs = logs
         self._folder = folder
         self._keep = keep
+        self._largest = largest
+        self._in_all = in_all
+        self._uncounted = in_all  # bytes written since all was counted; none of it ever was
         self._thinned = Thinned()
+        self._at_work = threading.Semaphore(AT_WORK)
 
     def make(self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str]) -> Tables:
         if not isinstance(log, ShareLog) or log.lines is None or not parsers:
             return Tables(tables=(), complete=True)
-        with self._kept(log.lines, parsers, variables) as kept:
-            deadline = time.monotonic() + SECONDS
-            places, whole = log.lines.refresh(final=log.ended)
-            masker = self._logs.masks.now()
-            done = True
-            for parser, state in zip(parsers, kept.parsers, strict=True):
-                reading = _Reading(
-                    self._logs, log.lines, places, masker, Rows(parser, variables), state, kept, log.ended
-                )
-                done = reading.go_on(deadline) and done
-            kept.save()
-            return Tables(tables=kept.tables(), complete=done and whole)
+        folder = self._folder_of(log.lines, parsers, variables)
+        with self._locked(folder) as ours:
+            if not ours:  # somebody else reads on in it
+                return Tables(tables=_Kept(folder, len(parsers), self._largest).tables(), complete=False)
+            kept = _Kept(folder, len(parsers), self._largest, to_write=True)
+            with self._at_work:
+                done = self._go_on(log, log.lines, parsers, variables, kept)
+            self._uncounted += kept.written
+            made = Tables(tables=kept.tables(), complete=done)
+        self._thin_out()
+        return made
+
+    def _go_on(
+        self, log: ShareLog, lines: Lines, parsers: Sequence[LogParser], variables: Mapping[str, str], kept: _Kept
+    ) -> bool:
+        """What has come least far first, so that one that is slow holds up no other."""
+        places, whole = lines.refresh(final=log.ended)
+        masker = self._logs.masks.now()
+        deadline = time.monotonic() + SECONDS
+        done = True
+        pairs = zip(parsers, kept.parsers, strict=True)
+        for parser, state in sorted(pairs, key=lambda pair: pair[1].get("next", 0)):
+            reading = _Reading(self._logs, lines, places, masker, Rows(parser, variables), state, kept, log.ended)
+            done = reading.go_on(deadline) and done
+        kept.save()
+        return done and whole
 
     def open(
         self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str
     ) -> LocalFile:
         if isinstance(log, ShareLog) and log.lines is not None and parsers:
-            with self._kept(log.lines, parsers, variables) as kept:
-                found = kept.open(path)
+            folder = self._folder_of(log.lines, parsers, variables)
+            found = _Kept(folder, len(parsers), self._largest).open(path)
             if found is not None:
                 return found
         raise NotFound(f"No log parser has made a table {path[:200]!r} of this log (yet).", code="table.not_found")
@@ -83,11 +117,12 @@ class ShareTables:
         rows = Rows(parser, variables)
         if not isinstance(log, ShareLog) or log.lines is None:
             return Sample(header=rows.header, rows=(), found=0, read=0, total=0)
-        deadline = time.monotonic() + SECONDS
         places, _ = log.lines.refresh(final=log.ended)
         first, state = _First(limit), dict[str, Any]()
         masker = self._logs.masks.now()
-        _Reading(self._logs, log.lines, places, masker, rows, state, first, log.ended).go_on(deadline)
+        with self._at_work:
+            deadline = time.monotonic() + SECONDS
+            _Reading(self._logs, log.lines, places, masker, rows, state, first, log.ended).go_on(deadline)
         total = places.reached.lines(None)
         return Sample(
             header=rows.header, rows=tuple(first.rows), found=first.found, read=min(state["next"], total), total=total
@@ -110,26 +145,88 @@ class ShareTables:
         finally:
             opened.close()
 
+    def _folder_of(self, lines: Lines, parsers: Sequence[LogParser], variables: Mapping[str, str]) -> Path:
+        question = json.dumps([lines.directory, [p.model_dump() for p in parsers], dict(variables)], sort_keys=True)
+        return self._folder / hashlib.sha256(question.encode()).hexdigest()[:40]
+
     @contextlib.contextmanager
-    def _kept(self, lines: Lines, parsers: Sequence[LogParser], variables: Mapping[str, str]) -> Iterator[_Kept]:
-        """Locked against other threads and processes."""
-        question = json.dumps([[p.model_dump() for p in parsers], dict(variables)], sort_keys=True)
-        top = self._folder / lines.directory.removeprefix("projects/").replace("/", ",")
-        folder = top / hashlib.sha256(question.encode()).hexdigest()[:32]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.utime(top)
-        with (folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield _Kept(folder, len(parsers))
-        self._thin_out()
+    def _locked(self, folder: Path) -> Iterator[bool]:
+        """Against other threads and processes; False: one of them has had it for longer than a look takes."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                lock = (folder / "lock").open("a")
+            except FileNotFoundError:
+                continue  # it has just been taken away
+            with lock:
+                while not (ours := _taken(lock)) and time.monotonic() < deadline:
+                    time.sleep(AGAIN)
+                if ours and not _is_still(lock, folder / "lock"):
+                    continue
+                if ours:
+                    os.utime(folder)
+                yield ours
+                return
 
     def _thin_out(self) -> None:
-        ages = []
+        """Away with what was looked at least recently, where there is too much of it. Raises Unavailable where there
+        is no room for more all the same."""
+        folders = []
         with contextlib.suppress(OSError):
-            for entry in os.scandir(self._folder):
-                ages.append((entry.stat().st_mtime, entry.path))
-        for _, path in sorted(ages)[: max(0, len(ages) - self._keep)]:
-            shutil.rmtree(path, ignore_errors=True)
+            folders = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
+        count = len(folders)
+        size = None
+        if self._uncounted >= min(SETTLED, self._in_all):
+            self._uncounted = 0
+            size = sum(map(_size_of, (path for _, path in folders)))
+        for _, path in folders:
+            if count <= self._keep and (size is None or size <= self._in_all) and not nearly_full(self._folder):
+                return
+            away = _size_of(path)
+            if _taken_away(Path(path)):
+                count -= 1
+                size = None if size is None else size - away
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(lock: IO[str], path: Path) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(lock.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _size_of(folder: str) -> int:
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(folder))
+    except OSError:
+        return 0  # it has just been taken away
+
+
+def _taken_away(folder: Path) -> bool:
+    """Not while somebody is at work in it."""
+    try:
+        with (folder / "lock").open("a") as lock:
+            if not _taken(lock):
+                return False
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)  # no folder of ours
+    return True
+
+
+def nearly_full(folder: Path) -> bool:
+    """As for the share: what is less than 5 % free has other things to do."""
+    found = os.statvfs(folder)
+    return found.f_bavail < found.f_blocks * KEPT_FREE
 
 
 class LocalFile:
@@ -147,11 +244,18 @@ class LocalFile:
 
 
 class _Sink(Protocol):
+    """`full`: it takes no more."""
+
+    @property
+    def full(self) -> bool: ...
+
     def add(self, row: Row, header: tuple[str, ...]) -> None: ...
 
 
 class _First:
     """The first rows, and how many there were."""
+
+    full = False
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -165,21 +269,30 @@ class _First:
 
 
 class _Kept:
-    """The tables in a folder, and how far each parser has come. What a process that died has added is cut off again."""
+    """The tables in a folder, and how far each parser has come. What a process that died has added is cut off again, by
+    whoever is `to_write`, which only one may be."""
 
-    def __init__(self, folder: Path, parsers: int) -> None:
+    def __init__(self, folder: Path, parsers: int, largest: int, *, to_write: bool = False) -> None:
         self._folder = folder
+        self._largest = largest
         fresh = {"format": FORMAT, "parsers": [{} for _ in range(parsers)], "tables": {}}
-        self._state: State = self._loaded(parsers) or fresh
+        self._state: State = self._loaded(parsers, to_write) or fresh
         self._new: dict[str, list[tuple[str, ...]]] = {}
         self._headers: dict[str, tuple[str, ...]] = {}
+        self._held = 0
+        self.written = 0
 
     @property
     def parsers(self) -> list[State]:
         found: list[State] = self._state["parsers"]
         return found
 
-    def _loaded(self, parsers: int) -> State | None:
+    @property
+    def full(self) -> bool:
+        known = self._state["tables"].values()
+        return bool(known) and all(table["full"] for table in known)
+
+    def _loaded(self, parsers: int, to_write: bool) -> State | None:
         try:
             state: State = json.loads((self._folder / "state.json").read_bytes())
             if state["format"] != FORMAT or len(state["parsers"]) != parsers:
@@ -188,7 +301,8 @@ class _Kept:
                 path = self._folder / table["file"]
                 if path.stat().st_size < table["bytes"]:
                     return None
-                os.truncate(path, table["bytes"])
+                if to_write:
+                    os.truncate(path, table["bytes"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return state
@@ -196,26 +310,41 @@ class _Kept:
     def add(self, row: Row, header: tuple[str, ...]) -> None:
         known = self._state["tables"]
         if row.path not in known and row.path not in self._headers:
-            if len(known) + len(self._headers) >= MOST_TABLES:
+            if self.full or len(known) + len(self._headers) >= MOST_TABLES:
                 return
             self._headers[row.path] = header
         self._new.setdefault(row.path, []).append(row.fields)
+        self._held += sum(map(len, row.fields))
+        if self._held >= HELD:
+            self._write()
 
-    def save(self) -> None:
-        """Rows first, then how far we are: whatever happens in between is cut off and done again."""
+    def _write(self) -> None:
         tables = self._state["tables"]
         for path, rows in self._new.items():
-            table = tables.setdefault(path, {"file": f"{len(tables)}.csv", "rows": 0, "bytes": 0, "full": False})
+            table = tables.setdefault(path, {"file": f"{len(tables)}.csv", "rows": 0, "bytes": 0, "full": self.full})
             if table["full"]:
                 continue
             fresh = not table["bytes"]
             data = as_csv([self._headers[path], *rows] if fresh else rows)
+            if nearly_full(self._folder):
+                raise Unavailable(
+                    "The disk with Winslow's own folder has less than 5 % free; tables of logs are not made.",
+                    hint="An administrator makes room on it; winslow doctor names the folder.",
+                    code="table.no_room",
+                )
             with (self._folder / table["file"]).open("wb" if fresh else "ab") as file:
                 file.write(data)
             table["rows"] += len(rows)
             table["bytes"] += len(data)
-            table["full"] = table["bytes"] >= LARGEST
-        self._new, self._headers = {}, {}
+            self.written += len(data)
+        if sum(table["bytes"] for table in tables.values()) >= self._largest:
+            for table in tables.values():
+                table["full"] = True
+        self._new, self._headers, self._held = {}, {}, 0
+
+    def save(self) -> None:
+        """Rows first, then how far we are: whatever happens in between is cut off and done again."""
+        self._write()
         draft = self._folder / ".state"
         draft.write_text(json.dumps(self._state))
         draft.rename(self._folder / "state.json")
@@ -229,13 +358,16 @@ class _Kept:
         if table is None:
             return None
         file = self._folder / table["file"]
-        modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        tag = f"{self._folder.parent.name}-{self._folder.name}-{table['bytes']}"
+        tag = f"{self._folder.name}-{table['bytes']}"
         name = path.rpartition("/")[2]
-        entry = Entry(
-            name=name, path=f"{PARSED}/{path}", kind="file", bytes=table["bytes"], modified=modified, tag=tag
-        )
-        return LocalFile(file, entry)
+        try:
+            modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            entry = Entry(
+                name=name, path=f"{PARSED}/{path}", kind="file", bytes=table["bytes"], modified=modified, tag=tag
+            )
+            return LocalFile(file, entry)
+        except FileNotFoundError:
+            return None  # taken away since others needed the room
 
 
 class _Reading:
@@ -259,30 +391,35 @@ class _Reading:
         self._before: list[list[LineOf]] = [[], []]
 
     def go_on(self, deadline: float) -> bool:
-        """True: to the present end of the log."""
+        """True: to the present end of the log, or nothing more is kept of it. Comes a little further in any case when
+        it is not called too late."""
         total = self._places.reached.lines(None)
         if self._state["next"] > total:  # another log
             self._state.update(next=0, unfinished=[], before=[[], []])
+        if self._kept.full:
+            return True
+        if time.monotonic() > deadline:
+            return bool(self._state["next"] >= total and not self._state["unfinished"])
         spanning = self._rows.parser.lines > 1
         self._before = [self._read(numbers) for numbers in self._state["before"]]
         numbers, self._state["unfinished"] = self._state["unfinished"], []
         self._take(self._read(numbers))
-        while self._state["next"] < total:
-            start = self._state["next"]
-            if spanning:
-                end, found = min(start + AT_ONCE, total), self._aside(self._lines, partial(self._all, start))
-            else:
-                end, found = self._aside(self._lines, partial(self._matching, start))
-            self._take(found)
-            self._state["next"] = end
+        while self._state["next"] < total and not self._kept.full:
+            work = self._all if spanning else self._matching
+            found, end = self._aside(self._lines, partial(work, self._state["next"]))
+            left = self._take(found, deadline)
+            self._state["next"] = end if left is None else left
             if time.monotonic() > deadline:
                 break
         self._state["before"] = [[line.begun.n for line in some] for some in self._before]
         self._into.update(self._state)
-        return bool(self._state["next"] >= total)
+        return bool(self._kept.full or self._state["next"] >= total)
 
-    def _take(self, lines: Sequence[LineOf]) -> None:
-        for line in lines:
+    def _take(self, lines: Sequence[LineOf], deadline: float = math.inf) -> int | None:
+        """Answers the number of the first line that there was no time for."""
+        for number, line in enumerate(lines):
+            if number and time.monotonic() > deadline:
+                return line.begun.n
             if line.begun.text is None and not self._ended and self._open(line.begun):
                 self._state["unfinished"].append(line.begun.n)
                 continue
@@ -293,6 +430,7 @@ class _Reading:
                 found = iter([row] if row is not None else [])
             for row in found:
                 self._kept.add(row, self._rows.header)
+        return None
 
     def _open(self, begun: Begun) -> bool:
         reached = self._places.reached
@@ -308,24 +446,36 @@ class _Reading:
 
         return self._lines.call(work)
 
-    def _all(self, start: int, files: LogFiles) -> list[LineOf]:
+    def _all(self, start: int, files: LogFiles) -> tuple[list[LineOf], int]:
+        """The next lines, and the number of the one behind them."""
         page = Page(files, self._places, NOTHING)
-        found = page.begun(start, AT_ONCE, None)
-        return [self._line(page, begun) for begun in found if self._stream in (None, begun.stream)]
+        lines: list[LineOf] = []
+        size = 0
+        following = start
+        for begun in page.begun(start, AT_ONCE, None):
+            following = begun.n + 1
+            if self._stream in (None, begun.stream):
+                lines.append(self._line(page, begun))
+                size += len(lines[-1].text)
+                if size > BYTES_AT_ONCE:
+                    break
+        return lines, max(start + 1, following)
 
-    def _matching(self, start: int, files: LogFiles) -> tuple[int, list[LineOf]]:
+    def _matching(self, start: int, files: LogFiles) -> tuple[list[LineOf], int]:
         """The lines of the next megabytes that match, and the number of the line behind them."""
         places = self._places
+        total = places.reached.lines(None)
         first = places.before_line(start, None)
-        last = max(first + 1, places.before_byte(None, places.place(first).bytes + SLICE))
-        last = min(last, places.known)
-        wanted = Wanted(self._rows.pattern, False, start, places.reached.lines(None) + 1, self._stream)
-        found = in_slice(places, NOTHING, wanted, first, last, files)
+        far = min(places.before_byte(None, places.place(first).bytes + SLICE),
+                  places.before_line(min(start + SEARCHED_AT_ONCE, total), None))  # fmt: skip
+        last = min(max(first + 1, far), places.known)
+        wanted = Wanted(self._rows.pattern, False, start, total + 1, self._stream)
+        found, border = in_slice(places, NOTHING, wanted, first, last, time.monotonic() + PIECE, files)
         page = Page(files, places, NOTHING)
-        end = places.place(last).lines(None)
+        end = places.place(last).lines(None) if border is None else border
         opened = [b for b in self._unfinished_in(page, start, end) if all(b.n != f.n for f in found)]
         lines = sorted([*found, *opened], key=lambda begun: begun.n)
-        return end, [self._line(page, begun) for begun in lines]
+        return [self._line(page, begun) for begun in lines], end
 
     def _unfinished_in(self, page: Page, start: int, end: int) -> list[Begun]:
         """They do not match yet, and may when they are complete."""
@@ -341,5 +491,6 @@ class _Reading:
         if text is None:
             end = self._places.line_end(page.windows[begun.stream], begun.stream, begun.offset)
             last = end if end >= 0 else self._places.reached.position(begun.stream)
-            text = page.files.read(begun.stream, begun.offset, min(last - begun.offset, LONGEST_LINE))
-        return LineOf(begun, self._masker.line(text[:LONGEST_LINE]).rstrip(b"\r"))
+            most = LONGEST_LINE + self._masker.longest  # a secret that is cut there is hidden as a whole
+            text = page.files.read(begun.stream, begun.offset, min(last - begun.offset, most))
+        return LineOf(begun, self._masker.line(text, 0, LONGEST_LINE).rstrip(b"\r"))

@@ -135,7 +135,7 @@ LOG_PARSER = Table(
         ),
         Key(
             "columns",
-            Names(HEADING, HEADING_WORDS, Text("${frame}", LINE, "one line", 500), '{frame: "${frame}"}'),
+            Names(HEADING, HEADING_WORDS, Text("${frame}", LINE, "one line", 500), '{frame: "${frame}"}', most=100),
             "Headings and what stands below them; default: time and all named groups.",
         ),
         Key("lines", Number(1, 100, "3"), "Lines that the pattern may span; default: 1."),
@@ -193,7 +193,7 @@ SHARED = (
     Key("charts", Items(CHART, "[{file: counts.csv, x: second, y: [vehicles]}]"), "Charts of CSV files in the output."),
     Key(
         "log_parsers",
-        Items(LOG_PARSER, r"[{file: counts.csv, pattern: '(?P<vehicles>\d+) vehicles'}]"),
+        Items(LOG_PARSER, r"[{file: counts.csv, pattern: '(?P<vehicles>\d+) vehicles'}]", most=50),
         "Tables made of what it prints.",
     ),
     Key("join", Choice(("all", "any")), "With several needs: run when all of them, or any of them, was not skipped."),

@@ -258,11 +258,15 @@ class Names:
     words: str  # what the pattern means
     each: Shape
     example: str
+    most: int = 10_000
 
     def read(self, node: Node, name: str, report: Report) -> dict[str, Any] | None:
         if not isinstance(node, Mapping):
             _not(node, name, "a mapping", self.example, report)
             return None
+        if len(node.entries) > self.most:
+            message = f"{name} has {len(node.entries)} entries; {self.most} is the limit"
+            report.stop(node.entries[self.most][0], message, "", "too_large")
         found: dict[str, Any] = {}
         for key, value in node.entries:
             if not re.fullmatch(self.pattern, key.text):
