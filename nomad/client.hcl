@@ -47,6 +47,12 @@ client {
   }
 }
 
+# The servers' rules hold for this agent's own address only where it is told so. Without this, whoever reaches the node
+# reads the files of its stages, ends them, and gets a shell in them, without any token.
+acl {
+  enabled = true
+}
+
 plugin "docker" {
   config {
     # Docker's `mount` of a host path, which gives an attempt its own directories, is refused without this.

@@ -46,6 +46,8 @@ server {
 # policy-winslow.hcl tells how its token is made.
 acl {
   enabled = true
+  # How long a token may live: by default a day, which no token of a service is made for.
+  token_max_expiration_ttl = "8784h"
 }
 
 # Connections from one address: the event stream, requests, and one for each log that is followed on a screen.

@@ -16,6 +16,7 @@ HINT = "See docs/settings.md for all settings."
 VARIABLES = {
     "NOMAD_ADDR": "address",
     "NOMAD_TOKEN": "token",
+    "NOMAD_TOKEN_FILE": "token_file",
     "NOMAD_NAMESPACE": "namespace",
     "NOMAD_REGION": "region",
     "NOMAD_CACERT": "ca_cert",
@@ -30,14 +31,16 @@ _FALSE = frozenset({"0", "f", "false", ""})
 
 @dataclass(frozen=True)
 class NomadSettings:
-    """ui: where people find Nomad's own pages; empty: at the address. share_volume: the host volume of nodes that have
-    the share. share_roots: node pool -> where the share is on its nodes, `*` for the others; empty: where it is here.
-    pools: a pipeline's pool -> Nomad's node pool, where the names differ. uid, gid: of containers; -1: as Winslow's
-    own. network: of containers; empty: docker's bridge."""
+    """token_file: holds the token, and is read anew whenever one is needed. ui: where people find Nomad's own pages;
+    empty: at the address. share_volume: the host volume of nodes that have the share. share_roots: node pool -> where
+    the share is on its nodes, `*` for the others; empty: where it is here. pools: a pipeline's pool -> Nomad's node
+    pool, where the names differ. uid, gid: of containers; -1: as Winslow's own. network: of containers; empty: docker's
+    bridge."""
 
     address: str = "http://127.0.0.1:4646"
     ui: str = ""
     token: str = field(default="", repr=False)
+    token_file: str = ""
     namespace: str = "winslow"
     region: str = ""
     ca_cert: str = ""
@@ -72,11 +75,27 @@ def read(table: Mapping[str, Any], env: Mapping[str, str], origin: str) -> Nomad
     for name, key in VARIABLES.items():
         if env.get(name):
             values[key] = _checked(key, env[name], name)
-    return NomadSettings(**values)
+    if env.get("NOMAD_TOKEN") and not env.get("NOMAD_TOKEN_FILE"):
+        values.pop("token_file", None)  # the variables win
+    found = NomadSettings(**values)
+    if found.token and found.token_file:
+        raise Invalid(
+            "NOMAD_TOKEN and NOMAD_TOKEN_FILE are both given: one of them would never be used.",
+            hint="Keep the file: a token in it can be replaced while Winslow runs.",
+            code="settings.invalid",
+        )
+    if bool(found.client_cert) != bool(found.client_key):
+        raise Invalid(
+            "A certificate for Nomad is of no use without its key, nor a key without its certificate.",
+            hint="Give both NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY, or neither.",
+            code="settings.invalid",
+        )
+    return found
 
 
 def _hint(key: str) -> str:
-    return "Give it as NOMAD_TOKEN in the environment." if key == "token" else HINT
+    named = "Give it as NOMAD_TOKEN in the environment, or name a file that holds it: token_file."
+    return named if key == "token" else HINT
 
 
 def _checked(key: str, value: Any, origin: str) -> Any:

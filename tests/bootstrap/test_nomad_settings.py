@@ -118,6 +118,22 @@ def test_a_variable_that_cannot_be_is_named(tmp_path: Path, name: str, value: st
         loaded(tmp_path, **{name: value})
 
 
+def test_a_token_stands_in_a_file_that_may_change_or_in_its_variable(tmp_path: Path) -> None:
+    file = "[nomad]\ntoken_file = '/etc/winslow/nomad-token'"
+    assert access_of(loaded(tmp_path, file)).token_file == "/etc/winslow/nomad-token"
+    assert access_of(loaded(tmp_path, file, NOMAD_TOKEN_FILE="/run/token")).token_file == "/run/token"
+    by_variable = access_of(loaded(tmp_path, file, NOMAD_TOKEN=TOKEN))
+    assert (by_variable.secret(), by_variable.token_file) == (TOKEN, "")
+    with pytest.raises(Invalid, match="both given"):
+        loaded(tmp_path, NOMAD_TOKEN=TOKEN, NOMAD_TOKEN_FILE="/run/token")
+
+
+@pytest.mark.parametrize("name", ["NOMAD_CLIENT_CERT", "NOMAD_CLIENT_KEY"])
+def test_half_of_a_certificate_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match="of no use without"):
+        loaded(tmp_path, **{name: "/x.pem"})
+
+
 def test_a_network_that_would_open_the_machine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="cannot be the network of stages"):
         site_of(loaded(tmp_path, "[nomad]\nnetwork = 'host'"))

@@ -94,6 +94,7 @@ def winslow_context(directory: Path) -> list[str]:
         shutil.copy(ROOT / name, directory)
     shutil.copytree(ROOT / "winslow_nomad", directory / "winslow_nomad", ignore=shutil.ignore_patterns("__pycache__"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shutil.copytree(ROOT / "pipelines" / "traffic", directory / "pipelines" / "traffic")
     wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     lock = (ROOT / "requirements.lock").read_text()
     pinned = "\n".join(line.strip(" \\") for line in lock.splitlines() if "--hash" not in line)

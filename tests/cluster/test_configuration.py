@@ -205,6 +205,23 @@ def test_the_token_of_winslow_may_do_nothing_else(
     assert prepared.node("n1")["SchedulingEligibility"] == "eligible"
 
 
+def test_the_token_that_the_pages_tell_to_make_is_made(prepared: Cluster) -> None:
+    """Nomad allows a day, unless the server is told otherwise."""
+    (command,) = {
+        line.strip().removeprefix("nomad ")
+        for line in (ROOT / "docs" / "cluster.md").read_text().splitlines()
+        if line.strip().startswith("nomad acl token create -name winslow -policy winslow -ttl")
+    }
+    assert "Secret ID" in prepared.command(*command.split()).stdout
+
+
+def test_the_agent_of_a_node_asks_for_a_token_too(prepared: Cluster) -> None:
+    with prepared.client(at="n1") as nobody, prepared.client(token(prepared, "winslow"), at="n1") as weak:
+        for http in (nobody, weak):
+            assert http.get("/v1/agent/self").status_code == 403
+        assert nobody.get("/v1/client/stats").status_code == 403
+
+
 def test_nodes_are_drained_with_the_policy_for_that_and_jobs_are_not_submitted(prepared: Cluster) -> None:
     path = f"/v1/node/{prepared.node_id('n1')}/eligibility"
     with prepared.client(token(prepared, "winslow-nodes")) as http:

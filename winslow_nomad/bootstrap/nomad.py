@@ -28,6 +28,7 @@ def access_of(settings: Settings) -> Access:
     return Access(
         address=found.address,
         token=found.token,
+        token_file=found.token_file,
         namespace=found.namespace,
         region=found.region,
         ca=found.ca_cert,

@@ -32,6 +32,8 @@ class FakeNomad:
         self.allocations: dict[str, Document] = {}
         self.version = "2.0.6"
         self.namespaces = {"winslow"}
+        self.token: tuple[int, Any] = (200, {"Name": "winslow", "Policies": ["winslow"], "ExpirationTime": None})
+        self.scheduler = {"MemoryOversubscriptionEnabled": False}
         self.evaluations: dict[str, Document] = {}
         self.nodes: dict[str, Document] = {}
         self.files: dict[tuple[str, str], bytes] = {}
@@ -202,8 +204,14 @@ class FakeNomad:
         match method, parts:
             case "GET", ["agent", "members"]:
                 return 200, {"Members": [{"Status": "alive", "Tags": {"build": self.version}}]}, {}
+            case "GET", ["acl", "token", "self"]:
+                return *self.token, {}
             case "GET", ["namespace", name]:
                 return (200, {"Name": name}, {}) if name in self.namespaces else (404, "namespace not found", {})
+            case "GET", ["operator", "scheduler", "configuration"]:
+                return 200, {"SchedulerConfig": self.scheduler}, {}
+            case "PUT", ["job", _, "plan"]:
+                return 200, {"FailedTGAllocs": None}, {}
             case "PUT", ["validate", "job"]:
                 return 200, {"ValidationErrors": None, "Error": "", "Warnings": ""}, {}
         return 404, f"no such thing: {path}", {}

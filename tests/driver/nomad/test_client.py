@@ -16,7 +16,7 @@ from tests.driver.nomad.server import FakeNomad
 from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.driver.nomad import faults
 from winslow_nomad.driver.nomad.access import Access
-from winslow_nomad.driver.nomad.client import AlreadyThere, Client, parsed_version
+from winslow_nomad.driver.nomad.client import Agent, AlreadyThere, Client, parsed_version
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 
 TOKEN = "7e57c0de-0000-4000-8000-5ec2e7000000"
@@ -114,9 +114,11 @@ def test_a_read_that_is_put_off_is_repeated(server: FakeNomad, client: Client, s
 
 SORTED = [
     (403, "Permission denied", "nomad.forbidden", "lacks list-jobs"),
-    (403, "ACL token not found", "nomad.token", "does not know the token"),
+    (403, "ACL token not found", "nomad.token", "does not know Winslow's token"),
     (403, "ACL token expired", "nomad.token", "has expired"),
     (403, faults.REGISTRATION_OFF, "nomad.registration_off", "switched off"),
+    (500, "No path to region", "nomad.region", "NOMAD_REGION"),
+    (400, "Client sent an HTTP request to an HTTPS server.", "nomad.tls", "https://"),
     (400, "Unable to parse index", "nomad.not_understood", "Unable to parse index"),
     (429, "Your IP is issuing too many concurrent connections", "nomad.too_many_requests", "limits"),
     (500, "rpc error: No cluster leader", "nomad.no_leader", "no leader"),
@@ -129,7 +131,7 @@ SORTED = [
 def test_each_refusal_says_what_it_is_and_what_to_do(
     server: FakeNomad, client: Client, status: int, text: str, code: str, said: str
 ) -> None:
-    server.answers = lambda method, path: (status, text)
+    server.answers = lambda method, path: (status, text) if path == "/v1/jobs" else None
     with pytest.raises(DriverUnavailable) as refused:
         client.jobs("winslow-", only_wanted=True)
     assert refused.value.code == code
@@ -144,6 +146,54 @@ def test_without_a_token_a_refusal_says_that_one_is_wanted(server: FakeNomad) ->
     with pytest.raises(DriverUnavailable, match="wants a token") as refused:
         Client(Access(address=server.address)).nodes()
     assert refused.value.code == "nomad.token"
+
+
+def test_a_token_that_is_put_into_its_file_is_used_from_the_next_request_on(server: FakeNomad, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    server.files["a", "alloc/x"] = b"12345"
+    client = Client(Access(address=server.address, token_file=str(file)))
+    for token in ("first", "second"):
+        (tmp_path / "new").write_text(token)
+        (tmp_path / "new").replace(file)
+        begun = len(server.headers)
+        client.nodes()
+        client.size_of("a", "alloc/x")
+        assert [h["X-Nomad-Token"] for h in server.headers[begun:]] == [token, token]
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), (b"", "it is empty"), (b"two words", "no token"), (b"\xff", "no text")]
+)
+def test_a_file_that_holds_no_token_is_named_and_nomad_is_not_asked(
+    server: FakeNomad, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    client = Client(Access(address=server.address, token_file=str(file)))
+    for asks in (client.nodes, lambda: client.size_of("a", "x"), lambda: client.register(JOB)):
+        with pytest.raises(DriverUnavailable, match=why) as refused:
+            asks()
+        assert refused.value.code == "nomad.token_file" and str(file) in refused.value.message
+        assert "two words" not in str(refused.value)
+    assert server.asked == []
+
+
+def test_an_agent_that_answers_without_a_token_is_open(server: FakeNomad, client: Client) -> None:
+    told = {"config": {"Client": {"MaxKillTimeout": "24h"}}}
+    address = server.address.removeprefix("http://")
+
+    def answers(method: str, path: str) -> tuple[int, str]:
+        with_token = "X-Nomad-Token" in server.headers[-1]
+        return (200, json.dumps(told)) if with_token or not closed else (403, "Permission denied")
+
+    server.answers = answers
+    for closed in (False, True):
+        assert client.agent_at(address) == Agent("24h", open=not closed)
+    server.answers = lambda method, path: (403, "Permission denied")
+    assert client.agent_at(address) == Agent(None, open=False)
 
 
 def test_who_is_not_there_cannot_have_done_anything() -> None:
@@ -198,7 +248,7 @@ def test_a_file_is_looked_at_before_it_is_read(server: FakeNomad, client: Client
 
 
 def test_a_file_that_may_not_be_read_says_which_right_is_missing(server: FakeNomad, client: Client) -> None:
-    server.answers = lambda method, path: (403, "Permission denied")
+    server.answers = lambda method, path: (403, "Permission denied") if "/fs/" in path else None
     with pytest.raises(DriverUnavailable, match="read-fs"):
         client.size_of("a", "x")
 
@@ -285,8 +335,47 @@ def test_whoever_wants_to_may_trust_anybody(trusted: Access) -> None:
 def test_without_its_own_certificate_it_is_not_let_in(trusted: Access) -> None:
     client = Client(replace(trusted, certificate="", key=""))
     for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
-        with pytest.raises(DriverUnavailable):
+        with pytest.raises(DriverUnavailable, match="wants a certificate of Winslow's") as refused:
             asks()
+        assert refused.value.code == "nomad.tls" and "NOMAD_CLIENT_CERT" in refused.value.hint
+
+
+def test_a_key_of_another_certificate_is_said(trusted: Access, authority: Authority) -> None:
+    _, other = authority.issue("other", "other.global.nomad")
+    client = Client(replace(trusted, key=str(other)))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(DriverUnavailable, match="certificates") as refused:
+            asks()
+        assert refused.value.code == "nomad.certificates"
+
+
+def test_who_speaks_no_tls_is_not_asked_for_a_certificate(server: FakeNomad) -> None:
+    client = Client(Access(address=server.address.replace("http:", "https:"), answer=2.0))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(DriverUnavailable, match="speaks no TLS") as refused:
+            asks()
+        assert "http://" in refused.value.hint
+
+
+def test_a_certificate_that_was_replaced_is_used_without_a_restart(
+    secure: FakeNomad, trusted: Access, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    files = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+
+    def put(made: tuple[Path, Path]) -> None:
+        for source, target in zip(made, files, strict=True):
+            target.write_bytes(source.read_bytes())
+
+    put(Authority(tmp_path / "other").issue("cli", "cli.global.nomad"))
+    client = Client(replace(trusted, certificate=str(files[0]), key=str(files[1])))
+    for asks in (lambda: client.job("x"), lambda: client.size_of("a", "x")):
+        with pytest.raises(DriverUnavailable, match="does not take Winslow's certificate"):
+            asks()
+    put(authority.issue("again", "cli.global.nomad"))
+    assert client.job("x") is None
+    assert client.size_of("a", "x") == 4
+    client.close()
 
 
 @pytest.mark.parametrize("name", ["ca", "certificate"])

@@ -4,8 +4,10 @@ The token is never shown: not by repr, not in an error, not in a log."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,15 +22,18 @@ CONNECT = 2.0  # seconds until a connection is given up
 ANSWER = 10.0  # seconds between two bytes of an answer; a cluster without a leader answers after 5
 RETRIED = frozenset({429, 502, 503, 504})
 CONNECTIONS = 16
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
 class Access:
-    """As the variables NOMAD_* say it. `ca`, `certificate`, `key`: files in PEM format; `server_name`: the name that
-    the server's certificate must carry, where that is not the address's. `connect`, `answer`: seconds."""
+    """As the variables NOMAD_* say it. `token_file`: read anew for every request, so that a token that is put into it
+    is used at once. `ca`, `certificate`, `key`: files in PEM format; `server_name`: the name that the server's
+    certificate must carry, where that is not the address's. `connect`, `answer`: seconds."""
 
     address: str = "http://127.0.0.1:4646"
     token: str = field(default="", repr=False)
+    token_file: str = ""
     namespace: str = "winslow"
     region: str = ""
     ca: str = ""
@@ -48,9 +53,31 @@ class Access:
         """Of every request."""
         return {"namespace": self.namespace} | ({"region": self.region} if self.region else {})
 
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"X-Nomad-Token": self.token} if self.token else {}
+    def secret(self) -> str:
+        """The token as it is now, or "" where there is none. Raises DriverUnavailable where its file cannot be used."""
+        if not self.token_file:
+            return self.token
+        try:
+            token = Path(self.token_file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror or "" if isinstance(error, OSError) else "it is no text"
+            raise self._no_token(why) from None  # the error of decoding holds what it read
+        if not TOKEN.fullmatch(token):
+            raise self._no_token("it is empty" if not token else "what it holds is no token")
+        return token
+
+    def _authorised(self, request: httpx.Request) -> httpx.Request:
+        """Of a client that lives long, too, each request shows the token of now."""
+        if token := self.secret():
+            request.headers["X-Nomad-Token"] = token
+        return request
+
+    def _no_token(self, why: str) -> DriverUnavailable:
+        return DriverUnavailable(
+            f"The file with Nomad's token cannot be used: {self.token_file}: {why}. Nomad was not asked.",
+            hint="Put a token into it, readable for Winslow; it is used at once, and what waits goes on by itself.",
+            code="nomad.token_file",
+        )
 
     def session(self) -> requests.Session:
         """For one thread. Only GET is repeated by itself, and what was never sent."""
@@ -82,10 +109,10 @@ class Access:
     def stream_client(self, silence: float) -> httpx.Client:
         """For event streams and files. `silence`: seconds without a byte, until a connection counts as dead."""
         timeout = httpx.Timeout(connect=self.connect, read=silence, write=self.answer, pool=self.answer)
-        headers = {**self.headers, "Accept-Encoding": "identity"}
         return httpx.Client(
             base_url=self.address,
-            headers=headers,
+            headers={"Accept-Encoding": "identity"},
+            auth=self._authorised,
             params=self.parameters,
             timeout=timeout,
             verify=self._context() if self.secure else True,
@@ -109,7 +136,7 @@ class Access:
         return context
 
 
-def unreadable_certificate(error: Exception) -> DriverUnavailable:
+def unreadable_certificate(error: Exception | str) -> DriverUnavailable:
     return DriverUnavailable(
         f"The certificates for Nomad cannot be read: {error}. Nomad was not asked.",
         hint="Look at NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY.",

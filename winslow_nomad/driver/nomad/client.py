@@ -19,6 +19,7 @@ import nomad
 import nomad.api.exceptions as theirs
 import requests
 
+from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.driver.nomad import faults
 from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
@@ -30,13 +31,14 @@ PAGE = 500  # objects of a list asked for at once
 LEAST = (1, 11, 3)  # older ones cut event streams short, or speak them wrongly
 WANTED = (2, 0, 4)
 
-LISTS_JOBS = "list-jobs and read-job in its namespace"
-READS_JOBS = "read-job in its namespace"
-STARTS_JOBS = "submit-job in its namespace, and mount-readwrite for the host volume"
-STOPS_JOBS = "submit-job (or deregister-job) in its namespace"
-READS_NODES = '`node { policy = "read" }`'
-CHANGES_NODES = '`node { policy = "write" }`'
-READS_FILES = "read-fs in its namespace"
+LISTS_JOBS = "list-jobs and read-job in the namespace {namespace}"
+READS_JOBS = "read-job in the namespace {namespace}"
+STARTS_JOBS = "submit-job in the namespace {namespace}, and mount-readwrite for the host volume"
+STOPS_JOBS = "submit-job (or deregister-job) in the namespace {namespace}"
+READS_NODES = '`node {{ policy = "read" }}`'
+CHANGES_NODES = '`node {{ policy = "write" }}`'
+READS_OPERATOR = '`operator {{ policy = "read" }}`'
+READS_FILES = "read-fs in the namespace {namespace}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Listing:
 
     items: list[Document]
     index: int
+
+
+@dataclass(frozen=True)
+class Agent:
+    """`kill_timeout`: the longest that it waits for a task to end, as it writes durations; None: it does not tell (it
+    is not reached from here, or the token may not ask agents). `open`: it answers whoever has no token."""
+
+    kill_timeout: str | None
+    open: bool
 
 
 class AlreadyThere(Exception):
@@ -87,6 +98,24 @@ class Client:
         found = self._ask("check a job", READS_JOBS, asks)
         return [str(e) for e in found.get("ValidationErrors") or ()]
 
+    def may_start(self) -> None:
+        """Raises DriverUnavailable where the token may not start jobs. Starts none."""
+        job = {
+            "ID": "winslow-doctor",
+            "Name": "winslow-doctor",
+            "Namespace": self.access.namespace,
+            "Type": "batch",
+            "Datacenters": ["*"],
+            "TaskGroups": [
+                {"Name": "none", "Count": 0, "Tasks": [{"Name": "none", "Driver": "docker", "Config": {"image": "-"}}]}
+            ],
+        }
+
+        def asks(n: nomad.Nomad) -> Document:
+            return _document(n.job.request(str(job["ID"]), "plan", method="put", json={"Job": job, "Diff": False}))
+
+        self._ask("start jobs", STARTS_JOBS, asks)
+
     def job(self, job_id: str) -> Document | None:
         return self._ask_for_one("look at a job", READS_JOBS, lambda n: _get(n.job, job_id))
 
@@ -118,6 +147,15 @@ class Client:
         name = self.access.namespace
         return self._ask_for_one("look at its namespace", READS_JOBS, lambda n: _get(n.namespace, name))
 
+    def lets_memory_grow(self) -> bool:
+        """Whether a task may use more memory than it reserves."""
+
+        def asks(n: nomad.Nomad) -> Document:
+            return _document(n.operator.request("scheduler", "configuration", method="get"))
+
+        found = self._ask("read how the cluster places jobs", READS_OPERATOR, asks)
+        return bool((found.get("SchedulerConfig") or {}).get("MemoryOversubscriptionEnabled"))
+
     # --- nodes
 
     def nodes(self) -> Listing:
@@ -148,17 +186,18 @@ class Client:
 
         self._ask("drain a node", CHANGES_NODES, asks)
 
-    def kill_timeout_at(self, address: str) -> str | None:
-        """The longest that the agent at `address` waits for a task to end, as it writes durations; None: it does not
-        tell (it is not reached from here, or the token may not ask agents)."""
-        scheme = "https" if self.access.secure else "http"
-        direct = Client(replace(self.access, address=f"{scheme}://{address}", region=""))
-        try:
-            found = direct._raw(lambda n: _get(n.agent, "self"))
-        except (Answer, NoAnswer):
-            return None
-        client = (found.get("config") or {}).get("Client") or {}
-        return str(client["MaxKillTimeout"]) if client.get("MaxKillTimeout") else None
+    def agent_at(self, address: str) -> Agent:
+        """What the agent at `address` itself tells of its configuration. It is asked without a token first."""
+        access = replace(self.access, address=f"{self.access.address.partition(':')[0]}://{address}", region="")
+        if access.server_name.startswith("server."):
+            access = replace(access, server_name=access.server_name.replace("server", "client", 1))  # as Nomad's own
+        for asked in (replace(access, token="", token_file=""), access):
+            with suppress(Answer, NoAnswer):
+                found = Client(asked)._raw(lambda n: _get(n.agent, "self"))
+                client = (found.get("config") or {}).get("Client") or {}
+                told = str(client["MaxKillTimeout"]) if client.get("MaxKillTimeout") else None
+                return Agent(told, open=asked is not access)
+        return Agent(None, open=False)
 
     def version(self) -> tuple[int, ...]:
         """Of the oldest server that is alive."""
@@ -188,6 +227,13 @@ class Client:
                 self._files.close()
                 self._files = None
 
+    def _renew(self, files: httpx.Client) -> None:
+        """Whatever ails it may be cured by new certificates, which are read when a client is made. Others may be using
+        the old one, which is why it is not closed."""
+        with self._guard:
+            if self._files is files:
+                self._files = None
+
     # --- how it asks
 
     def _list(
@@ -211,15 +257,46 @@ class Client:
         except Answer as error:
             if error.status == 404:
                 return None
-            raise faults.told(error, self.access, doing, right) from error
+            raise self.told(error, doing, right) from error
         except NoAnswer as error:
-            raise faults.told(error, self.access, doing, right) from error
+            raise self.told(error, doing, right) from error
 
     def _ask(self, doing: str, right: str, call: Callable[[nomad.Nomad], T]) -> T:
         try:
             return self._raw(call)
         except (Answer, NoAnswer) as error:
-            raise faults.told(error, self.access, doing, right) from error
+            raise self.told(error, doing, right) from error
+
+    def told(self, error: Answer | NoAnswer, doing: str, right: str) -> DriverUnavailable:
+        """What people read. Nomad refuses a token that has expired, or that it does not know, in the words in which it
+        refuses one that lacks a right; so it is asked about the token."""
+        token: faults.Token = "good"
+        if isinstance(error, Answer) and error.status == 403:
+            token = self._state_of_token()
+        return faults.told(error, self.access, doing, right.format(namespace=self.access.namespace), token)
+
+    def _state_of_token(self) -> faults.Token:
+        if not self.access.secret():
+            return "none"
+        try:
+            self.token()
+        except Answer as error:
+            if faults.EXPIRED in error.text:
+                return "expired"
+            return "unknown" if error.status == 403 else "good"
+        except NoAnswer:
+            return "good"
+        return "good"
+
+    def token(self) -> Document | None:
+        """What Nomad knows of the token, such as its ExpirationTime; None: it is the identity of a job. Raises Answer,
+        NoAnswer."""
+        try:
+            return self._raw(lambda n: _get(n.acl, "token/self"))
+        except Answer as error:
+            if error.status == 404:
+                return None
+            raise
 
     def _raw(self, call: Callable[[nomad.Nomad], T]) -> T:
         self._counted += 1
@@ -229,21 +306,27 @@ class Client:
             faults.raised(error)
 
     def _nomad(self) -> nomad.Nomad:
-        """One for each thread: its session is not meant to be shared."""
-        mine: nomad.Nomad | None = getattr(self._here, "nomad", None)
-        if mine is None:
-            access = self.access
-            mine = self._here.nomad = nomad.Nomad(
-                address=access.address,
-                namespace=access.namespace,
-                region=access.region or None,
-                token=access.token or None,
-                timeout=(access.connect, access.answer),  # type: ignore[arg-type] # goes to requests as it is
-                verify=access.verified_by,  # type: ignore[arg-type]
-                cert=access.client_certificate,
-                session=access.session(),
-            )
-        return mine
+        """One for each thread: its session is not meant to be shared. A new one for a new token."""
+        access = self.access
+        token = access.secret()
+        mine: tuple[str, requests.Session, nomad.Nomad] | None = getattr(self._here, "nomad", None)
+        if mine is not None and mine[0] == token:
+            return mine[2]
+        if mine is not None:
+            mine[1].close()
+        session = access.session()
+        made = nomad.Nomad(
+            address=access.address,
+            namespace=access.namespace,
+            region=access.region or None,
+            token=token or None,
+            timeout=(access.connect, access.answer),  # type: ignore[arg-type] # goes to requests as it is
+            verify=access.verified_by,  # type: ignore[arg-type]
+            cert=access.client_certificate,
+            session=session,
+        )
+        self._here.nomad = token, session, made
+        return made
 
     def _fetch(self, path: str, asked: Mapping[str, str]) -> httpx.Response | None:
         """None: 404."""
@@ -258,10 +341,12 @@ class Client:
                 return None
             answer.raise_for_status()
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.TransportError):
+                self._renew(files)
             try:
                 faults.raised(error)
             except (Answer, NoAnswer) as sorted_out:
-                raise faults.told(sorted_out, self.access, doing, READS_FILES) from error
+                raise self.told(sorted_out, doing, READS_FILES) from error
         return answer
 
 

@@ -20,7 +20,7 @@ from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
 from winslow_nomad.core.stage import Outcome, Reason
 from winslow_nomad.driver.claim import Claim, parse_claim
-from winslow_nomad.driver.nomad import check, examine, faults, job, nodes, reasons
+from winslow_nomad.driver.nomad import check, examine, job, nodes, reasons
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, WANTED, AlreadyThere, Client, Document
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool
@@ -126,7 +126,7 @@ class NomadDriver:
 
     def findings(self) -> list[Finding]:
         """For `winslow doctor`."""
-        return list(check.findings(self._client))
+        return list(check.findings(self._client, self._site, self._clock.now()))
 
     def examine(self) -> list[Finding]:
         """What each node lacks; asks their agents."""
@@ -220,7 +220,7 @@ class NomadDriver:
                     hint="Change the stage, and start it again.",
                     code="nomad.job_refused",
                 ) from error
-        raise faults.told(error, self._client.access, f"start attempt {spec.ref}", STARTS_JOBS) from error
+        raise self._client.told(error, f"start attempt {spec.ref}", STARTS_JOBS) from error
 
     # --- looking
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import DriverUnavailable
 from winslow_nomad.driver.nomad import check, job
-from winslow_nomad.driver.nomad.client import LEAST, WANTED, AlreadyThere, Client, parsed_version
+from winslow_nomad.driver.nomad.client import LEAST, WANTED, Agent, AlreadyThere, Client, parsed_version
 from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
 from winslow_nomad.driver.nomad.nodes import NO_RUNTIME, NodeDetail
 from winslow_nomad.driver.nomad.site import Site
@@ -67,7 +67,11 @@ def _node(node: NodeDetail, client: Client) -> Iterator[Finding]:
         severity: Severity = "problem" if version < LEAST else "warning"
         fix = f"Upgrade the agent to {check.shown(WANTED)} or later; running stages do not notice."
         yield _finding(severity, name, f"its agent is Nomad {node.nomad}", fix)
-    told = client.kill_timeout_at(node.agent) if node.agent else None
+    agent = client.agent_at(node.agent) if node.agent else Agent(None, open=False)
+    if agent.open and client.access.secret():
+        text = "its agent asks nobody for a token: who reaches it reads, ends and enters what runs there"
+        yield _finding("problem", name, text, "acl { enabled = true }, as in nomad/client.hcl; restart the agent.")
+    told = agent.kill_timeout
     longest = seconds_of(told) if told is not None else None
     if longest is None:
         fix = 'Look yourself, or give the token `agent { policy = "read" }`.'

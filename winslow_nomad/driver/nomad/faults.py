@@ -7,7 +7,7 @@ are looked for. Must never repeat a token, or anything a person did not write.""
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import httpx
 import nomad.api.exceptions as theirs
@@ -19,7 +19,12 @@ from winslow_nomad.driver.nomad.access import Access, unreadable_certificate
 EXISTS = "Enforcing job modify index 0: job already exists"
 REGISTRATION_OFF = "Job registration, dispatch, and scale are disabled by the scheduler configuration"
 NO_LEADER = "No cluster leader"
-TOKEN_GONE = ("ACL token not found", "ACL token expired")
+EXPIRED = "ACL token expired"
+UNKNOWN = "ACL token not found"
+NOT_PLAIN = "Client sent an HTTP request to an HTTPS server"
+NO_REGION = "No path to region"
+TLS = "TLS failed: "
+Token = Literal["good", "none", "unknown", "expired"]
 
 
 class Answer(Exception):
@@ -50,8 +55,10 @@ def raised(error: Exception) -> NoReturn:
         raise Answer(cause.response.status_code, cause.response.text) from None
     if isinstance(cause, OSError) and "invalid path" in str(cause) and not isinstance(cause, requests.RequestException):
         raise unreadable_certificate(cause) from error
-    if isinstance(cause, requests.exceptions.SSLError | httpx.ConnectError) and _of_tls(cause):
-        raise NoAnswer(f"TLS failed: {_innermost(cause)}", sent=False) from error
+    if isinstance(cause, requests.exceptions.SSLError | httpx.TransportError) and _of_tls(cause):
+        if "KEY_VALUES_MISMATCH" in str(cause):
+            raise unreadable_certificate("the key of Winslow's own does not belong to the certificate") from error
+        raise NoAnswer(f"{TLS}{_innermost(cause)}", sent=False) from error
     if isinstance(cause, requests.exceptions.ConnectTimeout | httpx.ConnectTimeout):
         raise NoAnswer("it could not be reached in time", sent=False) from error
     if isinstance(cause, requests.exceptions.Timeout | httpx.TimeoutException):
@@ -85,14 +92,29 @@ def _innermost(error: BaseException) -> str:
     return re.sub(r"<[^>]*object at 0x[0-9a-f]+>[:,]? ?", "", text)[:300] or type(error).__name__
 
 
-def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") -> DriverUnavailable:
+def told(
+    error: Answer | NoAnswer, access: Access, doing: str, right: str = "", token: Token = "good"
+) -> DriverUnavailable:
     """As people read it. `doing`: what was asked ("start attempt x"); `right`: what the token must be allowed for
-    it. Up to its first colon a message says what is wrong for everybody, after it, for whom. All of it may
-    work later: a token or a right that is missing is given by a person, and what waits for it goes on then."""
+    it; `token`: what is known of it where it was refused. Up to its first colon a message says what is wrong for
+    everybody, after it, for whom. All of it may work later: a token or a right that is missing is given by a person,
+    and what waits for it goes on then."""
     if isinstance(error, NoAnswer):
         return _unanswered(error, access, doing)
     if error.status == 403:
-        return _forbidden(error, access, doing, right)
+        return _forbidden(error, access, doing, right, token)
+    if NOT_PLAIN in error.text:
+        return DriverUnavailable(
+            f"Nomad at {access.address} wants TLS: it was to {doing}.",
+            hint="Let NOMAD_ADDR begin with https://, and give NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY.",
+            code="nomad.tls",
+        )
+    if NO_REGION in error.text:
+        return DriverUnavailable(
+            f"Nomad knows no region {access.region or 'of its own'}: it could not {doing}.",
+            hint="Look at NOMAD_REGION (`nomad server members` names the regions), or leave it out.",
+            code="nomad.region",
+        )
     if error.status == 400:
         return DriverUnavailable(
             f"Nomad does not understand what it was asked: it was to {doing} ({error.text}).",
@@ -119,12 +141,8 @@ def told(error: Answer | NoAnswer, access: Access, doing: str, right: str = "") 
 
 
 def _unanswered(error: NoAnswer, access: Access, doing: str) -> DriverUnavailable:
-    if error.why.startswith("TLS"):
-        return DriverUnavailable(
-            f"Nomad at {access.address} was not trusted: {error.why}. It was to {doing}.",
-            hint="Look at NOMAD_CACERT and NOMAD_TLS_SERVER_NAME.",
-            code="nomad.tls",
-        )
+    if error.why.startswith(TLS):
+        return _untrusted(error.why.removeprefix(TLS), access, doing)
     if error.sent:
         return DriverUnavailable(
             f"Nomad at {access.address} gave no answer: {error.why}. It was to {doing}.",
@@ -138,22 +156,59 @@ def _unanswered(error: NoAnswer, access: Access, doing: str) -> DriverUnavailabl
     )
 
 
-def _forbidden(error: Answer, access: Access, doing: str, right: str) -> DriverUnavailable:
+def _untrusted(why: str, access: Access, doing: str) -> DriverUnavailable:
+    """Either side may refuse the other."""
+    if "wrong version number" in why or "record layer failure" in why:
+        return DriverUnavailable(
+            f"Nomad at {access.address} speaks no TLS: it was to {doing}.",
+            hint="Let NOMAD_ADDR begin with http://, or give Nomad a certificate (nomad/tls.hcl).",
+            code="nomad.tls",
+        )
+    hung_up = "EOF occurred" in why  # some say no more than that
+    if "alert" in why or hung_up:
+        own = "does not take Winslow's certificate" if access.certificate else "wants a certificate of Winslow's"
+        return DriverUnavailable(
+            f"Nomad at {access.address} {own}: {'it hung up' if hung_up else why[:200]}. It was to {doing}.",
+            hint="Give NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY: `nomad tls cert create -cli`, by Nomad's own authority.",
+            code="nomad.tls",
+        )
+    return DriverUnavailable(
+        f"Nomad at {access.address} was not trusted: {why[:200]}. It was to {doing}.",
+        hint="Look at NOMAD_CACERT and NOMAD_TLS_SERVER_NAME, such as server.global.nomad.",
+        code="nomad.tls",
+    )
+
+
+def _forbidden(error: Answer, access: Access, doing: str, right: str, token: Token) -> DriverUnavailable:
     if REGISTRATION_OFF in error.text:
         return DriverUnavailable(
             "Nomad's operators have switched off the registration of jobs.",
             hint="It goes on by itself once `RejectJobRegistration` is off again.",
             code="nomad.registration_off",
         )
-    if any(text in error.text for text in TOKEN_GONE) or not access.token:
-        said = "does not know the token, or it has expired" if access.token else "wants a token"
+    if EXPIRED in error.text:
+        token = "expired"
+    elif UNKNOWN in error.text:
+        token = "unknown"
+    if token == "good":
         return DriverUnavailable(
-            f"Nomad {said}: it refuses to {doing}.",
-            hint="Give NOMAD_TOKEN one that is valid, and start Winslow anew.",
-            code="nomad.token",
+            f"Nomad's token lacks {right or 'a right'}: it may not {doing}.",
+            hint="Add it to the token's policy; what waits goes on by itself then.",
+            code="nomad.forbidden",
         )
+    said = {
+        "none": "Nomad wants a token",
+        "unknown": "Nomad does not know Winslow's token",
+        "expired": "The token for Nomad has expired",
+    }
     return DriverUnavailable(
-        f"Nomad's token lacks {right or 'a right'}: it may not {doing}.",
-        hint="Add it to the token's policy; what waits goes on by itself then.",
-        code="nomad.forbidden",
+        f"{said[token]}: it refuses to {doing}.",
+        hint=f"Make one (nomad acl token create -name winslow -policy winslow), and {_put(access)}.",
+        code="nomad.token",
     )
+
+
+def _put(access: Access) -> str:
+    if access.token_file:
+        return f"write its Secret ID into {access.token_file}; what waits goes on by itself then"
+    return "start Winslow with its Secret ID as NOMAD_TOKEN; stages that run do not notice"
