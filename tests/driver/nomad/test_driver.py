@@ -480,7 +480,7 @@ def test_a_stream_that_is_rejected_says_why_and_is_asked_for_with_pauses(
     driver, done = world.another(token="secret-token"), threading.Event()
     thread = threading.Thread(target=driver.follow, args=(lambda seen: None, done.is_set))
     thread.start()
-    until(lambda: "does not know the token" in caplog.text)
+    until(lambda: "does not know Winslow's token" in caplog.text)
     until(lambda: server.count("GET", "/v1/event/stream") >= 4)
     begun = server.count("GET", "/v1/event/stream")
     done.wait(0.5)
