@@ -85,7 +85,8 @@ class Area(Value):
 
 class Entry(Value):
     """A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
-    target `kind` is about where it can be followed. `writable`: whether a person may change it."""
+    target `kind` is about where it can be followed. `writable`: whether a person may change it. `modified`: the start
+    of 1970 for folders that are shown before they have been made."""
 
     name: str = Field(examples=["b.mp4"])
     path: str = Field(examples=["a/b.mp4"])

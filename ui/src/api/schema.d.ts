@@ -9451,7 +9451,8 @@ export interface components {
         };
         /**
          * Totals
-         * @description `active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part of the time nothing worked on it.
+         * @description `active` (all, and the part of stages started by hand) and `gpu_used` in seconds; `part_idle` by node: which part
+         *     of the time nothing worked on it.
          */
         Totals: {
             /** Started By Hand */
@@ -9852,7 +9853,8 @@ export interface components {
         /**
          * Entry
          * @description A file or folder. `bytes` is 0 for folders. `tag` changes with the content. `link`: the text of a link, whose
-         *     target `kind` is about where it can be followed. `writable`: whether a person may change it.
+         *     target `kind` is about where it can be followed. `writable`: whether a person may change it. `modified`: the start
+         *     of 1970 for folders that are shown before they have been made.
          */
         winslow_nomad__core__filing__Entry: {
             /**

@@ -49,3 +49,6 @@ export function rowsOf(text: string, most: number, whole: boolean, separator = "
   if (rows.length < most && whole) endRow();
   return rows;
 }
+
+/** A folder that is shown before it has been made has no time: the server says the start of 1970. */
+export const hasTime = (entry: { modified: string }): boolean => Date.parse(entry.modified) !== 0;

@@ -10,7 +10,7 @@ import { Icon, type IconName } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
-import { addressOf, kindOf } from "@/shared/files.ts";
+import { addressOf, hasTime, kindOf } from "@/shared/files.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
 import { dropped, sendAll } from "@/shared/transfers.ts";
@@ -401,7 +401,7 @@ function Rows({
                   {entry.kind === "folder" ? "" : bytes(entry.bytes)}
                 </span>
                 <span role="cell" className="f-modified m2">
-                  <Ago at={entry.modified} />
+                  {hasTime(entry) && <Ago at={entry.modified} />}
                 </span>
               </div>
             );

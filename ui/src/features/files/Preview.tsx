@@ -6,7 +6,7 @@ import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
 import { CsvTable } from "@/shared/CsvTable.tsx";
-import { addressOf, kindOf } from "@/shared/files.ts";
+import { addressOf, hasTime, kindOf } from "@/shared/files.ts";
 import type { Entry } from "./Browser.tsx";
 
 const HEAD = 2_000; // lines
@@ -60,10 +60,14 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
         <dd>
           {bytes(entry.bytes)} ({count(entry.bytes)} bytes)
         </dd>
-        <dt>Changed</dt>
-        <dd>
-          <Ago at={entry.modified} />
-        </dd>
+        {hasTime(entry) && (
+          <>
+            <dt>Changed</dt>
+            <dd>
+              <Ago at={entry.modified} />
+            </dd>
+          </>
+        )}
         <dt>Path</dt>
         <dd className="mono">{entry.path}</dd>
         {entry.link ? (
