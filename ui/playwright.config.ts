@@ -21,6 +21,7 @@ export default defineConfig({
   workers: 1,
   retries: 0,
   timeout: 60_000,
+  expect: { timeout: 15_000 }, // machines that do other things at the same time are slow
   reporter: [["list"]],
   use: {
     viewport: { width: 1440, height: 900 },

@@ -30,9 +30,10 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the web UI is not test
 
 
 def run(*command: str) -> None:
+    whole = {**os.environ, "CHROMIUM": CHROMIUM}
     done = subprocess.run(
         ["npx", "--no-install", *command],
-        cwd=UI, env={**os.environ, "CHROMIUM": CHROMIUM}, capture_output=True, text=True, timeout=LONGEST, check=False,
+        cwd=UI, env=whole, capture_output=True, text=True, timeout=LONGEST, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
 
@@ -55,6 +56,11 @@ LONG = {
     "demo": "a street video's life, with another value, compared and drawn",
     "first": "the way of an empty installation to a result",
     "notifications": "who is told of what, and in the browser",
+    "inbox": "what waits for a person, answered in place",
+    "analysis": "figures of several stages, of sweeps, and what is kept of them for others",
+    "logs": "what a log is read with, and the tables that are made of it",
+    "nodes": "what runs where, and on a machine that cannot be emptied",
+    "settings": "keys for programs",
     "palette": "everything by typing",
     "upkeep": "what a project may use, keeps and lets go",
     "pipelines": "pipelines written, compared and published again",

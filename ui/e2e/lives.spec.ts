@@ -61,6 +61,45 @@ test("a server that is killed is told of, what was shown stays, and it goes on b
   expect(wrong).toEqual([]);
 });
 
+const TALKS = `winslow: 1
+name: talks-on
+title: Talks on
+stages:
+  - id: talk
+    command: [sh, -c, "n=0; while [ $n -lt 3000 ]; do n=$((n+1)); echo line $n of the street; sleep 0.05; done"]
+`;
+
+test("a log that is followed goes on where it was when its server comes back, with nothing left out", async ({
+  page,
+  world,
+}) => {
+  test.setTimeout(180_000);
+  const wrong = faults(page);
+  const id = await world.project("talks past its server", { text: TALKS, start: true });
+  await world.waits(id, (p) => p.state === "running");
+  await page.goto(`/projects/${id}/logs`);
+  const log = page.getByRole("log", { name: "Log" });
+  const shown = async () =>
+    (await log.locator(".log-line").allInnerTexts())
+      .map((text) => Number(/line (\d+) of the street/.exec(text)?.[1] ?? 0))
+      .filter((n) => n > 0)
+      .sort((a, b) => a - b);
+  await expect.poll(async () => (await shown()).at(-1) ?? 0).toBeGreaterThan(60);
+  await world.kill();
+  await expect(page.getByText("Reconnecting.")).toBeVisible({ timeout: 20_000 });
+  const last = (await shown()).at(-1) ?? 0;
+  await expect(page.locator("html")).toHaveAttribute("data-stale", "", { timeout: 20_000 }); // dimmed: it may be old
+  await expect(log).toContainText(`line ${last} of the street`); // and there all the same
+  await world.start();
+  await expect(page.getByText("Reconnecting.")).toHaveCount(0, { timeout: 40_000 });
+  await expect(page.locator("html")).not.toHaveAttribute("data-stale");
+  await expect.poll(async () => (await shown()).at(-1) ?? 0, { timeout: 40_000 }).toBeGreaterThan(last + 40);
+  const lines = await shown();
+  expect(lines).toEqual(Array.from(lines, (_, at) => (lines[0] ?? 0) + at)); // without a gap or one twice
+  expect(wrong).toEqual([]);
+  await world.command(id, { kind: "stop_project", kill: true });
+});
+
 test("a session that ends under an open page takes nothing that was typed", async ({ browser, world }) => {
   const own = await world.session();
   const context = await browser.newContext({ baseURL: world.url });

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type BrowserContext, test as base, type Page, request } from "@playwright/test";
+import { type Browser, type BrowserContext, test as base, type Page, request } from "@playwright/test";
 
 export { expect } from "@playwright/test";
 
@@ -116,12 +116,10 @@ export class World {
   }
 
   /** A session of its own, as by the log-in page. */
-  async session(): Promise<{ cookies: Cookies; csrf: string }> {
+  async session(user = this.user, password = this.password): Promise<{ cookies: Cookies; csrf: string }> {
     const way = await request.newContext({ baseURL: this.url });
     try {
-      const answer = await way.post("/api/v1/session", {
-        data: { user: this.user, password: this.password },
-      });
+      const answer = await way.post("/api/v1/session", { data: { user, password } });
       if (!answer.ok()) throw new Error(`${answer.status()}: ${await answer.text()}`);
       return { cookies: (await way.storageState()).cookies as Cookies, csrf: (await answer.json()).csrf };
     } finally {
@@ -132,6 +130,19 @@ export class World {
   /** The browser is the administrator from here on. */
   async enter(context: BrowserContext): Promise<void> {
     await context.addCookies(this.cookies);
+  }
+
+  /** Another person, and a window in which they are logged in. */
+  async person(
+    browser: Browser,
+    name: string,
+    role: "admin" | "member" | "viewer" = "member",
+  ): Promise<Page> {
+    const password = "a long enough one";
+    await this.call("POST", "/api/v1/users", { name, display_name: name, email: "", role, password });
+    const context = await browser.newContext({ baseURL: this.url });
+    await context.addCookies((await this.session(name, password)).cookies);
+    return steady(await context.newPage());
   }
 
   async call<T = Json>(method: string, path: string, data?: unknown, expected = true): Promise<T> {
@@ -159,14 +170,20 @@ export class World {
     return found.text;
   }
 
-  /** A project of an example, or of a pipeline's text; its id. */
+  /** A project of an example, of a pipeline's text or of one in the library; its id. */
   async project(
     name: string,
-    { text = "", start = false, tags = [] as string[], values = {} as Record<string, string> } = {},
+    {
+      text = "",
+      library = "",
+      start = false,
+      tags = [] as string[],
+      values = {} as Record<string, string>,
+    } = {},
   ): Promise<string> {
     const made = await this.call<{ id: string }>("POST", "/api/v1/projects", {
       name,
-      pipeline: { text: text || (await this.example("first-steps")) },
+      pipeline: library ? { library } : { text: text || (await this.example("first-steps")) },
       values,
       tags,
       start,

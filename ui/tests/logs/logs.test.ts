@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { compiled, marked, pieces, plain, ranges } from "@/features/logs/marks.ts";
+import { compiled, exact, groups, marked, pieces, plain, ranges } from "@/features/logs/marks.ts";
 import { clamp, factor, geometry, lowest, ROW, scrollTopOf, TALLEST, topOf } from "@/features/logs/scale.ts";
 import { CHUNK, KEPT, type Line, LogStore, type Page } from "@/features/logs/store.ts";
 
@@ -133,6 +133,26 @@ describe("a line's pieces", () => {
     const result = marked(pieces(text), found, "hit");
     expect(result.filter((p) => p.names.includes("hit")).map((p) => p.text)).toEqual(["two three", " fo"]);
     expect(result.map((p) => p.text).join("")).toBe("one two three four");
+  });
+
+  it("have the groups of an expression marked within what it finds, the outer of nested ones", () => {
+    const [text, regex] = ["frame 12: 36 vehicles", compiled("frame (\\d+): ((\\d+) vehicles)?", true)];
+    if (!regex) throw new Error("no expression");
+    const result = marked(marked(pieces(text), ranges(text, regex), "hl"), groups(text, regex), "group");
+    const inGroups = result.filter((p) => p.names === "hl group").map((p) => p.text);
+    expect(inGroups).toEqual(["12", "36 vehicles"]);
+    expect(groups("frame 7: none", regex)).toEqual([[6, 7]]);
+  });
+
+  it("of what is sought with a capital letter are found as it is written, else in any case", () => {
+    expect(ranges("Error ERROR error", compiled("error", false))).toHaveLength(3);
+    expect(ranges("Error ERROR error", compiled("Error", false))).toEqual([[0, 5]]);
+    expect([
+      exact("\\S+ \\D", true),
+      exact("\\pL\\p{Lu}x", true),
+      exact("\\S", false),
+      exact("Ä", true),
+    ]).toEqual([false, false, true, true]);
   });
 
   it("of a text without its special signs are found literally, and a broken expression finds nothing", () => {

@@ -84,7 +84,12 @@ export function Drawn({ project, chart }: { project: Project; chart: ChartBody }
   const [picked, setPicked] = useState<readonly number[] | null>(null);
   const files = chart.sources.filter((s) => s.file);
   const chosen = picked ?? ids.flatMap((id) => usual(ranOf(project, id)));
-  if (!ran.length) return <p className="m2">{ids.join(" and ")} has not run in this project yet.</p>;
+  if (!ran.length)
+    return (
+      <p className="m2">
+        {ids.join(" and ")} {ids.length > 1 ? "have" : "has"} not run in this project yet.
+      </p>
+    );
   return (
     <>
       {files.length ? (

@@ -47,7 +47,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
     queryFn: ({ signal, pageParam }) =>
       taken(
         api.GET("/api/v1/files/{space}/list", {
-          params: { path: { space }, query: { path, limit: PAGE, after: pageParam, sort: sort as never } },
+          params: { path: { space }, query: { path, limit: PAGE, after: pageParam, sort } },
           signal,
         }),
       ),
@@ -264,7 +264,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
           await taken(
             api.POST("/api/v1/files/{space}/folders", {
               params: { path: { space } },
-              body: { path: join(path, name) } as never,
+              body: { path: join(path, name) },
             }),
           );
           await refresh();
@@ -282,7 +282,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
           await taken(
             api.POST("/api/v1/files/{space}/rename", {
               params: { path: { space } },
-              body: { from: download.path, to: join(path, name) } as never,
+              body: { from: download.path, to: join(path, name), overwrite: false },
             }),
           );
           setSelected(new Set());
@@ -527,7 +527,7 @@ function Unpack({ space, entry, onDone }: { space: string; entry: Entry; onDone:
       const operation = await taken(
         api.POST("/api/v1/files/{space}/unpack", {
           params: { path: { space } },
-          body: { path: entry.path, into } as never,
+          body: { path: entry.path, into },
         }),
       );
       setBusy((operation as { id: string }).id);

@@ -33,7 +33,8 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
         </a>
         <Button small look="ghost" icon="x" aria-label="Close the preview" onClick={onClose} />
       </header>
-      <div className="f-shown">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reachable by keyboard */}
+      <section className="f-shown" aria-label="What is in it" tabIndex={0}>
         {kind === "image" ? (
           <img src={address} alt={entry.name} />
         ) : kind === "video" ? (
@@ -54,7 +55,7 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
             separator={/\.tsv$/i.test(entry.name) ? "\t" : ","}
           />
         )}
-      </div>
+      </section>
       <dl className="kv small">
         <dt>Size</dt>
         <dd>

@@ -21,7 +21,7 @@ export function EventsPage() {
         api.GET("/api/v1/projects/{project}/history", {
           params: {
             path: { project: id },
-            query: { limit: 100, ...(pageParam ? { before: pageParam } : {}) } as never,
+            query: { limit: 100, ...(pageParam ? { before: pageParam } : {}) },
           },
           signal,
         }),

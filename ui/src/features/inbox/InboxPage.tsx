@@ -33,9 +33,7 @@ export function InboxPage() {
   const pages = useInfiniteQuery({
     queryKey: ["inbox"],
     queryFn: ({ signal, pageParam }) =>
-      taken(
-        api.GET("/api/v1/inbox", { params: { query: { after: pageParam, limit: 100 } as never }, signal }),
-      ),
+      taken(api.GET("/api/v1/inbox", { params: { query: { after: pageParam, limit: 100 } }, signal })),
     initialPageParam: "",
     getNextPageParam: (last) => last.next || undefined,
   });

@@ -13,7 +13,7 @@ import {
 } from "react";
 import { count } from "@/design/format.ts";
 import { Button } from "@/design/parts.tsx";
-import { type Marking, marked, pieces, plain, ranges } from "./marks.ts";
+import { groups, type Marking, marked, pieces, plain, ranges } from "./marks.ts";
 import { clamp, factor, geometry, lowest, ROW, scrollTopOf, topOf } from "./scale.ts";
 import type { Line, LogStore } from "./store.ts";
 
@@ -213,7 +213,10 @@ const Row = memo(function Row({ line, offset, pinned, onPin, hits, highlights, t
   if (!line) return <div className="log-line" style={style} />;
   const text = plain(line.text);
   let parts = pieces(line.text);
-  for (const { regex, names } of highlights ?? []) parts = marked(parts, ranges(text, regex), names);
+  for (const { regex, names } of highlights ?? []) {
+    parts = marked(parts, ranges(text, regex), names);
+    parts = marked(parts, groups(text, regex), "group");
+  }
   parts = marked(parts, ranges(text, hits ?? null), "hit");
   const names = ["log-line", line.stream === "err" ? "e" : "", pinned ? "pin" : ""].filter(Boolean).join(" ");
   return (

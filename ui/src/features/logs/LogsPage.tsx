@@ -18,7 +18,7 @@ import { offered, useHighlights } from "./highlights.ts";
 import { LogView } from "./LogView.tsx";
 import { compiled, type Marking, plain, translated } from "./marks.ts";
 import { ParserPanel } from "./ParserPanel.tsx";
-import { type Found, useFind } from "./search.ts";
+import { type Found, firstError, useFind } from "./search.ts";
 import { type Line, LogStore } from "./store.ts";
 import "./logs.css";
 
@@ -92,6 +92,7 @@ function Log({ project, pipeline, editable, stages, stage, attempt, search }: Lo
         params: { project },
         search: tidy({ stage: stage.number, ...latest.current, ...next }),
         replace: true,
+        resetScroll: false, // else the router takes the log back to where it stood before the jump
       }),
     [navigate, project, stage.number],
   );
@@ -131,6 +132,7 @@ function Log({ project, pipeline, editable, stages, stage, attempt, search }: Lo
   });
   const hits = useMemo(() => compiled(find, regex), [find, regex]);
   const [saved, setSaved] = useHighlights(useSession()?.user ?? "");
+  const [clean, setClean] = useState(-1); // no error from this line on
   const [parsing, setParsing] = useState(false);
   const [parsed, setParsed] = useState("");
   const highlights = useMemo(() => {
@@ -187,23 +189,11 @@ function Log({ project, pipeline, editable, stages, stage, attempt, search }: Lo
       ];
     if (next) jump(next);
   };
+  const below = pinned ? pinned.n + 1 : shown[0]; // where the next error is looked for
   const nextError = async () => {
-    const page = await taken(
-      api.GET("/api/v1/projects/{project}/stages/{stage}/log/search", {
-        params: {
-          path,
-          query: {
-            attempt,
-            pattern: "error|exception|traceback|fatal",
-            regex: true,
-            limit: 1,
-            start: (pinned?.n ?? shown[0]) + 1,
-          },
-        },
-      }),
-    );
-    const hit = page.hits?.[0];
-    if (hit) jump(hit as Line);
+    const hit = await firstError({ path, attempt, stream }, below);
+    if (hit) jump(hit);
+    else setClean(below);
   };
   useKeys("Log", {
     "/": { does: "Find in the log", act: () => field.current?.focus() },
@@ -266,6 +256,9 @@ function Log({ project, pipeline, editable, stages, stage, attempt, search }: Lo
           onStep={step}
         />
         <span className="grow" />
+        <span className="small m2" role="status">
+          {clean === below ? `no error from line ${count(below + 1)} on` : ""}
+        </span>
         <Button
           small
           look="ghost"

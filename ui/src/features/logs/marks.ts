@@ -38,6 +38,8 @@ export interface Marking {
   names: string;
 }
 
+const MOST = 200; // in one line
+
 /** Where something is found: [from, to) in the plain text. */
 export type Range = readonly [number, number];
 
@@ -45,9 +47,20 @@ export function ranges(text: string, pattern: RegExp | null): Range[] {
   if (!pattern) return [];
   const found: Range[] = [];
   pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match && found.length < 200; match = pattern.exec(text)) {
+  for (let match = pattern.exec(text); match && found.length < MOST; match = pattern.exec(text)) {
     if (match[0].length) found.push([match.index, match.index + match[0].length]);
     else pattern.lastIndex += 1;
+  }
+  return found;
+}
+
+/** Where the groups of what is found lie; of groups within groups the outer one. */
+export function groups(text: string, pattern: RegExp): Range[] {
+  const found: Range[] = [];
+  for (const match of text.matchAll(new RegExp(pattern.source, `${pattern.flags}d`))) {
+    for (const range of match.indices?.slice(1) ?? [])
+      if (range && range[0] < range[1] && range[0] >= (found.at(-1)?.[1] ?? 0)) found.push(range);
+    if (found.length >= MOST) break;
   }
   return found;
 }
@@ -87,12 +100,17 @@ export function translated(pattern: string): RegExp | null {
   }
 }
 
+/** Whether capital letters count: they do where somebody wrote one. */
+export function exact(pattern: string, regex: boolean): boolean {
+  return /\p{Lu}/u.test(regex ? pattern.replace(/\\(?:[pP](?:\{\w+\}|\w)|.)/g, "") : pattern);
+}
+
 /** The browser's own engine, for what is on screen only; the search over the whole log is the server's. */
 export function compiled(pattern: string, regex: boolean): RegExp | null {
   if (!pattern) return null;
   const source = regex ? pattern : pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   try {
-    return new RegExp(source, "gi");
+    return new RegExp(source, exact(pattern, regex) ? "g" : "gi");
   } catch {
     return null;
   }

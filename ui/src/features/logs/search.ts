@@ -1,7 +1,11 @@
 /** The server's search, gone on with page by page until it has seen the whole log or found enough for now. */
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, taken } from "@/api/client.ts";
+import { exact } from "./marks.ts";
 import type { Line } from "./store.ts";
+
+/** What programs write where something went wrong. */
+const ERRORS = "error|exception|traceback|fatal";
 
 const PAGE = 200;
 const ENOUGH = 1000;
@@ -23,6 +27,32 @@ interface Asked {
   regex: boolean;
   total: number;
   ended: boolean;
+}
+
+/** The first line from `start` on that tells of an error; null: there is none. */
+export async function firstError(
+  { path, attempt, stream }: Pick<Asked, "path" | "attempt" | "stream">,
+  start: number,
+): Promise<Line | null> {
+  const query = {
+    attempt,
+    pattern: ERRORS,
+    regex: true,
+    case: false,
+    limit: 1,
+    ...(stream ? { stream } : {}),
+  };
+  for (let from: number | null = start; from !== null; ) {
+    const page: { hits?: Line[]; next?: number | null } = (await taken(
+      api.GET("/api/v1/projects/{project}/stages/{stage}/log/search", {
+        params: { path, query: { ...query, start: from } },
+      }),
+    )) as never;
+    const [hit] = page.hits ?? [];
+    if (hit) return hit;
+    from = page.next ?? null;
+  }
+  return null;
 }
 
 export function useFind({ path, attempt, stream, pattern, regex, total, ended }: Asked): Found {
@@ -47,7 +77,15 @@ export function useFind({ path, attempt, stream, pattern, regex, total, ended }:
             api.GET("/api/v1/projects/{project}/stages/{stage}/log/search", {
               params: {
                 path,
-                query: { attempt, pattern, regex, start, limit: PAGE, ...(stream ? { stream } : {}) },
+                query: {
+                  attempt,
+                  pattern,
+                  regex,
+                  case: exact(pattern, regex),
+                  start,
+                  limit: PAGE,
+                  ...(stream ? { stream } : {}),
+                },
               },
               signal: controller.signal,
             }),

@@ -273,6 +273,10 @@ function NodeMenu({ node }: { node: Node }) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   if (session?.role !== "admin" && session?.role !== "maintainer") return null;
+  const close = () => {
+    setAsking(false);
+    setError(null);
+  };
   const act = async (call: () => Promise<unknown>) => {
     setBusy(true);
     setError(null);
@@ -307,24 +311,14 @@ function NodeMenu({ node }: { node: Node }) {
           )}
         </Menu.Dropdown>
       </Menu>
-      <Modal
-        opened={asking || !!error}
-        onClose={() => {
-          setAsking(false);
-          setError(null);
-        }}
-        title={`Drain ${node.name}?`}
-        centered
-      >
+      <Modal opened={asking || !!error} onClose={close} title={`Drain ${node.name}?`} centered>
         <form
           className="col gap"
           onSubmit={(event: FormEvent<HTMLFormElement>) => {
             event.preventDefault();
             const why = String(new FormData(event.currentTarget).get("why"));
             void act(() =>
-              taken(
-                api.POST("/api/v1/nodes/{node}/drain", { params: { path }, body: { reason: why } as never }),
-              ),
+              taken(api.POST("/api/v1/nodes/{node}/drain", { params: { path }, body: { text: why } })),
             );
           }}
         >
@@ -340,7 +334,7 @@ function NodeMenu({ node }: { node: Node }) {
           </label>
           {error ? <ProblemNote error={error} /> : null}
           <div className="row end">
-            <Button onClick={() => setAsking(false)}>Leave it</Button>
+            <Button onClick={close}>Leave it</Button>
             <Button look="primary" type="submit" busy={busy}>
               Drain {node.name}
             </Button>

@@ -142,7 +142,7 @@ function Usage({ name, projects, succeeded }: { name: string; projects: number; 
     queryFn: ({ signal }) =>
       taken(
         api.GET("/api/v1/projects", {
-          params: { query: { pipeline: [name], limit: NEWEST } as never },
+          params: { query: { pipeline: [name], limit: NEWEST } },
           signal,
         }),
       ),
