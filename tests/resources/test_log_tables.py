@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.resources.logged import LogWriter, plain_lines
 from tests.resources.test_log_lines import NoSecrets, fresh, opened
-from winslow_nomad.core.errors import Invalid, NotFound
+from winslow_nomad.core.errors import Invalid, NotFound, Unavailable
 from winslow_nomad.core.pipeline import LogParser
 from winslow_nomad.resources.log_patterns import LinePattern
 from winslow_nomad.resources.log_rows import LONGEST_FIELD, path_of
@@ -217,6 +217,15 @@ def look(tables: ShareTables, logs: ShareLogs, *parsers: LogParser) -> tuple[flo
     return time.monotonic() - began, [t.rows for t in made.tables], made.complete
 
 
+def rows_kept(tables: ShareTables, logs: ShareLogs, parser: LogParser) -> int:
+    """Lines of the one table, as it lies there."""
+    file = tables.open(opened(logs), [parser], {}, parser.file)
+    try:
+        return file.read(0, file.entry.bytes).count(b"\n")
+    finally:
+        file.close()
+
+
 def on_disk(tables: ShareTables) -> int:
     return sum(path.stat().st_size for path in tables._folder.rglob("*.csv"))
 
@@ -273,6 +282,36 @@ def test_ever_new_parsers_do_not_fill_the_disk():
             look(tables, logs, LogParser(file="x.csv", pattern="(?P<all>.+)", columns={f"c{number}": "${all}"}))
         assert on_disk(tables) <= 2_000_000  # counted each time that so much was written
         assert look(tables, logs, LogParser(file="x.csv", pattern="(?P<all>.+)"))[1] == [200]
+
+
+def test_a_disk_that_is_nearly_full_gets_no_tables_and_keeps_those_that_there_are():
+    full = False
+    with fresh() as (writer, logs):
+        writer.write(0, b"frame 1: 7\n")
+        tables = ShareTables(logs, writer.log.parents[1] / "tables", no_room=lambda _: full)
+        assert look(tables, logs, COUNTS)[1] == [1]
+        full = True
+        writer.write(0, b"frame 2: 8\n")
+        with pytest.raises(Unavailable) as said:
+            look(tables, logs, COUNTS)
+        assert said.value.code == "table.no_room" and "winslow doctor" in said.value.hint
+        assert rows_kept(tables, logs, COUNTS) == 2, "the header and the first row"
+        full = False
+        assert look(tables, logs, COUNTS)[1:] == ([2], True), "from where it stood"
+
+
+def test_tables_make_room_when_the_disk_becomes_full():
+    """Those that nobody has looked at for the longest time go."""
+    full = False
+    with fresh() as (writer, logs):
+        writer.write(0, b"frame 1: 7\n")
+        tables = ShareTables(logs, writer.log.parents[1] / "tables", no_room=lambda _: full)
+        for number in range(3):
+            look(tables, logs, COUNTS.but(columns={f"c{number}": "1"}))
+        before = on_disk(tables)
+        full = True
+        assert look(tables, logs, LogParser(file="none.csv", pattern="(?P<nothing>never)"))[1] == []
+        assert before > 0 == on_disk(tables)
 
 
 def test_who_looks_while_another_reads_is_answered_with_what_there_is():

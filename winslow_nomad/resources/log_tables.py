@@ -18,7 +18,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -58,17 +58,31 @@ NUMBERS: dict[str, int | None] = {"": None, "out": 0, "err": 1}
 State = dict[str, Any]
 
 
+def nearly_full(folder: Path) -> bool:
+    """As for the share: what is less than 5 % free has other things to do."""
+    found = os.statvfs(folder)
+    return found.f_bavail < found.f_blocks * KEPT_FREE
+
+
 class ShareTables:
-    """core.tables.LogTables"""
+    """core.tables.LogTables. `no_room`: whether the disk that a folder is on takes no more."""
 
     def __init__(
-        self, logs: ShareLogs, folder: Path, *, keep: int = KEPT, largest: int = LARGEST, in_all: int = ALL
+        self,
+        logs: ShareLogs,
+        folder: Path,
+        *,
+        keep: int = KEPT,
+        largest: int = LARGEST,
+        in_all: int = ALL,
+        no_room: Callable[[Path], bool] = nearly_full,
     ) -> None:
         self._logs = logs
         self._folder = folder
         self._keep = keep
         self._largest = largest
         self._in_all = in_all
+        self._no_room = no_room
         self._uncounted = in_all  # bytes written since all was counted; none of it ever was
         self._thinned = Thinned()
         self._at_work = threading.Semaphore(AT_WORK)
@@ -79,8 +93,8 @@ class ShareTables:
         folder = self._folder_of(log.lines, parsers, variables)
         with self._locked(folder) as ours:
             if not ours:  # somebody else reads on in it
-                return Tables(tables=_Kept(folder, len(parsers), self._largest).tables(), complete=False)
-            kept = _Kept(folder, len(parsers), self._largest, to_write=True)
+                return Tables(tables=self._kept(folder, parsers).tables(), complete=False)
+            kept = self._kept(folder, parsers, to_write=True)
             with self._at_work:
                 done = self._go_on(log, log.lines, parsers, variables, kept)
             self._uncounted += kept.written
@@ -108,7 +122,7 @@ class ShareTables:
     ) -> LocalFile:
         if isinstance(log, ShareLog) and log.lines is not None and parsers:
             folder = self._folder_of(log.lines, parsers, variables)
-            found = _Kept(folder, len(parsers), self._largest).open(path)
+            found = self._kept(folder, parsers).open(path)
             if found is not None:
                 return found
         raise NotFound(f"No log parser has made a table {path[:200]!r} of this log (yet).", code="table.not_found")
@@ -145,6 +159,9 @@ class ShareTables:
         finally:
             opened.close()
 
+    def _kept(self, folder: Path, parsers: Sequence[LogParser], *, to_write: bool = False) -> _Kept:
+        return _Kept(folder, len(parsers), self._largest, self._no_room, to_write=to_write)
+
     def _folder_of(self, lines: Lines, parsers: Sequence[LogParser], variables: Mapping[str, str]) -> Path:
         question = json.dumps([lines.directory, [p.model_dump() for p in parsers], dict(variables)], sort_keys=True)
         return self._folder / hashlib.sha256(question.encode()).hexdigest()[:40]
@@ -170,8 +187,7 @@ class ShareTables:
                 return
 
     def _thin_out(self) -> None:
-        """Away with what was looked at least recently, where there is too much of it. Raises Unavailable where there
-        is no room for more all the same."""
+        """Away with what was looked at least recently, where there is too much of it or no room left."""
         folders = []
         with contextlib.suppress(OSError):
             folders = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self._folder))
@@ -181,7 +197,7 @@ class ShareTables:
             self._uncounted = 0
             size = sum(map(_size_of, (path for _, path in folders)))
         for _, path in folders:
-            if count <= self._keep and (size is None or size <= self._in_all) and not nearly_full(self._folder):
+            if count <= self._keep and (size is None or size <= self._in_all) and not self._no_room(self._folder):
                 return
             away = _size_of(path)
             if _taken_away(Path(path)):
@@ -221,12 +237,6 @@ def _taken_away(folder: Path) -> bool:
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)  # no folder of ours
     return True
-
-
-def nearly_full(folder: Path) -> bool:
-    """As for the share: what is less than 5 % free has other things to do."""
-    found = os.statvfs(folder)
-    return found.f_bavail < found.f_blocks * KEPT_FREE
 
 
 class LocalFile:
@@ -270,11 +280,14 @@ class _First:
 
 class _Kept:
     """The tables in a folder, and how far each parser has come. What a process that died has added is cut off again, by
-    whoever is `to_write`, which only one may be."""
+    whoever is `to_write`, which only one may be. Raises Unavailable where there is no room for more."""
 
-    def __init__(self, folder: Path, parsers: int, largest: int, *, to_write: bool = False) -> None:
+    def __init__(
+        self, folder: Path, parsers: int, largest: int, no_room: Callable[[Path], bool], *, to_write: bool = False
+    ) -> None:
         self._folder = folder
         self._largest = largest
+        self._no_room = no_room
         fresh = {"format": FORMAT, "parsers": [{} for _ in range(parsers)], "tables": {}}
         self._state: State = self._loaded(parsers, to_write) or fresh
         self._new: dict[str, list[tuple[str, ...]]] = {}
@@ -326,7 +339,7 @@ class _Kept:
                 continue
             fresh = not table["bytes"]
             data = as_csv([self._headers[path], *rows] if fresh else rows)
-            if nearly_full(self._folder):
+            if self._no_room(self._folder):
                 raise Unavailable(
                     "The disk with Winslow's own folder has less than 5 % free; tables of logs are not made.",
                     hint="An administrator makes room on it; winslow doctor names the folder.",
