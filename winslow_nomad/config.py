@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from winslow_nomad import config_nomad, config_registries
 from winslow_nomad.config_nomad import NomadSettings
 from winslow_nomad.config_registries import RegistrySettings
-from winslow_nomad.core.allowance import parse
-from winslow_nomad.core.errors import Invalid
+from winslow_nomad.core.allowance import WrongEntries, parse
+from winslow_nomad.core.errors import Invalid, InvalidEntries
 
 HINT = "See docs/settings.md for all settings."
 HINTS = {
@@ -141,6 +141,13 @@ def converted(key: str, value: Any, origin: str) -> Any:
     """The value as it is used. Raises Invalid, naming key and origin."""
     try:
         return _value(key, value)
+    except WrongEntries as error:
+        raise InvalidEntries(
+            f"The setting {key} ({origin}) cannot be {str(value)[:200]!r}: {error}.",
+            {f"{key}.{number}": why for number, why in error.entries.items()},
+            hint=HINTS[key],
+            code="settings.invalid",
+        ) from error
     # the last two: where a folder is cannot be found out
     except (AttributeError, TypeError, ValueError, LookupError, RuntimeError, OSError) as error:
         raise Invalid(

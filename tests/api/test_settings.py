@@ -82,6 +82,17 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(
     assert by_name(admin) == before
 
 
+def test_limits_that_cannot_be_are_refused_with_the_entries_that_are_wrong(admin: TestClient) -> None:
+    answer = admin.patch(PATH, json={"values": {"limits": "@everyone gpus=4; @students gpu=1; bob stages=none"}})
+    assert answer.status_code == 422 and "entry 2: 'gpu=1' is no amount" in answer.json()["title"]
+    found = [(e["field"], e["message"], e["code"]) for e in answer.json()["errors"]]
+    assert found == [
+        ("limits.1", "'gpu=1' is no amount: write stages, cpu, memory or gpus, = and how much", "settings.invalid"),
+        ("limits.2", "stages=none cannot be: stages takes a whole number from 1 to 1000000", "settings.invalid"),
+    ]
+    assert by_name(admin)["limits"]["value"] == ""
+
+
 def test_limits_hold_for_persons_and_groups_as_they_are_now(admin: TestClient, world: World) -> None:
     limits = Limits(world.installation)
     assert limits(["mem", "vic"]) == {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from winslow_nomad.core.admit import Admission, Policy, Waiting, admit, never
-from winslow_nomad.core.allowance import FREE, Allowance, of_person, parse, parse_allowance
+from winslow_nomad.core.allowance import FREE, Allowance, WrongEntries, of_person, parse, parse_allowance
 from winslow_nomad.core.inventory import GpuGroup, Inventory, Node
 from winslow_nomad.core.pipeline import GIB, Gpu, Resources
 
@@ -110,6 +110,20 @@ def test_the_setting_is_read_as_people_write_it() -> None:
 def test_a_setting_that_cannot_be_understood_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse(text)
+
+
+def test_every_wrong_entry_is_named_with_what_is_the_matter() -> None:
+    with pytest.raises(WrongEntries) as refused:
+        parse("@everyone gpus=4;; @students gpu=1; Ann gpus=1; bob; eve stages=0 ;; @everyone cpu=1; cy memory=64")
+    assert refused.value.entries == {
+        1: "'gpu=1' is no amount: write stages, cpu, memory or gpus, = and how much",
+        2: "'Ann' is nobody: write ann for a person, @lab for a group, @everyone for all",
+        3: "it does not say how much: write stages=10, cpu=8, memory=64GiB or gpus=2",
+        4: "stages=0 cannot be: stages takes a whole number from 1 to 1000000",
+        5: "@everyone has an entry before this one; one is enough",
+        6: "memory=64 cannot be: memory takes a number with B, KiB, MiB, GiB or TiB behind it",
+    }
+    assert "entry 2: 'gpu=1'" in str(refused.value) and "entry 7: memory=64" in str(refused.value)
 
 
 def test_the_nearest_limit_of_a_person_counts_and_of_groups_the_most_generous() -> None:

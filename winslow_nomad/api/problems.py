@@ -69,7 +69,8 @@ INVALID = Said("The request is not as it should be; nothing was done.", code="re
 
 
 class Place(BaseModel):
-    """One mistake in what was sent: `field` is a path such as `body.values.MIN_AREA`; line and column in files."""
+    """One mistake in what was sent: `field` is a path such as `body.values.MIN_AREA`, or an entry of a setting, such as
+    `limits.0` for its first; line and column in files."""
 
     field: str = ""
     message: str
@@ -132,6 +133,8 @@ def handle_problems(app: FastAPI) -> None:
         if isinstance(error, errors.InvalidPipeline):
             places = [Place(**{k: getattr(p, k) for k in ("message", "hint", "code", "file", "line", "column")})
                       for p in error.problems]  # fmt: skip
+        if isinstance(error, errors.InvalidEntries):
+            places = [Place(field=f, message=m, code=error.code) for f, m in error.entries.items()]
         request.state.denied = isinstance(error, Hidden)
         headers = {"Retry-After": "2"} if status == 503 else {}
         if status == 401:

@@ -44,7 +44,7 @@ def allowance(text: str) -> Allowance:
         return parse_allowance(text.split())
     except ValueError as error:
         raise Invalid(
-            f"{text[:80]!r} is not a limit.",
+            f"{text[:80]!r} is not a limit: {error}.",
             hint="Write gpus=2, cpu=16, memory=64GiB, stages=4, or some of them with spaces between; or none.",
             code="cli.not_a_limit",
         ) from error

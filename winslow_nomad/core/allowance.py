@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from winslow_nomad.core.model import Value
 from winslow_nomad.core.pipeline import GIB, MIB, Resources
@@ -40,6 +40,13 @@ class Allowance(Value):
 
 
 FREE = Allowance()
+AMOUNTS = tuple(Allowance.model_fields)
+TAKES = {
+    "stages": "a whole number from 1 to 1000000",
+    "cpu": "a number of cores above 0, up to 1000000",
+    "memory": "a number with B, KiB, MiB, GiB or TiB behind it",
+    "gpus": "a whole number from 0 to 1000000",
+}
 
 
 N = TypeVar("N", int, float)
@@ -114,37 +121,71 @@ def amount(field: str, number: float) -> str:
 # --- as a setting
 
 
+class WrongEntries(ValueError):
+    """`entries`: what is the matter, by how many entries stand before it."""
+
+    def __init__(self, entries: Mapping[int, str]) -> None:
+        super().__init__("; ".join(f"entry {number + 1}: {why}" for number, why in entries.items()))
+        self.entries = entries
+
+
 def parse(text: str) -> dict[str, Allowance]:
-    """`@everyone gpus=4 cpu=32; @students gpus=1; ann gpus=8 memory=256GiB`. Raises ValueError."""
+    """`@everyone gpus=4 cpu=32; @students gpus=1; ann gpus=8 memory=256GiB`. Raises WrongEntries, naming every one."""
     found: dict[str, Allowance] = {}
-    for part in filter(None, (p.strip() for p in text.split(";"))):
+    wrong: dict[int, str] = {}
+    for number, part in enumerate(filter(None, (p.strip() for p in text.split(";")))):
         who, *pairs = part.split()
-        if WHO.fullmatch(who) is None or who in found or not pairs:
-            raise ValueError(part)
-        found[who] = parse_allowance(pairs)
+        try:
+            if WHO.fullmatch(who) is None:
+                named = f"ann for a person, @lab for a group, {EVERYONE} for all"
+                raise ValueError(f"{who[:80]!r} is nobody: write {named}")
+            if who in found:
+                raise ValueError(f"{who} has an entry before this one; one is enough")
+            found[who] = FREE
+            found[who] = parse_allowance(pairs)
+        except ValueError as error:
+            wrong[number] = str(error)
+    if wrong:
+        raise WrongEntries(wrong)
     return found
 
 
 def parse_allowance(pairs: Iterable[str]) -> Allowance:
-    """`gpus=2`, `cpu=8`, `memory=64GiB`, `stages=10`. Raises ValueError."""
+    """`gpus=2`, `cpu=8`, `memory=64GiB`, `stages=10`. Raises ValueError with what is the matter."""
     values: dict[str, float | int] = {}
-    pairs = list(pairs)
-    if not pairs:
-        raise ValueError("nothing")
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or name in values or name not in Allowance.model_fields:
-            raise ValueError(pair)
-        if name == "memory":
-            size = SIZE.fullmatch(value)
-            if size is None:
-                raise ValueError(pair)
-            values[name] = round(float(size[1]) * UNITS[size[2]])
-            continue
-        if NUMBER.fullmatch(value) is None:
-            raise ValueError(pair)
-        values[name] = float(value) if name == "cpu" else int(value)
+        if not equals or name not in AMOUNTS:
+            known = f"{', '.join(AMOUNTS[:-1])} or {AMOUNTS[-1]}"
+            raise ValueError(f"{pair[:80]!r} is no amount: write {known}, = and how much")
+        if name in values:
+            raise ValueError(f"{name} is given twice")
+        number = _number(name, value)
+        if number is None:
+            raise ValueError(f"{name}={value[:80]} cannot be: {name} takes {TAKES[name]}")
+        values[name] = number
+    if not values:
+        raise ValueError("it does not say how much: write stages=10, cpu=8, memory=64GiB or gpus=2")
     return Allowance.model_validate(values)
+
+
+def _number(name: str, value: str) -> float | int | None:
+    """None: that cannot be."""
+    number: float | int
+    if name == "memory":
+        size = SIZE.fullmatch(value)
+        if size is None:
+            return None
+        number = round(float(size[1]) * UNITS[size[2]])
+    elif NUMBER.fullmatch(value) is None or (name != "cpu" and "." in value):
+        return None
+    else:
+        number = float(value) if name == "cpu" else int(value)
+    try:
+        Allowance.model_validate({name: number})
+    except ValidationError:
+        return None
+    return number
 
 
 def of_person(limits: Mapping[str, Allowance], user: str, groups: Iterable[str]) -> Allowance:

@@ -2,6 +2,7 @@
 
 WinslowError
 ├── Invalid            the input is wrong; nothing was done           (CLI 2, HTTP 422)
+│   ├── InvalidEntries     of a value with entries, saying which are wrong
 │   └── InvalidPipeline    with one Problem per mistake: file, line, column
 ├── NotFound           there is no such thing                         (CLI 2, HTTP 404)
 ├── Refused            not possible in the present state              (CLI 2, HTTP 409)
@@ -23,6 +24,7 @@ WinslowError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -60,6 +62,14 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class InvalidEntries(Invalid):
+    """`entries`: what is the matter, by where it stands: limits.2 is the third entry of the value limits."""
+
+    def __init__(self, message: str, entries: Mapping[str, str], *, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.entries = entries
 
 
 class InvalidPipeline(Invalid):

@@ -6713,7 +6713,8 @@ export interface components {
         };
         /**
          * Place
-         * @description One mistake in what was sent: `field` is a path such as `body.values.MIN_AREA`; line and column in files.
+         * @description One mistake in what was sent: `field` is a path such as `body.values.MIN_AREA`, or an entry of a setting, such as
+         *     `limits.0` for its first; line and column in files.
          */
         Place: {
             /**
