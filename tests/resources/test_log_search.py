@@ -87,6 +87,7 @@ def test_what_cannot_be_searched_for_is_refused_with_a_reason(pattern):
     with pytest.raises(Invalid) as raised:
         LinePattern(pattern)
     assert raised.value.code == "log.pattern" and raised.value.hint
+    assert "(?m)" not in str(raised.value)
 
 
 def test_an_expression_made_to_run_for_ever_does_not():

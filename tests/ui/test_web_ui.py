@@ -58,6 +58,7 @@ LONG = {
     "notifications": "who is told of what, and in the browser",
     "inbox": "what waits for a person, answered in place",
     "analysis": "figures of several stages, of sweeps, and what is kept of them for others",
+    "files": "files dropped, seen, renamed, fetched and put away",
     "logs": "what a log is read with, and the tables that are made of it",
     "nodes": "what runs where, and on a machine that cannot be emptied",
     "settings": "keys for programs",

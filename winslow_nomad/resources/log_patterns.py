@@ -47,7 +47,8 @@ class LinePattern:
             self._literal = re2.compile(re2.escape(literal), _options(case)) if literal else None
         except re2.error as error:
             reason = error.args[0] if error.args else error
-            raise _wrong(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+            words = reason.decode() if isinstance(reason, bytes) else str(reason)
+            raise _wrong(words.replace("(?m)", "", 1)) from None
         finally:
             re2.purge()  # its cache would keep as many automata as people have had ideas
         weight = self.compiled.programsize * (1 + self.compiled.groups)

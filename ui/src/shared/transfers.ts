@@ -1,5 +1,5 @@
 /** Files on their way to the server: three at a time, resumed by tus after a cut, a pause, or a reload with the same file. */
-import type { Upload } from "tus-js-client";
+import type { DetailedError, Upload } from "tus-js-client";
 import { create } from "zustand";
 import { csrfToken, newKey } from "@/api/client.ts";
 import { ApiProblem, asProblem } from "@/api/problem.ts";
@@ -154,7 +154,7 @@ async function start(item: Transfer): Promise<void> {
     onError: (error) => {
       const response = "originalResponse" in error ? error.originalResponse : null;
       const problem = read(response?.getBody() ?? "", response?.getStatus() ?? 0);
-      if (problem.code === "file.exists" || (problem.status === 409 && isConflict(error as never))) {
+      if (problem.code === "file.exists" || (problem.status === 409 && isConflict(error))) {
         change(item.id, { state: "conflict", rate: 0, text: `There is a ${item.name} already.` });
       } else {
         change(item.id, { state: "failed", rate: 0, text: `${problem.message} ${problem.hint}`.trim() });
@@ -178,8 +178,8 @@ function read(body: string, status: number): ApiProblem {
 }
 
 /** A name that is taken is no conflict of offsets: it comes before anything was sent. */
-function isConflict(error: { originalRequest?: { getMethod(): string } | null }): boolean {
-  return error.originalRequest?.getMethod() === "POST";
+function isConflict(error: object): boolean {
+  return "originalRequest" in error && (error as DetailedError).originalRequest?.getMethod() === "POST";
 }
 
 function finish(id: string, path: string | null): void {

@@ -113,7 +113,7 @@ async function put(id: string, text: string, seen: Own): Promise<unknown> {
         api.PUT("/api/v1/projects/{project}/pipeline", {
           params: {
             path: { project: id },
-            header: { "Idempotency-Key": newKey(), "If-Match": `"${version}"` } as never,
+            header: { "Idempotency-Key": newKey(), "If-Match": `"${version}"` },
           },
           body: { text },
         }),

@@ -36,7 +36,7 @@ function offerBack(project: string, stage: StageView): void {
       pause_after,
       at_once: false,
       resume: false,
-    } as never),
+    }),
   );
 }
 

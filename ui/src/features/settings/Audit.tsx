@@ -11,7 +11,7 @@ export function Audit() {
     queryFn: ({ signal, pageParam }) =>
       taken(
         api.GET("/api/v1/audit", {
-          params: { query: { limit: 100, ...(pageParam ? { after: pageParam } : {}) } as never },
+          params: { query: { limit: 100, ...(pageParam ? { after: pageParam } : {}) } },
           signal,
         }),
       ),

@@ -1,4 +1,5 @@
 /** Personal tokens for scripts: shown once, with what they may do and until when. */
+import { Modal } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, taken } from "@/api/client.ts";
@@ -31,6 +32,7 @@ export function Tokens() {
       taken(api.DELETE("/api/v1/tokens/{token}", { params: { path: { token } } })),
     onSettled: () => queries.invalidateQueries({ queryKey: ["tokens"] }),
   });
+  const [going, setGoing] = useState<components["schemas"]["TokenView"] | null>(null);
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -93,6 +95,23 @@ export function Tokens() {
           </div>
         </form>
       </section>
+      <Modal opened={!!going} onClose={() => setGoing(null)} title={`Withdraw ${going?.name}?`} centered>
+        <div className="col gap">
+          <p>What uses it is refused from now on, and it cannot be brought back.</p>
+          <div className="row end">
+            <Button onClick={() => setGoing(null)}>Leave it</Button>
+            <Button
+              look="danger"
+              onClick={() => {
+                if (going) end.mutate(going.id);
+                setGoing(null);
+              }}
+            >
+              Withdraw it
+            </Button>
+          </div>
+        </div>
+      </Modal>
       <section className="wide">
         {tokens.error ? <ProblemPage error={tokens.error} again={() => void tokens.refetch()} /> : null}
         {!tokens.data && !tokens.error ? <Skeleton rows={3} height={32} /> : null}
@@ -130,8 +149,8 @@ export function Tokens() {
                     <Button
                       small
                       look="danger"
-                      busy={end.isPending && end.variables === token.id}
-                      onClick={() => end.mutate(token.id)}
+                      aria-label={`Withdraw ${token.name}`}
+                      onClick={() => setGoing(token)}
                     >
                       Withdraw
                     </Button>

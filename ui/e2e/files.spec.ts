@@ -1,0 +1,172 @@
+/** Files: dropped, folders and all; seen without being fetched; taken along as one archive; renamed and put away. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import { expect, faults, PYTHON, ROOT, test } from "./world.ts";
+
+/** As a hand drops them from the desktop: files and folders with what lies in them. */
+async function drop(page: Page, paths: string[]): Promise<void> {
+  const box = await page.getByRole("region", { name: "Files" }).boundingBox();
+  if (!box) throw new Error("nowhere to drop it");
+  const way = await page.context().newCDPSession(page);
+  const [x, y] = [box.x + box.width / 3, box.y + box.height / 2];
+  const data = { items: [], files: paths, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const)
+    await way.send("Input.dispatchDragEvent", { type, x, y, data });
+  await way.detach();
+}
+
+const entry = (page: Page, name: string) =>
+  page.getByRole("row", { name: new RegExp(`Choose ${name.replace(".", "\\.")}`) });
+
+test("files are dropped, looked at, renamed, fetched as an archive and put away", async ({ page, world }) => {
+  test.setTimeout(120_000);
+  const wrong = faults(page);
+  await page.goto("/inputs");
+  await expect(page.getByText(/Nothing here yet/)).toBeVisible();
+  await page.getByRole("button", { name: "New folder" }).click();
+  await page.getByRole("dialog").getByLabel("Name").fill("survey");
+  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("button", { name: "survey", exact: true }).click();
+  await expect(page).toHaveURL(/path=survey/);
+
+  const report =
+    "<!doctype html><h1>Counts</h1><script>parent.document.title = 'taken over'; document.body.append('ran')</script>";
+  const brought = {
+    "counts.csv": 'second,"vehicles, all"\n0,3\n1,"4"\n',
+    "notes.txt": "Camera at 12.4 m.\n",
+    "report.html": report,
+  };
+  const here = mkdtempSync(join(tmpdir(), "winslow-e2e-drop-"));
+  const write = ([name, text]: [string, string]) => {
+    writeFileSync(join(here, name), text);
+    return join(here, name);
+  };
+  await drop(page, Object.entries(brought).map(write));
+  await expect(page.getByRole("region", { name: "Transfers" }).getByText("all done")).toBeVisible();
+  for (const name of ["counts.csv", "notes.txt", "report.html"])
+    await expect(entry(page, name)).toBeVisible();
+
+  // the same name again: asked, and the answer holds
+  await drop(page, [write(["notes.txt", "Camera at 13 m.\n"])]);
+  const tray = page.getByRole("region", { name: "Transfers" });
+  await expect(tray.getByText("There is a notes.txt already.")).toBeVisible();
+  await tray.getByRole("button", { name: "Keep both" }).click();
+  await expect(tray.getByText("all done")).toBeVisible();
+  await expect.poll(async () => (await names(world, "survey")).length).toBe(4);
+  const text = async (name: string) =>
+    (
+      await world.call<{ text: string }>(
+        "GET",
+        `/api/v1/files/inputs/text?path=survey/${encodeURIComponent(name)}`,
+      )
+    ).text;
+  expect(await text("notes.txt")).toBe("Camera at 12.4 m.\n");
+
+  // previews
+  await page.getByRole("button", { name: "counts.csv", exact: true }).click();
+  const preview = page.getByRole("complementary", { name: "counts.csv" });
+  await expect(preview.getByRole("columnheader")).toHaveText(["second", "vehicles, all"]);
+  await expect(preview.getByRole("row").nth(2)).toHaveText(/1 *4/);
+  await page.getByRole("button", { name: "notes.txt", exact: true }).click();
+  await expect(page.getByRole("complementary", { name: "notes.txt" })).toContainText("Camera at 12.4 m.");
+  await page.getByRole("button", { name: "report.html", exact: true }).click();
+  const frame = page.frameLocator("iframe[title='report.html']");
+  await expect(frame.getByRole("heading", { name: "Counts" })).toBeVisible();
+  await expect(frame.getByText("ran")).toHaveCount(0); // what a stage wrote is shown, and not let loose
+  expect(await page.title()).not.toContain("taken over");
+  await page.keyboard.press("Escape");
+  await expect(page.locator(".f-preview")).toHaveCount(0);
+
+  await page.getByLabel("Choose notes.txt").check();
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByLabel("New name").fill("counts.csv");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await expect(page.getByRole("dialog")).toContainText("it was not touched"); // what is there already
+  await page.getByRole("dialog").getByLabel("New name").fill("camera.txt");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await expect(entry(page, "camera.txt")).toBeVisible();
+
+  const coming = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Folder as zip" }).click();
+  const archive = await (await coming).path();
+  const listed = execFileSync(PYTHON, [
+    "-c",
+    "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; print(*sorted(z.namelist()), sep='\\n')",
+    archive,
+  ]).toString();
+  expect(listed).toContain("counts.csv");
+  expect(listed).toContain("camera.txt");
+
+  await page.getByLabel("Choose camera.txt").check();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+  await expect(entry(page, "camera.txt")).toHaveCount(0);
+  expect(await names(world, "survey")).not.toContain("camera.txt");
+  expect(wrong.filter((text) => !text.includes("Blocked script execution"))).toEqual([]); // the report's, as meant
+  rmSync(here, { recursive: true });
+});
+
+async function names(
+  world: { call: <T>(method: string, path: string) => Promise<T> },
+  path: string,
+): Promise<string[]> {
+  const found = await world.call<{ items: { name: string }[] }>(
+    "GET",
+    `/api/v1/files/inputs/list?path=${path}&limit=100`,
+  );
+  return found.items.map((each) => each.name);
+}
+
+test("a whole folder is dropped with what lies in it, and a video is wound to a place", async ({
+  page,
+  context,
+  world,
+}) => {
+  test.setTimeout(120_000);
+  const wrong = faults(page);
+  const here = mkdtempSync(join(tmpdir(), "winslow-e2e-drop-"));
+  const folder = join(here, "campaign");
+  mkdirSync(join(folder, "north"), { recursive: true });
+  writeFileSync(join(folder, "readme.txt"), "Two cameras.\n");
+  writeFileSync(join(folder, "north", "heights.csv"), "camera,height\nn1,12.4\n");
+  const clip = join(folder, "north", "street.mp4");
+  execFileSync(PYTHON, [join(ROOT, "pipelines/traffic/get_clip.py"), clip]);
+  await page.goto("/inputs");
+  await expect(page.getByRole("button", { name: "Upload" })).toBeVisible();
+  await drop(page, [folder]);
+  await expect(page.getByRole("region", { name: "Transfers" }).getByText("all done")).toBeVisible({
+    timeout: 30_000,
+  });
+  await page.getByRole("button", { name: "campaign", exact: true }).click();
+  await expect(entry(page, "readme.txt")).toBeVisible();
+  await page.getByRole("button", { name: "north", exact: true }).click();
+  await expect(entry(page, "heights.csv")).toBeVisible();
+  const path = "campaign/north/street.mp4";
+  const came = await context.request.get(`${world.url}/api/v1/files/inputs/content?path=${path}`);
+  expect(Buffer.compare(await came.body(), readFileSync(clip))).toBe(0);
+
+  const part = page.waitForResponse((r) => r.url().includes("street.mp4") && r.status() === 206);
+  await page.getByRole("button", { name: "street.mp4", exact: true }).click();
+  const video = page.locator(".f-preview video");
+  await expect.poll(() => video.evaluate((e) => (e as HTMLVideoElement).duration)).toBeGreaterThan(3);
+  await part;
+  await video.evaluate((e) => {
+    (e as HTMLVideoElement).preload = "auto";
+    (e as HTMLVideoElement).currentTime = (e as HTMLVideoElement).duration * 0.8;
+  });
+  await expect.poll(() => video.evaluate((e) => (e as HTMLVideoElement).seeking)).toBe(false);
+  const shown = await video.evaluate((e) => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [40, 30];
+    const pen = canvas.getContext("2d");
+    pen?.drawImage(e as HTMLVideoElement, 0, 0, 40, 30);
+    return new Set(pen?.getImageData(0, 0, 40, 30).data).size;
+  });
+  expect(shown).toBeGreaterThan(20); // a street, not a black box
+  expect(await video.evaluate((e) => (e as HTMLVideoElement).currentTime)).toBeGreaterThan(2);
+  expect(wrong).toEqual([]);
+  rmSync(here, { recursive: true });
+});
