@@ -62,6 +62,7 @@ LONG = {
     "logs": "what a log is read with, and the tables that are made of it",
     "nodes": "what runs where, and on a machine that cannot be emptied",
     "settings": "keys for programs",
+    "statistics": "what ran, as pictures, tables and files",
     "palette": "everything by typing",
     "upkeep": "what a project may use, keeps and lets go",
     "pipelines": "pipelines written, compared and published again",
