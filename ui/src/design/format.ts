@@ -13,6 +13,7 @@ const TENTHS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 const HUNDREDTHS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
 
 export function count(value: number): string {
+  if (value > 0 && value < 0.005) return "under 0.01";
   return HUNDREDTHS.format(value);
 }
 
@@ -39,7 +40,8 @@ export function percent(value: number): string {
 export function duration(ms: number): string {
   const value = Math.max(0, ms);
   if (value > 0 && value < SECOND) return value < 50 ? "0 s" : `${(value / SECOND).toFixed(1)} s`;
-  if (value < MINUTE) return `${Math.round(value / SECOND)} s`;
+  if (value < MINUTE - SECOND / 2) return `${Math.round(value / SECOND)} s`;
+  if (value < MINUTE) return "1 min";
   if (value < HOUR) return `${Math.floor(value / MINUTE)} min`;
   if (value < DAY) {
     const minutes = Math.floor((value % HOUR) / MINUTE);

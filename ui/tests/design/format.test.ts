@@ -16,6 +16,7 @@ describe("sizes and numbers", () => {
 
   it("thousands have a comma, and one thing is one thing", () => {
     expect(count(361440)).toBe("361,440");
+    expect(count(0.001)).toBe("under 0.01");
     expect([plural(1, "stage"), plural(2, "stage"), plural(0, "entry", "entries")]).toEqual([
       "1 stage",
       "2 stages",
@@ -30,6 +31,7 @@ describe("times", () => {
   it.each([
     [0, "0 s"],
     [59, "59 s"],
+    [59.7, "1 min"],
     [60, "1 min"],
     [3 * 3600 + 14 * 60 + 20, "3 h 14 min"],
     [9 * 3600 + 2 * 60, "9 h 02 min"],

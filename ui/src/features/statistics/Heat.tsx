@@ -22,7 +22,7 @@ export function Heat({
   csv: string;
 }) {
   const largest = Math.max(0, ...week.hours.flat());
-  const told = mean ? `mean ${count(Math.round(week.total * 100) / 100)}` : count(week.total);
+  const told = mean ? `mean ${count(week.total)}` : count(week.total);
   return (
     <Chart title={title} about={about ? `${told}, ${about}` : told} csv={csv}>
       {(table) =>

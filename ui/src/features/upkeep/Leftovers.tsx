@@ -71,7 +71,7 @@ export function Leftovers({ project, leftovers }: { project: Project; leftovers:
                   <tr>
                     <th>Stage</th>
                     <th>What</th>
-                    <th className="wide-only">Of no use</th>
+                    <th className="wide-only">Of no use since</th>
                     <th>Goes by itself</th>
                     <th className="num">Size</th>
                   </tr>
@@ -84,7 +84,7 @@ export function Leftovers({ project, leftovers }: { project: Project; leftovers:
                       </td>
                       <td className="m2">{each.why}</td>
                       <td className="m2 nowrap wide-only">
-                        since <Ago at={each.since} />
+                        <Ago at={each.since} />
                       </td>
                       <td className="m2 nowrap">{goes(each.goes, now)}</td>
                       <td className="num">{each.bytes == null ? "not counted" : bytes(each.bytes)}</td>
