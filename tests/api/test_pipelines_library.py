@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from tests.api.test_projects import TEXT, new
 from tests.api.test_projects_commands import Runs, asked
 from tests.waiting import until
 from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts, restore_library
+from winslow_nomad.core.errors import NotFound
+from winslow_nomad.core.library import Shelf
 from winslow_nomad.resources import samples
 
 PATH = "/api/v1/pipelines"
@@ -306,3 +309,42 @@ def test_an_earlier_version_is_published_again_with_its_code(member: TestClient,
     assert (late.status_code, late.json()["code"]) == (409, "pipeline.changed")
     assert viewer.post(f"{PATH}/traffic/versions/1/restore", json={}).status_code == 403
     assert member.post(f"{PATH}/traffic/versions/9/restore", json={}).status_code == 404
+
+
+def test_who_may_publish_versions_of_a_pipeline_cannot_make_it_their_own(
+    member: TestClient, maintainer: TestClient, admin: TestClient
+) -> None:
+    publish(admin)
+    admin.patch(f"{PATH}/traffic", json={"participants": [{"user": "mem", "role": "member"}]})
+    for wish in ({"author": "mem"}, {"participants": []}, {"participants": [{"user": "mem", "role": "owner"}]}):
+        refused = member.patch(f"{PATH}/traffic", json=wish)
+        assert refused.status_code == 403 and "the author of the pipeline traffic" in refused.json()["hint"], wish
+    assert maintainer.patch(f"{PATH}/traffic", json={"author": "mem"}).json()["author"] == "mem"
+    assert member.patch(f"{PATH}/traffic", json={"participants": []}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ghost", "", "vic", "@everyone", "Mem", "../mem"])
+def test_a_pipeline_is_handed_to_nobody_who_could_not_have_made_it(member: TestClient, name: str) -> None:
+    publish(member)
+    refused = member.patch(f"{PATH}/traffic", json={"author": name})
+    assert (refused.status_code, refused.json()["code"]) == (422, "people.author")
+    assert member.get(f"{PATH}/traffic").json()["author"] == "mem"
+
+
+class JustTaken(InstalledLibrary):
+    """In the moment after a name was found free somebody else publishes under it."""
+
+    def shelf(self, name: str) -> Shelf:
+        try:
+            return super().shelf(name)
+        except NotFound:
+            super().publish(TEXT, None, "ann")
+            raise
+
+
+def test_a_folder_overwrites_no_pipeline_that_somebody_published_at_the_same_moment(world: World) -> None:
+    library = JustTaken(world.installation, InstalledTexts(world.installation))
+    world.app.state.services = replace(world.services, library=library)
+    late = upload(world.signed_in("mem"), zipped({"pipeline.yaml": FOLDER}))
+    assert (late.status_code, late.json()["code"]) == (409, "pipeline.changed")
+    assert [v.author for v in world.services.library.versions("traffic")] == ["ann"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from tests.api.conftest import World
@@ -194,3 +195,14 @@ def test_projects_of_an_installation_that_is_not_open_are_their_authors_own(
     made = new(member)
     assert made["participants"] == [{"user": "mem", "role": "owner"}]
     assert names(viewer.get("/api/v1/projects")) == []
+
+
+@pytest.mark.parametrize("name", ["ghost", "", "vic", "@everyone"])
+def test_a_project_is_handed_to_nobody_who_could_not_run_it(member: TestClient, name: str) -> None:
+    """Neither to a name that somebody might be given one day."""
+    made = new(member)
+    refused = member.patch(f"/api/v1/projects/{made['id']}", json={"author": name, "tags": ["x"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "people.author")
+    after = member.get(f"/api/v1/projects/{made['id']}").json()
+    assert (after["author"], after["tags"], after["version"]) == ("mem", [], made["version"])
+    assert member.patch(f"/api/v1/projects/{made['id']}", json={"author": "mat"}).json()["author"] == "mat"

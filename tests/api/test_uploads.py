@@ -329,6 +329,20 @@ def test_a_newer_connection_takes_over_from_one_that_is_silent(world: World, ser
     assert (inputs(world) / "clip.mp4").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_nobody_ends_the_connection_of_somebody_elses_upload(world: World, served: Served, method: str) -> None:
+    headers = {**tus.BODY, "Upload-Offset": "0"} if method == "PATCH" else tus.HEADERS
+    with served.signed_in("mem") as client, served.signed_in("mat") as other:
+        place = tus.begun(client, len(CONTENT), filename="clip.mp4")
+        with closing(raw(served, place, 0, len(CONTENT))) as mine:
+            mine.sendall(CONTENT[:MIB])
+            until(lambda: tus.offset(client, place) == MIB)
+            assert other.request(method, place, headers=headers).status_code == 404
+            mine.sendall(CONTENT[MIB:])
+            assert status_of(mine) == 204
+    assert (inputs(world) / "clip.mp4").read_bytes() == CONTENT
+
+
 def test_a_newer_connection_to_another_process_takes_over_too(world: World, served: Served) -> None:
     with served.signed_in("mem") as client:
         place = tus.begun(client, len(CONTENT), filename="clip.mp4")

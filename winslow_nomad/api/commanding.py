@@ -13,7 +13,7 @@ from winslow_nomad.api.inputs import check_inputs
 from winslow_nomad.api.services import Services
 from winslow_nomad.api.views.commands import EditPipelineBody, SetSecretsBody, TagBody, action_of
 from winslow_nomad.core import messages as m
-from winslow_nomad.core.access import Principal
+from winslow_nomad.core.access import RANKS, Principal, Role
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused, VersionChanged
 from winslow_nomad.core.project import Project
 
@@ -60,6 +60,8 @@ def send(
     """Carry out a body of views.commands, once it is sure that `who` may. Raises what the core refuses with."""
     found = check_project(given, who, action_of(body), project)
     request = request_hash(project, body) if key else ""
+    if body.kind == "describe":
+        check_author(given, body.author, found.author)
     if isinstance(body, TagBody) and expected is None:
         return _tag(given, who, found, body, key, request)
     made: list[str] = []
@@ -72,6 +74,24 @@ def send(
         raise
     forget(given, [r for r in made if r not in after.secrets.values()])
     return after
+
+
+def check_author(given: Services, name: str | None, present: str) -> None:
+    """What belongs to a name that nobody has would be out of its owner's reach, and belong to whoever gets that name
+    one day. Raises Invalid."""
+    if name is None or name == present:
+        return
+    try:
+        person = given.people.person(name)
+    except NotFound:
+        person = None
+    if person is None or not person.active or RANKS[person.role] < RANKS[Role.MEMBER]:
+        raise Invalid(
+            f"{name[:60]!r} cannot be the author: only an active person with the role member or more can. "
+            "Nothing was changed.",
+            hint="GET /users lists people.",
+            code="people.author",
+        )
 
 
 def _tag(given: Services, who: Principal, project: Project, body: TagBody, key: str, request: str) -> Project:

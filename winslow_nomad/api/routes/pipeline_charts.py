@@ -87,7 +87,7 @@ def may_draw(who: Principal, shelf: Shelf) -> bool:
 
 def _draw(given: Services, name: str, who: Principal, change: Callable[[Shelf], Charted]) -> Shelf:
     if not may_draw(who, given.library.shelf(name)):
-        raise denied(who, Action.EDIT_PIPELINES)
+        raise denied(who, Action.EDIT_PIPELINES, f"the role member in the pipeline {name}")
     return given.library.draw(name, change)
 
 

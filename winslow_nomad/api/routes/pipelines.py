@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from winslow_nomad.api.authority import check_project, denied, may
+from winslow_nomad.api.commanding import check_author
 from winslow_nomad.api.problems import Place, documented
 from winslow_nomad.api.services import Given, Services
 from winslow_nomad.api.views.pipelines import (
@@ -228,6 +229,8 @@ def upload_pipeline(
     shelf = _known(given, name)
     if shelf is not None:
         _must_edit(who, shelf)
+    elif expected is None:
+        expected = 0  # whoever was quicker with this name did not let the caller publish versions
     return version_view(name, given.library.publish(text, folder, who.user, expected=expected, comment=comment))
 
 
@@ -257,8 +260,11 @@ def publish_pipeline(name: str, body: Published, given: Given, who: Editing) -> 
 
 @router.patch("/{name}", summary="Share a pipeline", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def share_pipeline(name: str, body: Sharing, given: Given, who: Editing) -> ShelfView:
-    """Who else may publish versions of it."""
-    _must_edit(who, given.library.shelf(name))
+    """Who else may publish versions of it, and whose it is: for its author, and those who maintain it."""
+    shelf = given.library.shelf(name)
+    if rank_in(who, shelf.author, shelf.participants) < MEMBER_RANKS["maintainer"]:
+        raise denied(who, Action.EDIT_PIPELINES, f"to be the author of the pipeline {name}, or a maintainer of it")
+    check_author(given, body.author, shelf.author)
     members = tuple(body.participants) if body.participants is not None else None
     return _shelf(given, who, given.library.describe(name, author=body.author, participants=members), {})
 
@@ -330,7 +336,7 @@ def may_edit(who: Principal, shelf: Shelf) -> bool:
 
 def _must_edit(who: Principal, shelf: Shelf) -> None:
     if not may_edit(who, shelf):
-        raise denied(who, Action.EDIT_PIPELINES)
+        raise denied(who, Action.EDIT_PIPELINES, f"the role member in the pipeline {shelf.name}")
 
 
 def _known(given: Services, name: str) -> Shelf | None:

@@ -210,6 +210,7 @@ async def continue_upload(request: Request, given: Given, who: Own, road: Road, 
         raise Invalid(f"The body has to be of the type {BODY}; nothing was done.", code="upload.media_type")
     expected = checksum(request.headers.get("upload-checksum"))
     under_way: dict[str, Connection] = request.app.state.uploads
+    await road.write(partial(given.uploads.look, who, upload))  # before anybody's connection is ended for it
     await _end_older(under_way, upload)
     found = await road.write(partial(given.uploads.look, who, upload))
     note(request, path=found.path, space=found.space)
@@ -288,6 +289,7 @@ def _written(offset: int, upload: Upload) -> Response:
 )
 async def cancel_upload(request: Request, given: Given, who: Own, road: Road, upload: Identifier) -> Response:
     """What has come of it goes. A file that is complete stays."""
+    await road.write(partial(given.uploads.look, who, upload))  # before anybody's connection is ended for it
     await _end_older(request.app.state.uploads, upload)
     await road.write(partial(given.uploads.drop, who, upload))
     return Response(status_code=204)
