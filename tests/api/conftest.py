@@ -73,7 +73,8 @@ class World:
         return client
 
 
-def make_world(home: Path, address: Address, prefix: str, **settings: str) -> World:
+def open_world(home: Path, address: Address, prefix: str, **settings: str) -> World:
+    """With whatever is in the home and under the prefix already."""
     environ = {
         "WINSLOW_HOME": str(home / "h"),
         "HOME": str(home),
@@ -86,9 +87,14 @@ def make_world(home: Path, address: Address, prefix: str, **settings: str) -> Wo
     quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     people = RedisPeople(installation.state, installation.clock, installation.keys, quick)
     given = replace(services(installation), people=people)
-    for name, role in PEOPLE.items():
-        given.people.add(Person(name=name, role=role, made=installation.clock.now()))
     return World(home, environ, installation, given, create_app(given))
+
+
+def make_world(home: Path, address: Address, prefix: str, **settings: str) -> World:
+    made = open_world(home, address, prefix, **settings)
+    for name, role in PEOPLE.items():
+        made.services.people.add(Person(name=name, role=role, made=made.installation.clock.now()))
+    return made
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,28 +27,15 @@ from schemathesis.specs.openapi.checks import (
 from starlette.testclient import TestClient
 
 from tests.api.conftest import BASE, World
-from winslow_nomad.core import messages as m
-from winslow_nomad.core.operations import Operation
-from winslow_nomad.core.people import Group, Person
-from winslow_nomad.core.project import Member
+from tests.api.furnished import Known, Prepared
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = {"follow_events", "follow_log"}  # answers that do not end by themselves; tests of their own look at them
 Operation_ = APIOperation[Any, Any, Any, Any]
 Case_ = Case[Any]
 ROLES = ("nobody", "vic", "mem", "mat", "ann")
-PROJECT, GROUP = "p-contract", "team"
-TEXT = """winslow: 1
-name: traffic
-parameters:
-  MIN_AREA: {type: integer, default: 300}
-  MODEL: {type: choice, options: [fast, exact], default: fast}
-stages:
-  - {id: detect, image: busybox, command: [echo, detect]}
-  - {id: track, needs: [detect], confirm: {ask: always}, image: busybox, command: [echo, track]}
-"""
-HELLO = "winslow: 1\nname: hello\nstages:\n  - {id: hello, image: busybox, command: [echo, hello]}\n"
 MOSTLY = 0.8  # how often something that there is stands in an address
+RIGHT = 0.2  # how often a request is one that is accepted
 
 
 for kind in ("application/zip", "application/offset+octet-stream", "text/yaml"):
@@ -68,62 +56,6 @@ class Asked:
         key = f"{operation}: {type(error).__name__}"
         sent = f"{case.method} {case.formatted_path} query={case.query!r} body={str(case.body)[:300]!r}"
         self.failures.setdefault(key, f"{error.title}: {error.message[:900]}\n{sent}")
-
-
-Known = Mapping[str, Sequence[Any]]
-
-
-def furnish(world: World) -> Known:
-    """Something of everything that addresses can name, by the names of parameters."""
-    given, now = world.services, world.installation.clock.now()
-    world.installation.scribe  # noqa: B018 - the share is established
-    given.people.add_group(Group(name=GROUP, members={"mem": "owner", "vic": "member"}, made=now))
-    for person in ("ada", "grace"):  # whom examples name
-        given.people.add(Person(name=person, made=now))
-    given.people.add_group(Group(name="traffic", made=now))
-    pipeline = given.texts.parse(TEXT)
-    members = (Member(user="vic", role="viewer"), Member(user=f"@{GROUP}", role="member"))
-    for project in (PROJECT, "p-other"):
-        made = m.CreateProject(project=project, name=project, pipeline=pipeline, participants=members, actor="mem")
-        given.client.send(project, made)
-        given.client.send(project, m.StartProject())
-    inputs = world.installation.settings.share / "inputs" / "a"
-    inputs.mkdir(parents=True, exist_ok=True)
-    (inputs / "b.txt").write_text("one,two\n1,2\n3,4\n", encoding="utf-8")
-    (inputs.parent / "junction").mkdir()
-    (inputs.parent / "junction" / "north.mp4").write_bytes(b"film")
-    channels = [given.notices.add_channel(u, "webhook", "x", "https://x.example/", None) for u in ("", "mem", "ann")]
-    tokens = [given.people.add_token(u, "t", frozenset({"read"}))[0] for u in ("mem", "ann") for _ in range(3)]
-    tokens += [given.people.add_token("mem", "t", frozenset({"trigger"}), project=PROJECT)[0] for _ in range(3)]
-    tests = [given.notices.test(u, c.channel.id) for u, c in zip(("", "mem", "ann"), channels, strict=True)]
-    operation = Operation(id="o-contract", kind="checksum", actor="ann", made=now)
-    given.operations.put(operation)
-    with world.signed_in("ann") as client:
-        for text in (TEXT, HELLO):
-            assert client.post("/api/v1/pipelines", json={"text": text}).status_code == 201
-        headers = {"tus-resumable": "1.0.0", "upload-length": "9", "upload-metadata": "filename YS50eHQ="}
-        upload = client.post("/api/v1/uploads", headers=headers)
-        assert upload.status_code == 201, upload.text
-    return {
-        "project": [PROJECT, "p-other"],
-        "stage": [1, 2],
-        "user": ["mem", "vic"],
-        "group": [GROUP],
-        "name": ["hello", "traffic"],
-        "space": ["inputs", f"project:{PROJECT}"],
-        "path": ["", "a", "a/b.txt"],
-        "stage_id": ["detect", "track"],
-        "number": [1],
-        "channel": [c.channel.id for c in channels],
-        "token": [t.id for t in tokens],
-        "test": [t.id for t in tests],
-        "operation": [operation.id],
-        "host": ["registry.example.org"],
-        "node": [n.node.name for n in given.nodes.all()],
-        "upload": [upload.headers["location"].rpartition("/")[2]],
-        "left": [1], "right": [1, 2],
-        "x": ["one"], "y": ["two"], "kind": ["out"],
-    }  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -148,7 +80,7 @@ def identifier(operation: Operation_) -> str:
 
 def ask(
     world: World, operation: Operation_, role: str, examples: int, asked: Asked,
-    mode: GenerationMode, known: Known, number: int = 0,
+    mode: GenerationMode, prepared: Prepared, number: int = 0,
 ) -> None:  # fmt: skip
     """So many requests to one operation in the name of one role."""
     name = identifier(operation)
@@ -164,7 +96,7 @@ def ask(
     )  # fmt: skip
     @given(strategy)
     def one(case: Case_) -> None:
-        meet(case, luck, known, right=mode is GenerationMode.POSITIVE)
+        meet(case, luck, prepared, right=mode is GenerationMode.POSITIVE)
         with asking(world, role) as client:
             answer = sent(client, case)
         judge(asked, name, case, answer)
@@ -199,9 +131,29 @@ def sent(client: TestClient, case: Case_) -> Any:
         return client.request(**asked)
 
 
-def meet(case: Case_, luck: random.Random, known: Known, *, right: bool) -> None:
-    """Things that there are, in most addresses; a body as the description shows it, now and then; and nothing that
-    waits for long."""
+def good_request(operation: Operation_, prepared: Prepared) -> Case_:
+    """One that is accepted: what there is, and what the description shows unless another body is prepared."""
+    wanted = prepared.requests.get(identifier(operation), {})
+    place = {name: prepared.known[name][0] for name in re.findall(r"{(\w+)}", operation.path)} | wanted.get("place", {})
+    query = {p.name: prepared.known[p.name][0] for p in operation.query if p.is_required and p.name in prepared.known}
+    case = operation.Case(path_parameters=place, query=query | wanted.get("query", {}))
+    case.headers.update(wanted.get("headers", {}))
+    body = wanted.get("body", example_body(operation))
+    if body is not None:
+        case.body = body
+        case.media_type = next(iter(operation.definition.raw["requestBody"]["content"]))
+    return case
+
+
+def meet(case: Case_, luck: random.Random, prepared: Prepared, *, right: bool) -> None:
+    """Things that there are, in most addresses; now and then a whole request that is right, or one with a body as the
+    description shows it; and nothing that waits for long."""
+    if right and luck.random() < RIGHT:
+        good = good_request(case.operation, prepared)
+        case.path_parameters, case.query, case.headers = good.path_parameters, good.query, good.headers
+        case.body, case.media_type = good.body, good.media_type
+        return
+    known: Known = prepared.known
     for place in (case.path_parameters, case.query if right else {}):
         for key in place or {}:
             if key in known and luck.random() < MOSTLY:
