@@ -5,7 +5,7 @@ import { count } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Panel } from "@/design/parts.tsx";
 import { StateTag } from "@/design/state.tsx";
-import { Ago } from "@/design/time.tsx";
+import { Took } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { type Gate, may, numbered, type Project, useCommand } from "@/shared/project.ts";
 import { kindOf } from "./files.ts";
@@ -28,7 +28,7 @@ export function GateCard({ project, gate, first }: { project: Project; gate: Gat
       title={<StateTag state="waiting" word={answers ? "waits for you" : "waits for a person"} />}
       about={
         <>
-          since <Ago at={gate.since} />
+          for <Took from={gate.since} />
         </>
       }
     >

@@ -6,11 +6,11 @@ import { type FormEvent, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { LineChart } from "@/design/charts/LineChart.tsx";
-import { bytes, clock, count, duration, percent, plural, when } from "@/design/format.ts";
+import { bytes, clock, count, duration, percent, plural } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Bar, Button, Empty, Note, Skeleton } from "@/design/parts.tsx";
 import { type State, StateTag } from "@/design/state.tsx";
-import { useNow } from "@/design/time.tsx";
+import { Took, useNow } from "@/design/time.tsx";
 import { useTopic } from "@/shared/live.ts";
 import { OpenInNomad, useNomad } from "@/shared/Nomad.tsx";
 import { numbered } from "@/shared/project.ts";
@@ -159,7 +159,7 @@ function Card({ node, hours }: { node: Node; hours: number }) {
               <span className="row">
                 <span className="trunc">{cell.title}</span>
                 <span className="grow" />
-                {cell.percent != null ? <b>{percent(cell.percent)}</b> : null}
+                {cell.percent != null ? <b className="nowrap">{percent(cell.percent)}</b> : null}
               </span>
               {cell.busy ? (
                 <>
@@ -393,7 +393,6 @@ function Table({ nodes }: { nodes: Node[] }) {
 
 /** Projects of which a stage waits for a machine, the longest first. */
 function WaitingList() {
-  const now = useNow();
   const { data } = useQuery({
     queryKey: ["projects", "waiting-for-a-machine"],
     queryFn: ({ signal }) =>
@@ -428,7 +427,11 @@ function WaitingList() {
               </td>
               <td className="m2">{row.current?.reason}</td>
               <td className="num m2">
-                {row.current?.since ? `since ${when(Date.parse(row.current.since), now)}` : ""}
+                {row.current?.since ? (
+                  <>
+                    for <Took from={row.current.since} />
+                  </>
+                ) : null}
               </td>
             </tr>
           ))}

@@ -126,13 +126,13 @@ function List({ items }: { items: Shelf[] }) {
               <Tag>{shelf.name}</Tag>
               {shelf.description ? <p className="small m2 about">{shelf.description}</p> : null}
             </td>
-            <td className="num" data-label="version">
+            <td className="num" data-label={shelf.newest === 1 ? "version" : "versions"}>
               {shelf.newest}
             </td>
-            <td className="num" data-label="stages">
+            <td className="num" data-label={shelf.stages === 1 ? "stage" : "stages"}>
               {count(shelf.stages)}
             </td>
-            <td className="num" data-label="projects">
+            <td className="num" data-label={shelf.projects === 1 ? "project" : "projects"}>
               <Link to="/projects" search={{ q: `pipeline:${shelf.name}` }}>
                 {count(shelf.projects)}
               </Link>

@@ -2,7 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import { count } from "@/design/format.ts";
 import { StateMark } from "@/design/state.tsx";
-import { Ago } from "@/design/time.tsx";
+import { Took } from "@/design/time.tsx";
 import { Picture } from "@/shared/Picture.tsx";
 import type { Row } from "./rows.ts";
 
@@ -58,7 +58,7 @@ export function InboxStrip({ rows }: { rows: Row[] }) {
             <p className="clamp">
               <StateMark state={failed ? "failed" : "waiting"} /> {text}{" "}
               <span className="nowrap">
-                Since <Ago at={since} />
+                For <Took from={since} />
               </span>
             </p>
             <Link

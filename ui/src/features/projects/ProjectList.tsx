@@ -115,7 +115,7 @@ export function ProjectList(props: ListProps) {
 }
 
 function heightOf(item: Item, row: number): number {
-  return item.kind === "group" ? 34 : row;
+  return item.kind === "group" ? 40 : row;
 }
 
 function GroupRow({
