@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Set
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from schemathesis import GenerationMode
@@ -19,12 +21,16 @@ from tests.api.contract import (
     identifier,
     operations,
 )
-from tests.api.furnished import Ground
+from tests.api.furnished import PROJECT, Ground
 from tests.valkey import Server
+from winslow_nomad.api.app import create_app
+from winslow_nomad.core.defaults import Defaults
+from winslow_nomad.core.nodes import NodeNow, Nodes
+from winslow_nomad.core.ports import AttemptRef
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 SEED = int(os.environ.get("WINSLOW_CHAOS_SEED") or 0)
-# What a good request is refused for here, with the status; all others have to be accepted.
+# Refused here, with the status: they need a Nomad. All others have to be accepted.
 ELSEWHERE = {
     "drain_node": 409,  # the local driver has one node, which it does not drain
     "undrain_node": 409,
@@ -80,6 +86,41 @@ def test_of_every_operation_there_is_a_request_that_is_accepted(ground: Ground) 
     assert not refused, "\n".join(refused)
     assert not asked.failures, verdict(asked)
     assert set(ELSEWHERE) <= {name for name, _ in asked.seen}
+
+
+class Cluster:
+    """The nodes and the defaults that there are, with a Nomad behind them."""
+
+    def __init__(self, behind: Nodes | Defaults) -> None:
+        self._behind = behind
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
+
+    def drain(self, node: str, text: str) -> NodeNow:
+        return self.undrain(node)
+
+    def undrain(self, node: str) -> NodeNow:
+        found: NodeNow = self._behind.get(node)  # type: ignore[union-attr]
+        return found
+
+    def nomad_job(self, attempt: AttemptRef) -> str:
+        return f"http://10.0.0.7:4646/ui/jobs/{attempt.project}"
+
+
+def test_what_needs_a_nomad_is_accepted_where_there_is_one(ground: Ground) -> None:
+    given, store = ground.world.services, ground.world.installation.store
+    project = store.load(PROJECT)
+    assert project is not None
+    store.restore(project.but(driver="nomad", version=project.version + 1))
+    nodes, defaults = Cluster(given.nodes), Cluster(given.defaults)
+    app = create_app(replace(given, nodes=nodes, defaults=defaults))
+    asked = Asked()
+    for operation in finite(ground):
+        if identifier(operation) in ELSEWHERE:
+            ask_right(replace(ground.world, app=app), operation, "ann", asked, ground.prepared)
+    assert not asked.failures, verdict(asked)
+    assert set(asked.seen) == {("drain_node", 200), ("undrain_node", 200), ("find_in_nomad", 307)}
 
 
 @pytest.mark.chaos
