@@ -16,7 +16,7 @@ from typer.testing import Result
 
 from tests.cli.person import ROOT
 from tests.fakes.client import World
-from winslow_nomad.cli import words
+from winslow_nomad.cli import transfers, words
 from winslow_nomad.core.errors import Conflict, DriverUnavailable, OutcomeUnknown, Refused, ShareUnavailable
 
 Call = Callable[..., Result]
@@ -206,3 +206,49 @@ def test_every_command_explains_itself(winslow: Call) -> None:
 
 def test_completion_can_be_installed(winslow: Call) -> None:
     assert "--install-completion" in winslow("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["users", "role", "vic", "boss"], "'boss' is not a role; nothing was done. There are admin, maintainer, "),
+        (["tokens", "add", "vic", "--name", "x", "--scope", "zzz"], "There are files, manage, read and run. ["),
+        (["files", "ls", "project:first"], "Before the colon stands a project's id or name, such as first:output, or "),
+        (["files", "ls", "nowhere:x"], "There is no project 'nowhere'. Nothing was done. Before the colon stands"),
+        (["run", "street", "--input", "VIDOE=/no/such/file.mp4"], "no parameter VIDOE. Did you mean VIDEO?"),
+        (["run", "plain", "--set", "SPEDE=1"], "Did you mean SPEED?"),
+        (["run", "plain", "--secret", "NOPE"], "The pipeline plain has no secret NOPE. It has none."),
+    ],
+)
+def test_an_error_says_in_sentences_what_would_have_been_right(winslow: Call, args: list[str], says: str) -> None:
+    result = winslow(*args)
+    assert result.exit_code == 2 and says in result.stderr, result.stderr
+
+
+def test_a_file_may_have_the_sign_of_a_pair_in_its_name(
+    winslow: Call, video: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(video.parent)
+    video.rename("a=b.mp4")
+    missing = winslow("run", "street", "--input", "a=c.mp4")
+    assert missing.exit_code == 2 and "no parameter a." in missing.stderr and not world.projects
+    winslow("run", "street", "--input", "a=b.mp4")
+    assert len(world.projects) == 1
+
+
+def test_who_interrupts_a_transfer_is_told_what_became_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    class Files:
+        report: object = None
+
+    with pytest.raises(KeyboardInterrupt), transfers.shown(Files()):  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+    assert "files that are complete stay; the same command again brings the rest." in capsys.readouterr().err
+
+
+def test_a_home_that_is_a_file_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "h").write_text("")
+    command = [sys.executable, "-m", "winslow_nomad.cli", "projects"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WINSLOW_HOME": str(tmp_path / "h")}
+    environment.pop("REDIS_URL", None)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 5 and "cannot be made: it is a file. Nothing was changed." in done.stderr

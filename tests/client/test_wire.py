@@ -201,3 +201,19 @@ def test_a_script_names_a_server_or_is_told_how(monkeypatch: pytest.MonkeyPatch,
             call()
         codes.append(error.value.code)
     assert codes == ["context.none", "server.token", "server.address"]
+
+
+def test_why_a_server_cannot_be_reached_is_said_in_words(script: Script) -> None:
+    wrong = Wire(script.url.replace("http://", "https://"), TOKEN)
+    with pytest.raises(errors.Unavailable) as error:
+        wrong.get("projects")
+    assert "what answers there does not speak TLS" in str(error.value) and "Write http://" in str(error.value)
+    with pytest.raises(errors.Unavailable) as error:
+        Wire("http://nowhere.invalid", TOKEN).get("projects")
+    assert "nobody knows a machine of that name" in str(error.value)
+    with pytest.raises(errors.Unavailable) as error:
+        Wire("http://127.0.0.1:1", TOKEN, patience=0.0).get("projects")
+    assert "cannot be reached: Connection refused." in str(error.value)
+    with pytest.raises(errors.Invalid) as invalid:
+        Wire(f"{script.url}/winslow", TOKEN)
+    assert "nothing after that" in str(invalid.value)

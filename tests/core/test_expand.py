@@ -360,7 +360,7 @@ def test_a_fitting_value_is_accepted(declared: Parameter, text: str, canonical: 
         (parameter("number"), "1,5", "is not a number"),
         (parameter("boolean"), "yes", "Write true or false."),
         (parameter("choice", options=("fast", "exact")), "exat", "Did you mean exact?"),
-        (parameter("choice", options=("fast", "exact")), "zzz", "There is: exact, fast"),
+        (parameter("choice", options=("fast", "exact")), "zzz", "There are exact and fast."),
         (parameter("file"), "/etc/passwd", "is an absolute path"),
         (parameter("file"), "a/../../b", "leads out of the input pool"),
         (parameter("file"), "", "No file is named"),

@@ -777,7 +777,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
             "3:24: 'int' is not possible for type; did you mean integer?",
             "6:5: comand is not a key here; did you mean command?",
             "7:14: '5' is not a duration; write 5s for seconds, or 5m for minutes",
-            "9:13: there is no stage c; there is: a",
+            "9:13: there is no stage c; there is only a",
             "10:15: ${B} is not defined; declare it under parameters or environment; $${ stands for the characters ${",
         ),
     ),

@@ -8,7 +8,7 @@ from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.expand import check_value, grid_size, parse_sweep
 from winslow_nomad.core.messages import Grid
 from winslow_nomad.core.pipeline import Pipeline
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 
 def grid(pipeline: Pipeline, axes: Mapping[str, list[str] | str]) -> Grid:
@@ -21,7 +21,7 @@ def grid(pipeline: Pipeline, axes: Mapping[str, list[str] | str]) -> Grid:
         if name not in known:
             raise Invalid(
                 f"The pipeline {pipeline.name} has no parameter {name[:80]}.",
-                hint=did_you_mean(name, known).capitalize(),
+                hint=suggestion(name, known),
                 code="sweep.unknown",
             )
         values = parse_sweep(f"{name}={axis}")[1] if isinstance(axis, str) else tuple(axis)

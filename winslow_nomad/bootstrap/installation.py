@@ -142,8 +142,9 @@ class Installation:
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
+            why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
             raise StoreUnavailable(
-                f"The data directory {home} cannot be made: {error.strerror}. Nothing was changed.",
+                f"The data directory {home} cannot be made: {why}. Nothing was changed.",
                 hint="Set WINSLOW_HOME to a directory that you may write to.",
                 code="store.directory",
             ) from error

@@ -42,11 +42,11 @@ def projects(
     from winslow_nomad.cli import as_json, tables
     from winslow_nomad.core.errors import Invalid
     from winslow_nomad.core.project import ProjectState
-    from winslow_nomad.core.suggest import did_you_mean
+    from winslow_nomad.core.suggest import suggestion
 
     if state and state not in list(ProjectState):
-        near = did_you_mean(state, list(ProjectState))
-        raise Invalid(f"{state!r} is not a state.", hint=near[:1].upper() + near[1:], code="cli.unknown_state")
+        hint = suggestion(state, list(ProjectState))
+        raise Invalid(f"{state!r} is not a state.", hint=hint, code="cli.unknown_state")
     with doors.of(context).client() as client:
         found = client.projects(state=state, tag=tag, author=author, text=text, limit=limit, after=after)
     if json:

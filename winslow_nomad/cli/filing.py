@@ -24,7 +24,17 @@ def place_of(client: Client, text: str) -> tuple[str, str]:
         return INPUTS, text.strip("/")
     if before == INPUTS:
         return INPUTS, after.strip("/")
-    return f"project:{client.find(before)}", after.strip("/")
+    try:
+        return f"project:{client.find(before)}", after.strip("/")
+    except NotFound as error:
+        if error.code != "project.not_found":
+            raise
+        meant = f", such as {after}:output" if before == "project" and after else ""
+        raise NotFound(
+            f"There is no project {before[:60]!r}. Nothing was done.",
+            hint=f"Before the colon stands a project's id or name{meant}, or `inputs`. `winslow projects` lists them.",
+            code=error.code,
+        ) from error
 
 
 def ls(context: Any, location: str, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from winslow_nomad.core.messages import Grid
 from winslow_nomad.core.pipeline import FILE_KINDS, ParameterKind, Pipeline, Resources
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Overrides, StageState
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 from winslow_nomad.resources.sizes import parse_size
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -91,10 +91,10 @@ def values(pipeline: Pipeline, texts: Iterable[str]) -> dict[str, str]:
 
 def known_name(pipeline: Pipeline, name: str) -> None:
     if name not in names_of(pipeline):
-        near = did_you_mean(name, names_of(pipeline))
+        known = names_of(pipeline)
         raise Invalid(
             f"The pipeline {pipeline.name} has no parameter {name}.",
-            hint=near[:1].upper() + near[1:],
+            hint=suggestion(name, known, "They stand in its file." if known else "It has none."),
             code="cli.unknown_parameter",
         )
 
@@ -121,6 +121,9 @@ def _named_input(pipeline: Pipeline, text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if equals and name in takes:
         return name, path
+    misnamed = equals and name.isidentifier() and not path_of(text).exists()  # a file's own name may have the sign
+    if misnamed and name not in pipeline.parameters:
+        known_name(pipeline, name)
     if len(takes) == 1 and not (equals and name in pipeline.parameters):
         return next(iter(takes)), text
     listed = ", ".join(sorted(takes))
@@ -151,9 +154,9 @@ def there(pipeline: Pipeline, name: str, text: str) -> Path:
     wanted = "folder" if parameter.kind is ParameterKind.FOLDER else "file"
     try:
         if not path.exists():
-            near = did_you_mean(path.name, _beside(path)) or f"Name a {wanted} that is there."
+            hint = suggestion(path.name, _beside(path), f"Name a {wanted} that is there.")
             raise Invalid(
-                f"{name}: there is no {wanted} {path}.", hint=near[:1].upper() + near[1:], code="cli.input_missing"
+                f"{name}: there is no {wanted} {path}. Nothing was brought.", hint=hint, code="cli.input_missing"
             )
         right = path.is_dir() if wanted == "folder" else path.is_file()
         if right:
@@ -253,8 +256,8 @@ def stage_number(project: Project, text: str) -> int:
         return max(numbers)
     if text in project.pipeline.by_id:
         raise Refused(f"No stage {text} was made yet.", hint=_there(project), code="stage.not_made")
-    near = did_you_mean(text, project.pipeline.by_id)
-    raise NotFound(f"There is no stage {text!r}.", hint=near[:1].upper() + near[1:], code="stage.not_found")
+    hint = suggestion(text, project.pipeline.by_id)
+    raise NotFound(f"There is no stage {text!r}.", hint=hint, code="stage.not_found")
 
 
 def _there(project: Project) -> str:

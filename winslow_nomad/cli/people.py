@@ -13,7 +13,7 @@ from winslow_nomad.client.accounts import SCOPES
 from winslow_nomad.core.access import Role, Scope
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.people import Person
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 
 def list_users(context: Any, *, as_json: bool) -> None:
@@ -96,8 +96,8 @@ def add_token(context: Any, name: str, what_for: str, scopes: tuple[str, ...], d
     for text in scopes or SCOPES:
         found: list[Scope] = [s for s in SCOPES if s == text]
         if not found:
-            near = did_you_mean(text, SCOPES) or f"There are {', '.join(SCOPES)}."
-            raise Invalid(f"{text[:60]!r} is not a scope.", hint=near[:1].upper() + near[1:], code="cli.scope")
+            hint = suggestion(text, SCOPES)
+            raise Invalid(f"{text[:60]!r} is not a scope; nothing was done.", hint=hint, code="cli.scope")
         wanted += found
     with doors.of(context).accounts() as accounts:
         secret = accounts.add_token(name, what_for, frozenset(wanted), days or None)
@@ -113,8 +113,8 @@ def withdraw(context: Any, name: str, token: str) -> None:
 
 def role_of(text: str) -> Role:
     if text not in list(Role):
-        near = did_you_mean(text, list(Role)) or f"There are {', '.join(Role)}."
-        raise Invalid(f"{text[:60]!r} is not a role.", hint=near[:1].upper() + near[1:], code="cli.role")
+        hint = suggestion(text, list(Role))
+        raise Invalid(f"{text[:60]!r} is not a role; nothing was done.", hint=hint, code="cli.role")
     return Role(text)
 
 
@@ -122,8 +122,8 @@ def _there(persons: Any, name: str) -> None:
     """Before somebody types a password twice."""
     names = [p.name for p in persons if isinstance(p, Person)]
     if name not in names:
-        near = did_you_mean(name, names) or "See winslow users list."
-        raise Invalid(f"There is no user {name[:60]!r}.", hint=near[:1].upper() + near[1:], code="user.not_found")
+        hint = suggestion(name, names, "See winslow users list.")
+        raise Invalid(f"There is no user {name[:60]!r}; nothing was done.", hint=hint, code="user.not_found")
 
 
 def new_password(name: str) -> str:

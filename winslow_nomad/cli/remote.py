@@ -17,7 +17,7 @@ from winslow_nomad.client import contexts as stored
 from winslow_nomad.client.contexts import Book, Context
 from winslow_nomad.client.wire import Wire, checked_url
 from winslow_nomad.core.errors import Invalid, NotFound, Refused, Unavailable, Unidentified
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 LINK = "/login#"
 
@@ -135,10 +135,8 @@ def chosen(book: Book, name: str) -> Book:
     if name == stored.LOCAL:
         return book.but(current="")
     if name not in book.contexts:
-        near = did_you_mean(name, [*book.contexts, stored.LOCAL]) or "See winslow contexts."
-        raise NotFound(
-            f"There is no context {name[:100]!r}.", hint=near[:1].upper() + near[1:], code="context.not_found"
-        )
+        hint = suggestion(name, [*book.contexts, stored.LOCAL], "See winslow contexts.")
+        raise NotFound(f"There is no context {name[:100]!r}.", hint=hint, code="context.not_found")
     return book.but(current=name)
 
 

@@ -26,7 +26,7 @@ from winslow_nomad.core.messages import CreateProject, PauseProject, ResumeProje
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import ACTIVE
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 if TYPE_CHECKING:
     from winslow_nomad.cli.doors import Doors
@@ -146,10 +146,9 @@ def default_name(pipeline: Pipeline, wish: Wish) -> str:
 def known_secrets(pipeline: Pipeline, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in pipeline.secrets:
-            near = did_you_mean(name, pipeline.secrets) or "It has none."
             raise Invalid(
                 f"The pipeline {pipeline.name} has no secret {name}.",
-                hint=near[:1].upper() + near[1:],
+                hint=suggestion(name, pipeline.secrets, "It has none." if not pipeline.secrets else ""),
                 code="cli.unknown_parameter",
             )
 

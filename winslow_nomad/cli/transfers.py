@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from winslow_nomad.cli import tables, words
+from winslow_nomad.cli.edge import say
 from winslow_nomad.core.client import FileClient, unreported
 
 LARGE = 8 * 1024 * 1024  # bytes from which a file is worth a line where there is no terminal
@@ -44,6 +45,9 @@ def shown(files: FileClient) -> Iterator[None]:
                 yield
         else:
             yield
+    except KeyboardInterrupt:
+        say("files that are complete stay; the same command again brings the rest.")
+        raise
     finally:
         files.report = unreported
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from winslow_nomad.client.wire import checked_url
 from winslow_nomad.core.errors import Invalid, NotFound, Refused, Unidentified
 from winslow_nomad.core.model import Record, Value
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 LOCAL = "local"  # not a server: the data directory of this machine
 HINT = "See docs/settings.md, or log in anew with: winslow login URL"
@@ -93,10 +93,8 @@ def write(book: Book, environ: Mapping[str, str] | None = None) -> None:
 
 def named(book: Book, name: str) -> Context:
     if name not in book.contexts:
-        near = did_you_mean(name, book.contexts) or "See winslow contexts."
-        raise NotFound(
-            f"There is no context {name[:100]!r}.", hint=near[:1].upper() + near[1:], code="context.not_found"
-        )
+        hint = suggestion(name, book.contexts, "See winslow contexts.")
+        raise NotFound(f"There is no context {name[:100]!r}.", hint=hint, code="context.not_found")
     return book.contexts[name]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import random
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ CONNECT = 5.0  # seconds
 ANSWER = 60.0  # seconds without a byte; a long poll takes up to 25
 PATIENCE = 5.0  # seconds in which something is tried again: a restart of the server takes less
 FIRST, LONGEST = 0.1, 2.0  # seconds between two tries
+NO_NAME = ("Name or service not known", "No address associated", "nodename nor servname")
 PASSING = frozenset({502, 503, 504})  # of proxies, and of a server that is about to end
 
 
@@ -171,7 +173,7 @@ class Wire:
 
     def away(self, error: httpx.TransportError | None) -> NoReturn:
         assert error is not None
-        why = str(error).strip().rstrip(".") or type(error).__name__
+        why = _why(error)
         if is_about_trust(error):
             raise Invalid(
                 f"{self.url} cannot be trusted: {why}. Nothing was sent.",
@@ -180,7 +182,11 @@ class Wire:
             ) from error
         raise Unavailable(
             f"The server at {self.url} cannot be reached: {why}.",
-            hint="What was acknowledged is safe, and repeating is safe. Look whether it runs, and at the address.",
+            hint=(
+                "Write http:// instead of https:// if it has no certificate."
+                if "WRONG_VERSION_NUMBER" in str(error)
+                else "What was acknowledged is safe, and repeating is safe. Look whether it runs, and at the address."
+            ),
             code="server.away",
         ) from error
 
@@ -195,8 +201,8 @@ def checked_url(text: str) -> str:
         good = False
     if not good:
         raise Invalid(
-            f"{text[:200]!r} is no address of a server.",
-            hint="Write it as https://winslow.example.org, with a port if it has one.",
+            f"{text[:200]!r} is no address of a server. Nothing was sent.",
+            hint="Write it as https://winslow.example.org, with a port if it has one, and with nothing after that.",
             code="server.address",
         )
     return f"{url.scheme}://{url.netloc.decode()}"
@@ -237,8 +243,17 @@ def is_about_trust(error: BaseException) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
+def _why(error: httpx.TransportError) -> str:
+    """Without the numbers and the places in source code that libraries put around it."""
+    text = str(error).strip().rstrip(".")
+    if "WRONG_VERSION_NUMBER" in text:
+        return "what answers there does not speak TLS"
+    if any(n in text for n in NO_NAME):
+        return "nobody knows a machine of that name"
+    return re.sub(r"^\[Errno -?\d+\] |^\[SSL: \w+\] | \(_ssl\.c:\d+\)$", "", text) or type(error).__name__
+
+
 def hopeless(error: httpx.TransportError) -> bool:
-    """Another try would meet the same: a name that nobody knows, a certificate that is not trusted."""
-    text = str(error)
-    names = ("Name or service not known", "No address associated", "nodename nor servname")
-    return is_about_trust(error) or isinstance(error, httpx.UnsupportedProtocol) or any(n in text for n in names)
+    """Another try would meet the same: a name that nobody knows, no TLS, a certificate that is not trusted."""
+    known = (*NO_NAME, "WRONG_VERSION_NUMBER")
+    return is_about_trust(error) or isinstance(error, httpx.UnsupportedProtocol) or any(n in str(error) for n in known)

@@ -25,4 +25,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = closest(word, words)
     if near:
         return f"did you mean {near}?"
-    return f"there is: {', '.join(words)}" if 0 < len(words) <= 12 else ""
+    if not words or len(words) > 12:
+        return ""
+    return f"there are {listed(words)}" if len(words) > 1 else f"there is only {words[0]}"
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The same as a sentence of its own; `otherwise` where there is nothing to say."""
+    text = did_you_mean(word, known)
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}" if text else otherwise
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`"""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last

@@ -10,7 +10,7 @@ from decimal import Decimal
 from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.pipeline import Parameter, ParameterKind, ResultKind, StageDefinition
 from winslow_nomad.core.stage import Result
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 MAX_VALUE = 100_000  # bytes of UTF-8; Linux gives one variable 128 KiB
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}\Z")
@@ -95,8 +95,7 @@ def _boolean(text: str) -> str:
 
 def _choice(parameter: Parameter, text: str) -> str:
     if text not in parameter.options:
-        near = did_you_mean(text, parameter.options)
-        raise _wrong("option", f"{_shown(text)} is not one of the options.", near[:1].upper() + near[1:])
+        raise _wrong("option", f"{_shown(text)} is not one of the options.", suggestion(text, parameter.options))
     return text
 
 

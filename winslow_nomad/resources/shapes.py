@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from winslow_nomad.core.errors import Invalid
-from winslow_nomad.core.suggest import closest, did_you_mean
+from winslow_nomad.core.suggest import closest, did_you_mean, listed
 from winslow_nomad.resources import sizes
 from winslow_nomad.resources.yaml_text import Mapping, Node, Report, Scalar, Sequence
 
@@ -332,7 +332,7 @@ class Table:
         places = dict(self.elsewhere)
         if word in places:
             return places[word]
-        return did_you_mean(word, names) or f"there is: {', '.join(names)}"
+        return did_you_mean(word, names) or f"there are {listed(names)}"
 
     def schema(self) -> Schema:
         properties = {key.name: {"description": key.means} | key.shape.schema() for key in self.keys}

@@ -17,7 +17,7 @@ from winslow_nomad.core.lineage import ancestors, definition_id, descends, execu
 from winslow_nomad.core.pipeline import Parameter, Resources, StageDefinition, SweepPolicy
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Overrides, Stage, StageState
-from winslow_nomad.core.suggest import did_you_mean
+from winslow_nomad.core.suggest import suggestion
 
 BLUEPRINT = "blueprint"
 
@@ -131,7 +131,7 @@ def definition_of(project: Project, stage_id: str) -> StageDefinition:
     if found is None:
         raise NotFound(
             f"The pipeline has no stage {stage_id[:80]!r}.",
-            hint=did_you_mean(stage_id, project.pipeline.by_id).capitalize(),
+            hint=suggestion(stage_id, project.pipeline.by_id),
             code="stage.unknown_definition",
         )
     return found
