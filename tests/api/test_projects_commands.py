@@ -52,7 +52,7 @@ class Runs:
 
     def run(self, stage: int, **results: str) -> None:
         self.start(stage)
-        self.end(stage, **results)
+        self.end(stage, 0, Cause.EXIT, **results)
 
 
 @pytest.fixture
