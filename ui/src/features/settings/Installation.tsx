@@ -9,6 +9,7 @@ import { Button, Skeleton, Tag } from "@/design/parts.tsx";
 import { queries } from "@/shared/queries.ts";
 import { useSession } from "@/shared/session.ts";
 import { Channels, Events, NotTaken } from "./Channels.tsx";
+import { Limits } from "./Limits.tsx";
 import { ofAllQuery, type What } from "./told.ts";
 
 type Setting = components["schemas"]["Setting"];
@@ -60,6 +61,9 @@ export function Installation() {
     queryFn: ({ signal }) => taken(api.GET("/api/v1/doctor", { signal })),
     staleTime: 30_000,
   });
+  const all = settings.data?.items ?? [];
+  const limits = all.find((setting) => setting.name === "limits");
+  const others = all.filter((setting) => setting !== limits);
   return (
     <>
       <section className="wide">
@@ -81,13 +85,14 @@ export function Installation() {
         </ul>
       </section>
       {admin ? <OfAll /> : null}
+      {limits ? <Limits setting={limits} /> : null}
       <section className="wide">
         <h1>Settings</h1>
         {settings.error ? <ProblemPage error={settings.error} again={() => void settings.refetch()} /> : null}
         {!settings.data && !settings.error ? <Skeleton rows={8} height={32} /> : null}
         <table className="tbl">
           <tbody>
-            {(settings.data?.items ?? []).map((setting) => (
+            {others.map((setting) => (
               <Row key={setting.name} setting={setting} />
             ))}
           </tbody>
