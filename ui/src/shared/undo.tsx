@@ -5,9 +5,12 @@ import { tellFailure } from "./project.ts";
 
 const OFFERED = 12_000; // ms
 
-/** `said`: what was done, as a sentence. `undo`: brings back what was before, or fails with the reason. */
-export function undoable(said: string, undo: () => Promise<unknown>): void {
+/** `said`: what was done, as a sentence. `undo`: brings back what was before, or fails with the reason. `of`: what it was
+ * done to; what was offered for the same thing before is offered no longer, since it would undo both. */
+export function undoable(said: string, undo: () => Promise<unknown>, of?: string): void {
+  if (of) notifications.hide(of);
   const id = notifications.show({
+    ...(of ? { id: of } : {}),
     autoClose: OFFERED,
     message: (
       <span className="row">

@@ -86,7 +86,7 @@ function Form({ text, changedHere }: { text: string; changedHere: boolean }) {
     save.mutate(limits, {
       onSuccess: () => {
         forget();
-        undoable("The limits were changed.", () => send(before));
+        undoable("The limits were changed.", () => send(before), "limits");
       },
       onError: (error) => setWrong(wrongRows(asProblem(error).places, rows)),
     });
