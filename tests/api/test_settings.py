@@ -27,6 +27,8 @@ def test_settings_are_shown_with_where_they_come_from(admin: TestClient, viewer:
     assert (found["keep_trash_days"]["value"], found["keep_trash_days"]["origin"]) == (7.0, "default")
     assert found["home"]["origin"] == "WINSLOW_HOME" and not found["home"]["changeable"]
     assert "redis_url" not in found
+    nomad = found["nomad"]["value"]
+    assert isinstance(nomad, dict) and nomad["datacenters"] == ["*"] and "token" not in nomad
     assert set(by_name(viewer)) & {"home", "share", "roots", "environment", "redis_url"} == set()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -106,7 +106,7 @@ class Choices:
             found.append(
                 Setting(
                     name=field.name,
-                    value=value if isinstance(value, bool | int | float | str | dict) else str(value),
+                    value=_plain(value),
                     origin=STORE if field.name in changed else self._settings.origins.get(field.name, "default"),
                     kind=kind,
                     help=help_,
@@ -131,6 +131,19 @@ class Choices:
         self._changed.write(values)
         self._read = None
         return self.all()
+
+
+def _plain(value: Any) -> Any:
+    """What has parts is told part by part, without those that are kept out of every text: they are secrets."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.repr}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
 
 
 def _of(value: Any) -> tuple[SettingKind, str]:

@@ -11,6 +11,7 @@ import { useSession } from "@/shared/session.ts";
 import { Channels, Events, NotTaken } from "./Channels.tsx";
 import { Limits } from "./Limits.tsx";
 import { ofAllQuery, type What } from "./told.ts";
+import { toSend, written } from "./values.ts";
 
 type Setting = components["schemas"]["Setting"];
 
@@ -113,15 +114,17 @@ function Row({ setting }: { setting: Setting }) {
       await queries.invalidateQueries({ queryKey: ["settings"] });
     },
   });
-  const shown =
-    typeof setting.value === "object" ? JSON.stringify(setting.value) : String(setting.value ?? "");
+  const shown = written(setting.value);
   const simple = ["number", "text", "zone"].includes(setting.kind);
   return (
     <tr>
-      <td className="mono">{setting.name}</td>
+      <td>
+        <span className="mono">{setting.name}</span>
+        {setting.help ? <p className="m2 small">{setting.help}</p> : null}
+      </td>
       <td>
         {!setting.changeable || !admin || (!simple && setting.kind !== "boolean") ? (
-          <span className="mono">{shown || "–"}</span>
+          <span className="mono lines">{shown || "–"}</span>
         ) : setting.kind === "boolean" ? (
           <input
             type="checkbox"
@@ -138,11 +141,7 @@ function Row({ setting }: { setting: Setting }) {
               onChange={(event) => setTyped(event.target.value)}
             />
             {typed !== null && typed !== shown ? (
-              <Button
-                small
-                busy={save.isPending}
-                onClick={() => save.mutate(setting.kind === "number" ? Number(typed) : typed)}
-              >
+              <Button small busy={save.isPending} onClick={() => save.mutate(toSend(setting.kind, typed))}>
                 Save
               </Button>
             ) : null}
@@ -150,7 +149,6 @@ function Row({ setting }: { setting: Setting }) {
         )}
         {save.error ? <ProblemNote error={save.error} /> : null}
       </td>
-      <td className="m2 small">{setting.help}</td>
       <td>
         <Tag>{setting.origin}</Tag>
       </td>
