@@ -56,7 +56,7 @@ export function People() {
       {users.error ? <ProblemPage error={users.error} again={() => void users.refetch()} /> : null}
       {!users.data && !users.error ? <Skeleton rows={4} height={40} /> : null}
       {users.data ? (
-        <table className="tbl">
+        <table className="tbl people">
           <thead>
             <tr>
               <th>Person</th>
