@@ -305,16 +305,16 @@ def two_controllers(seconds: float) -> None:
         world.start("controller1", "controller2", "worker", "operations")
         with alone(world) as installation:
             client, store, lease = LocalClient(installation), installation.store, installation.lease("test")
-            first = until(lease.holder, 20)
+            first = until(lease.holder, 60)
             pid = int(first.partition("@")[0].rpartition(":")[2])
             path = a_pipeline(world, stage("one", "sleep 1; "), stage("two"))
             start(client, "p1", path)
-            until(lambda: (p := store.load("p1")) and attempt_state(AttemptState.RUNNING)(p), 20)
+            until(lambda: (p := store.load("p1")) and attempt_state(AttemptState.RUNNING)(p), 60)
             os.kill(pid, signal.SIGSTOP)
             try:
                 began = time.monotonic()
-                second = until(lambda: (h := lease.holder()) not in ("", first) and h, 20)
-                ended = until(lambda: at_end_with(2, store.load("p1")), 20)
+                second = until(lambda: (h := lease.holder()) not in ("", first) and h, 60)
+                ended = until(lambda: at_end_with(2, store.load("p1")), 60)
                 number = 2
                 while time.monotonic() < began + seconds:
                     finish(client, f"p{number}", path)
@@ -325,7 +325,7 @@ def two_controllers(seconds: float) -> None:
             assert lease.holder() == second
             assert store.load("p1") == ended
             assert [executions(folder(world, ended, n)) for n in (1, 2)] == [["start", "done"]] * 2
-            until(lambda: installation.journal.lag().lines == 0, 10)
+            until(lambda: installation.journal.lag().lines == 0, 30)
             assert {x.epoch for x in journal(world, "last")} == {int(installation.state.get(epoch_key(installation)))}
 
 

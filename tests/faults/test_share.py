@@ -78,20 +78,20 @@ def test_in_a_share_that_hangs_everybody_who_waits_says_so_and_all_start_when_it
     names = [f"p{i:02}" for i in range(12)]
     with a_share("stall") as share, a_system(share) as system:
         system.create("runs", hold=["first"])
-        until(lambda: system.is_running("runs", "first"), 15)
+        until(lambda: system.is_running("runs", "first"), 40)
         share.begin()
         for name in names:
             system.create(name)
         first, behind = names[:8], names[8:]  # no more are let on their way at once
         for name in first:
-            until(lambda n=name: (r := system.reasons(n).get("first")) is not None and r.kind == "share", 12)  # type: ignore[misc]
+            until(lambda n=name: (r := system.reasons(n).get("first")) is not None and r.kind == "share", 40)  # type: ignore[misc]
             assert "answer" in system.reasons(name)["first"].text
         for name in behind:
-            reason = until(lambda n=name: (r := system.reasons(n)["first"]).ahead is not None and r, 5)  # type: ignore[misc]
+            reason = until(lambda n=name: (r := system.reasons(n)["first"]).ahead is not None and r, 20)  # type: ignore[misc]
             assert reason.kind == "busy" and reason.ahead >= 8, reason
         share.end()
         for name in names:
-            system.reaches(name, ProjectState.WAITING, 15)
+            system.reaches(name, ProjectState.WAITING, 60)
         system.release("runs", "first")
-        system.reaches("runs", ProjectState.WAITING, 10)
+        system.reaches("runs", ProjectState.WAITING, 40)
         system.check_whole("runs", *names)
