@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -310,7 +311,7 @@ def two_controllers(seconds: float) -> None:
             path = a_pipeline(world, stage("one", "sleep 1; "), stage("two"))
             start(client, "p1", path)
             until(lambda: (p := store.load("p1")) and attempt_state(AttemptState.RUNNING)(p), 60)
-            os.kill(pid, signal.SIGSTOP)
+            stop_between_two_bookings(world, pid)
             try:
                 began = time.monotonic()
                 second = until(lambda: (h := lease.holder()) not in ("", first) and h, 60)
@@ -327,6 +328,24 @@ def two_controllers(seconds: float) -> None:
             assert [executions(folder(world, ended, n)) for n in (1, 2)] == [["start", "done"]] * 2
             until(lambda: installation.journal.lag().lines == 0, 30)
             assert {x.epoch for x in journal(world, "last")} == {int(installation.state.get(epoch_key(installation)))}
+
+
+def stop_between_two_bookings(world: World, pid: int) -> None:
+    """Not while it holds the local driver's lock: who is stopped with it keeps all others out until it goes on."""
+    with (world.home / "local" / "lock").open("a") as lock:
+
+        def stopped() -> bool:
+            os.kill(pid, signal.SIGSTOP)
+            until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 10)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(pid, signal.SIGCONT)
+                return False
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            return True
+
+        until(stopped, 30)
 
 
 def epoch_key(installation: Installation) -> str:
