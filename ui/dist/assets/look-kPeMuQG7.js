@@ -1,1 +1,0 @@
-function e(e){return e.state===`paused`&&(e.pause?.kind===`failure`||e.pause?.kind===`impossible`)?`paused-failure`:e.state}export{e as t};

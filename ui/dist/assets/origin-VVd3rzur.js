@@ -1,1 +1,0 @@
-var e={blueprint:`as before`,parameter:`pipeline`,run:`this run`,winslow:`Winslow`};function t(t){return e[t??``]??(t||`not set`)}export{t};

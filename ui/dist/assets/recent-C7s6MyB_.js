@@ -1,1 +1,0 @@
-var e=`winslow.recent`;function t(){try{let t=JSON.parse(localStorage.getItem(e)??`[]`);return Array.isArray(t)?t.filter(e=>typeof e?.to==`string`&&typeof e?.title==`string`):[]}catch{return[]}}function n(n){try{let r=t().filter(e=>e.to!==n.to);localStorage.setItem(e,JSON.stringify([n,...r].slice(0,12)))}catch{}}export{n,t};
