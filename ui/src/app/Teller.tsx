@@ -19,29 +19,22 @@ export function Teller() {
       live.keep = false;
     };
   }, []);
-  useEffect(() => {
-    const controller = new AbortController();
-    void taken(
-      api.GET("/api/v1/projects", {
-        params: { query: { participant: [me], limit: 500 } },
-        signal: controller.signal,
-      }),
-    ).then(
-      ({ items }) => {
-        for (const row of items) if (!known.current.has(row.id)) known.current.set(row.id, row);
-      },
-      () => undefined, // then only what is young is told
+  const take = (row: Row) => {
+    const before = known.current.get(row.id);
+    if (!mine(row, me) || (before && row.version <= before.version)) return;
+    known.current.set(row.id, row);
+    if (document.hidden) for (const told of happened(before, row, Date.now())) show(told);
+  };
+  const catchUp = () =>
+    void taken(api.GET("/api/v1/projects", { params: { query: { participant: [me], limit: 500 } } })).then(
+      ({ items }) => items.forEach(take),
+      () => undefined, // the connection is away then, and tells of a gap when it is back
     );
-    return () => controller.abort();
-  }, [me]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what each project is now, to know later what changed
+  useEffect(catchUp, [me]);
   useTopic("projects", "", (message) => {
-    if (message.type !== "delta") return;
-    for (const row of (message.data as components["schemas"]["ProjectsData"]).rows ?? []) {
-      const before = known.current.get(row.id);
-      if (!mine(row, me)) continue;
-      known.current.set(row.id, row);
-      if (document.hidden) for (const told of happened(before, row, Date.now())) show(told);
-    }
+    if (message.type === "delta") (message.data as components["schemas"]["ProjectsData"]).rows?.forEach(take);
+    else if (message.type === "gap" || message.type === "snapshot") catchUp();
   });
   const show = ({ tag, title, body, to }: Told) => {
     const note = new Notification(title, { body, tag, icon: "/favicon.svg" });

@@ -13,6 +13,10 @@ export type StageView = components["schemas"]["StageView"];
 export type Step = components["schemas"]["StepView"];
 export type Gate = components["schemas"]["Gate"];
 export type Command = components["schemas"]["BulkBody"]["command"];
+export type Described = Pick<
+  components["schemas"]["DescribeBody"],
+  "name" | "tags" | "priority" | "participants" | "limit" | "keep"
+>;
 type Data = components["schemas"]["ProjectData"];
 
 export const projectQuery = (id: string) =>

@@ -1,7 +1,7 @@
 /** What was done can be taken back for a while, from wherever one is by then. */
 import { notifications } from "@mantine/notifications";
 import { Button } from "@/design/parts.tsx";
-import { tellFailure } from "./project.ts";
+import { type Described, type Project, sendCommand, tellFailure, useCommand } from "./project.ts";
 
 const OFFERED = 12_000; // ms
 
@@ -30,4 +30,25 @@ export function undoable(said: string, undo: () => Promise<unknown>, of?: string
       </span>
     ),
   });
+}
+
+/** Change what a project is called, who takes part, what it may use, how long it keeps; what it was before can be brought
+ * back for a while. */
+export function useDescribe(project: Project) {
+  const command = useCommand(project.id);
+  const describe = (next: Described, said: string, done?: () => void) => {
+    const keys = Object.keys(next) as (keyof Described)[];
+    const before = Object.fromEntries(keys.map((key) => [key, project[key]])) as Described;
+    command.mutate(
+      { kind: "describe", ...next },
+      {
+        onSuccess: () => {
+          done?.();
+          const undo = () => sendCommand(project.id, { kind: "describe", ...before });
+          undoable(said, undo, `${keys}:${project.id}`);
+        },
+      },
+    );
+  };
+  return { describe, error: command.error, isPending: command.isPending };
 }

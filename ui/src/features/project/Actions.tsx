@@ -5,6 +5,7 @@ import { duration } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button } from "@/design/parts.tsx";
 import { useNow } from "@/design/time.tsx";
+import { Confirm } from "@/shared/Confirm.tsx";
 import { useActs } from "@/shared/keys.ts";
 import {
   may,
@@ -16,7 +17,7 @@ import {
   useCommand,
 } from "@/shared/project.ts";
 import { queries } from "@/shared/queries.ts";
-import { undoable } from "@/shared/undo.tsx";
+import { undoable, useDescribe } from "@/shared/undo.tsx";
 import { type Action, actions } from "./actions.ts";
 import { FollowDialog } from "./FollowDialog.tsx";
 import { ParticipantsDialog } from "./Participants.tsx";
@@ -202,68 +203,37 @@ function StopDialog({ project, opened, onClose }: DialogProps) {
 
 function KillDialog({ project, opened, onClose }: DialogProps) {
   const command = useCommand(project.id);
-  const working = atWork(project);
-  const name = working.map((s) => s.id).join(", ");
+  const name = atWork(project)
+    .map((s) => s.id)
+    .join(", ");
   return (
-    <Modal opened={opened} onClose={onClose} title={`Kill ${name}?`} centered>
-      <form
-        className="col gap"
-        onSubmit={(event: FormEvent<HTMLFormElement>) => {
-          event.preventDefault();
-          command.mutate({ kind: "stop_project", kill: true }, { onSuccess: onClose });
-        }}
-      >
-        <p>
-          It was asked to stop and has not ended yet. Killed at once it cannot write what it has in memory.
-        </p>
-        {command.error ? <ProblemNote error={command.error} /> : null}
-        <label className="field">
-          <span className="lbl">Type kill to confirm</span>
-          <input
-            className="in"
-            pattern="\s*kill\s*"
-            required
-            autoComplete="off"
-            data-autofocus
-            title="kill"
-          />
-        </label>
-        <div className="row end">
-          <Button onClick={onClose}>Wait</Button>
-          <Button look="danger solid" type="submit" busy={command.isPending}>
-            Kill {name}
-          </Button>
-        </div>
-      </form>
-    </Modal>
+    <Confirm
+      opened={opened}
+      title={`Kill ${name}?`}
+      word="kill"
+      yes={`Kill ${name}`}
+      no="Wait"
+      busy={command.isPending}
+      error={command.error}
+      onConfirm={() => command.mutate({ kind: "stop_project", kill: true }, { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      It was asked to stop and has not ended yet. Killed at once it cannot write what it has in memory.
+    </Confirm>
   );
 }
 
 function DescribeDialog({ project, opened, onClose }: DialogProps) {
-  const command = useCommand(project.id);
+  const { describe, error, isPending } = useDescribe(project);
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const tags = String(form.get("tags"))
       .split(/[\s,]+/)
       .filter(Boolean);
-    command.mutate(
-      {
-        kind: "describe",
-        name: String(form.get("name")).trim(),
-        tags,
-        priority: Number(form.get("priority")),
-      },
-      {
-        onSuccess: () => {
-          onClose();
-          const { name, tags: old, priority } = project;
-          undoable(`${name} was changed.`, () =>
-            sendCommand(project.id, { kind: "describe", name, tags: old, priority }),
-          );
-        },
-      },
-    );
+    const name = String(form.get("name")).trim();
+    const priority = Number(form.get("priority"));
+    describe({ name, tags, priority }, `${project.name} was changed.`, onClose);
   };
   return (
     <Modal opened={opened} onClose={onClose} title="Name, tags, priority" centered>
@@ -294,10 +264,10 @@ function DescribeDialog({ project, opened, onClose }: DialogProps) {
             defaultValue={project.priority}
           />
         </label>
-        {command.error ? <ProblemNote error={command.error} /> : null}
+        {error ? <ProblemNote error={error} /> : null}
         <div className="row end">
           <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" busy={command.isPending}>
+          <Button look="primary" type="submit" busy={isPending}>
             Save
           </Button>
         </div>

@@ -7,14 +7,14 @@ import type { components } from "@/api/schema";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Avatar, Button, Tag } from "@/design/parts.tsx";
-import { type Project, sendCommand, useCommand } from "@/shared/project.ts";
-import { undoable } from "@/shared/undo.tsx";
+import type { Project } from "@/shared/project.ts";
+import { useDescribe } from "@/shared/undo.tsx";
 import { added, EVERYBODY, nameOf, ROLES } from "./participants.ts";
 
 type Member = components["schemas"]["Member"];
 
 export function ParticipantsDialog({ project, onClose }: { project: Project; onClose: () => void }) {
-  const command = useCommand(project.id);
+  const { describe, error, isPending } = useDescribe(project);
   const [members, setMembers] = useState<readonly Member[]>(() =>
     project.participants.filter((member) => member.user !== project.author),
   );
@@ -38,18 +38,11 @@ export function ParticipantsDialog({ project, onClose }: { project: Project; onC
   const changed =
     JSON.stringify(members) !== JSON.stringify(project.participants.filter((m) => m.user !== project.author));
   const save = () => {
-    const before = project.participants;
     const author: Member = { user: project.author, role: "owner" };
-    command.mutate(
-      { kind: "describe", participants: [author, ...members] },
-      {
-        onSuccess: () => {
-          onClose();
-          undoable(`Who takes part in ${project.name} was changed.`, () =>
-            sendCommand(project.id, { kind: "describe", participants: before }),
-          );
-        },
-      },
+    describe(
+      { participants: [author, ...members] },
+      `Who takes part in ${project.name} was changed.`,
+      onClose,
     );
   };
   const full = (name: string) => users.data?.items.find((user) => user.name === name)?.display_name ?? "";
@@ -152,10 +145,10 @@ export function ParticipantsDialog({ project, onClose }: { project: Project; onC
           </Button>
         </form>
         {typed && wrong ? <p className="err">{wrong}</p> : null}
-        {command.error ? <ProblemNote error={command.error} /> : null}
+        {error ? <ProblemNote error={error} /> : null}
         <div className="row end">
           <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" disabled={!changed} busy={command.isPending} onClick={save}>
+          <Button look="primary" disabled={!changed} busy={isPending} onClick={save}>
             Save who takes part
           </Button>
         </div>

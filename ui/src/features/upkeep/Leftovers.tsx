@@ -1,13 +1,13 @@
 /** What nothing needs any more: how large it is, when it goes by itself, cleaned up at once, and taken back from the trash. */
-import { Modal } from "@mantine/core";
 import { type UseQueryResult, useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import { bytes, clock, duration, plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Note, Panel, Skeleton } from "@/design/parts.tsx";
 import { Ago, useNow } from "@/design/time.tsx";
+import { Confirm } from "@/shared/Confirm.tsx";
 import { may, numbered, type Project } from "@/shared/project.ts";
 import { ended, type Left, type Operation, takeBack } from "./ask.ts";
 import { sizeOf, whatGoes } from "./upkeep.ts";
@@ -154,43 +154,20 @@ export function Leftovers({ project, leftovers }: { project: Project; leftovers:
           </ul>
         </Panel>
       ) : null}
-      <Modal
+      <Confirm
         opened={asking}
-        onClose={() => setAsking(false)}
         title={`Delete ${whatGoes(items)}, ${sizeOf(items)}?`}
-        centered
+        word="delete"
+        yes="Delete"
+        no="Keep them"
+        busy={busy}
+        error={clean.error}
+        onConfirm={begin}
+        onClose={() => setAsking(false)}
       >
-        <form
-          className="col gap"
-          onSubmit={(event: FormEvent) => {
-            event.preventDefault();
-            begin();
-          }}
-        >
-          <p>
-            The trash of this installation keeps nothing, so this cannot be undone. Results, outputs, logs and
-            records stay.
-          </p>
-          {clean.error ? <ProblemNote error={clean.error} /> : null}
-          <label className="field">
-            <span className="lbl">Type delete to confirm</span>
-            <input
-              className="in"
-              pattern="\s*delete\s*"
-              required
-              autoComplete="off"
-              data-autofocus
-              title="delete"
-            />
-          </label>
-          <div className="row end">
-            <Button onClick={() => setAsking(false)}>Keep them</Button>
-            <Button look="danger solid" type="submit" busy={busy}>
-              Delete
-            </Button>
-          </div>
-        </form>
-      </Modal>
+        The trash of this installation keeps nothing, so this cannot be undone. Results, outputs, logs and
+        records stay.
+      </Confirm>
     </>
   );
 }

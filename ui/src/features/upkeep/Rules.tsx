@@ -2,8 +2,8 @@
 import { type FormEvent, useState } from "react";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Note, Panel } from "@/design/parts.tsx";
-import { may, type Project, sendCommand, useCommand } from "@/shared/project.ts";
-import { undoable } from "@/shared/undo.tsx";
+import { may, type Project } from "@/shared/project.ts";
+import { useDescribe } from "@/shared/undo.tsx";
 import type { Left } from "./ask.ts";
 import {
   type Allowance,
@@ -18,7 +18,7 @@ import {
 } from "./upkeep.ts";
 
 export function LimitPanel({ project }: { project: Project }) {
-  const command = useCommand(project.id);
+  const { describe, error, isPending } = useDescribe(project);
   const before = typedOf(project.limit);
   const [typed, setTyped] = useState(before);
   const { limit, wrong } = limitOf(typed);
@@ -48,16 +48,7 @@ export function LimitPanel({ project }: { project: Project }) {
         onSubmit={(event: FormEvent) => {
           event.preventDefault();
           if (bad || !changed) return;
-          const old = project.limit;
-          command.mutate(
-            { kind: "describe", limit },
-            {
-              onSuccess: () =>
-                undoable(`What ${project.name} may use was changed.`, () =>
-                  sendCommand(project.id, { kind: "describe", limit: old }),
-                ),
-            },
-          );
+          describe({ limit }, `What ${project.name} may use was changed.`);
         }}
       >
         <div className="limits">
@@ -91,11 +82,11 @@ export function LimitPanel({ project }: { project: Project }) {
                 </Note>
               ))}
         </div>
-        {command.error ? <ProblemNote error={command.error} /> : null}
+        {error ? <ProblemNote error={error} /> : null}
         <Save
           changed={changed}
           bad={bad}
-          busy={command.isPending}
+          busy={isPending}
           word="Set the limits"
           onReset={() => setTyped(before)}
         />
@@ -110,7 +101,7 @@ function most(limit: Allowance, name: Limited): string {
 }
 
 export function KeepingPanel({ project, usual }: { project: Project; usual: Left | undefined }) {
-  const command = useCommand(project.id);
+  const { describe, error, isPending } = useDescribe(project);
   const before = {
     failed_days: asText(project.keep.failed_days),
     superseded_days: asText(project.keep.superseded_days),
@@ -142,16 +133,8 @@ export function KeepingPanel({ project, usual }: { project: Project; usual: Left
         onSubmit={(event: FormEvent) => {
           event.preventDefault();
           if (bad || !changed) return;
-          const old = project.keep;
-          command.mutate(
-            { kind: "describe", keep: { failed_days: failed, superseded_days: superseded } },
-            {
-              onSuccess: () =>
-                undoable(`How long things of ${project.name} stay was changed.`, () =>
-                  sendCommand(project.id, { kind: "describe", keep: old }),
-                ),
-            },
-          );
+          const keep = { failed_days: failed, superseded_days: superseded };
+          describe({ keep }, `How long things of ${project.name} stay was changed.`);
         }}
       >
         {fields.map((field) => (
@@ -175,12 +158,12 @@ export function KeepingPanel({ project, usual }: { project: Project; usual: Left
         <p className="small m2">
           What a result was made from stays for ever, and so do outputs, logs and records.
         </p>
-        {command.error ? <ProblemNote error={command.error} /> : null}
+        {error ? <ProblemNote error={error} /> : null}
         {manage ? (
           <Save
             changed={changed}
             bad={bad}
-            busy={command.isPending}
+            busy={isPending}
             word="Keep them so long"
             onReset={() => setTyped(before)}
           />
