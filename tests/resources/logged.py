@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,12 @@ START = 1_700_000_000_000_000
 
 
 class LogWriter:
-    """`log/` of an attempt's directory. `at` counts up by a millisecond with every record."""
+    """`log/` of an attempt. Its time counts up by a millisecond with every record, or is that of `clock`."""
 
-    def __init__(self, attempt: Path) -> None:
+    def __init__(self, attempt: Path, clock: Callable[[], float] | None = None) -> None:
         self.log = attempt / "log"
         self.log.mkdir(parents=True, exist_ok=True)
+        self.clock = clock
         self.micros = START
         self.records: list[tuple[int, int, bytes]] = []
 
@@ -27,7 +29,7 @@ class LogWriter:
             self.records.append((self.micros, stream, data))
 
     def note(self, stream: int, length: int) -> None:
-        self.micros += 1000
+        self.micros = self.micros + 1000 if self.clock is None else round(self.clock() * 1e6)
         with (self.log / "index").open("ab") as file:
             file.write(struct.pack("<QII", self.micros, length, stream + 1))
 

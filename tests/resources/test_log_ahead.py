@@ -47,6 +47,17 @@ class NodeLog:
         return (self.folder / stream).read_bytes()[offset : offset + count]
 
 
+class Looking(Reader):
+    """Counts the looks of those who watch logs."""
+
+    looks = 0
+
+    def call(self, work, what, deadline=None):
+        found = super().call(work, what, deadline)
+        self.looks += what == "logs that are watched"
+        return found
+
+
 class Late:
     """What a node writes, and a share that shows it when told to."""
 
@@ -57,7 +68,8 @@ class Late:
         self.share = base / "share"
         (self.share / "a" / "log").mkdir(parents=True)
         self.spool = NodeLog(self.node.log)
-        self.logs = ShareLogs(Reader(self.share), LogCache(base / "cache", worth=0), NoSecrets())
+        self.reader = Looking(self.share)
+        self.logs = ShareLogs(self.reader, LogCache(base / "cache", worth=0), NoSecrets())
         self.heard = 0
 
     def log(self, *, ended: bool = False, find: Callable[[], Spool | None] | None = None) -> ShareLog:
@@ -68,6 +80,9 @@ class Late:
             self.heard += 1
 
         return self.logs.watch(log, tell)
+
+    def looks(self) -> int:
+        return self.reader.looks
 
     def show(self, **most: int) -> None:
         """All, or so many bytes of some."""
@@ -97,24 +112,46 @@ def test_what_the_share_does_not_show_yet_is_seen_from_the_node_while_somebody_l
     assert late.texts()[-1] == "four", "what was seen stays until the share has it"
 
 
-def test_a_share_that_is_late_is_noticed_by_the_times_in_the_index(late: Late) -> None:
+def shown_after(late: Late, seconds: float, *, fresh: bool = False) -> int:
+    """How many lines a share, which shows them so many seconds after they were written, must show before the node is
+    asked. `fresh`: with each comes one that was written only now."""
+    late.node.clock = lambda: time.time() - seconds
     late.node.write(0, b"0\n")
     late.show()
     end = late.watch(late.log())
     until(lambda: late.texts() == ["0"], 10)
-    shown = 1
-    while not late.spool.asked:
-        late.node.write(0, b"%d\n" % shown)  # its times lie in the past, as those of a late share do
+    looks = late.looks()
+    until(lambda: late.looks() > looks + 1, 10)
+    shown = lines = 1
+    while not late.spool.asked and shown < 20:
+        late.node.write(0, b"%d\n" % lines)
+        if fresh:
+            late.node.clock = time.time
+            late.node.write(0, b"now\n")
+            late.node.clock = lambda: time.time() - seconds
         late.show()
-        shown += 1
-        until(lambda n=shown: len(late.texts()) == n, 10)
-        again = time.monotonic() + 0.1  # another look
-        until(lambda t=again: late.spool.asked or time.monotonic() > t, 10)
-        assert shown < 50
-    assert shown > 3, "one that is late now and then is left alone"
-    late.node.write(0, b"not on the share\n")
-    until(lambda: late.texts()[-1] == "not on the share", 10)
+        shown, lines = shown + 1, lines + 1 + fresh
+        until(lambda n=lines: len(late.texts()) == n, 10)
+        looks = late.looks()
+        until(lambda n=looks: late.spool.asked or late.looks() > n + 1, 10)
+    if late.spool.asked:
+        late.node.write(0, b"not on the share\n")
+        until(lambda: late.texts()[-1] == "not on the share", 10)
     end()
+    return shown
+
+
+def test_a_share_that_is_late_again_and_again_is_noticed_by_the_times_in_the_index(late: Late) -> None:
+    assert 3 < shown_after(late, 0.95) < 8, "one that is late now and then is left alone"
+
+
+def test_a_share_that_is_seconds_late_is_noticed_at_once_even_where_the_last_line_it_shows_is_young(late: Late) -> None:
+    """A share that shows what is written every three seconds shows then what was written just before, too."""
+    assert shown_after(late, 3.0, fresh=True) == 2
+
+
+def test_a_share_that_shows_lines_soon_is_left_alone(late: Late) -> None:
+    assert shown_after(late, 0.05) == 20
 
 
 def test_the_end_comes_from_the_share_and_nothing_is_there_twice(late: Late) -> None:

@@ -26,8 +26,9 @@ SHARE = 0.25  # of the time at most is spent looking
 ABSENT_EVERY = 0.2  # seconds between two looks for what is not there yet
 AGAIN = (0.1, 0.5)  # seconds after news at which it is told once more: bytes may be seen later than their index
 AWAY = 1.0  # seconds until the next look after the share did not answer
-LATE = 0.3  # seconds between the reading of bytes from the process and their being seen here
+LATE = 0.3  # seconds that bytes had been written at a look which did not show them
 OFTEN = 3  # times in a row
+TOO_LATE = 1.0  # seconds; once is enough
 ABSENT_LATE = (1.0, 10.0)  # seconds without an index, at first and at last, after which it may be there all the same
 
 
@@ -36,6 +37,7 @@ class _Watched:
     path: Path
     listeners: list[Callable[[], None]] = field(default_factory=list)
     size: int = -1  # of the index; -1: it is not there
+    looked: float = 0.0  # when, by the clock on the wall
     next: float = 0.0
     again: list[float] = field(default_factory=list)
     is_late: Callable[[], None] | None = None
@@ -98,7 +100,7 @@ class LogWatch:
                     self._running = False
                     return
                 watched = list(self._watched.values())
-            began = time.monotonic()
+            began, looks = time.monotonic(), time.time()
             try:
                 due = [one for one in watched if one.next <= began]
                 seen = self._reader.call(partial(_all_seen, due), "logs that are watched")
@@ -107,6 +109,8 @@ class LogWatch:
                 pause = AWAY
                 continue
             self._tell(watched, dict(zip(map(id, due), seen, strict=True)), time.monotonic())
+            for one in due:
+                one.looked = looks
             pause = max(EVERY, (time.monotonic() - began) / SHARE)
 
     def _tell(self, watched: list[_Watched], seen: dict[int, tuple[int, float]], now: float) -> None:
@@ -136,7 +140,8 @@ class LogWatch:
             one.absent = now, min(2 * patience, ABSENT_LATE[1])
             return True
         if size > one.size >= 0 and written:
-            one.late = one.late + 1 if time.time() - written > LATE else 0
+            by = one.looked - written
+            one.late = OFTEN if by > TOO_LATE else one.late + 1 if by > LATE else 0
         return one.late >= OFTEN
 
 
@@ -145,7 +150,7 @@ def _all_seen(watched: list[_Watched]) -> list[tuple[int, float]]:
 
 
 def _seen(one: _Watched) -> tuple[int, float]:
-    """The size of the index, -1 where there is none; and when what its last record tells of was read."""
+    """The size of the index, -1 where there is none; and when the first of what is new in it was written."""
     try:
         if one.size < 0 and "index" not in os.listdir(one.path):  # noqa: PTH208 - names are enough
             return -1, 0.0
@@ -156,10 +161,9 @@ def _seen(one: _Watched) -> tuple[int, float]:
         raise
     try:
         size = os.fstat(descriptor).st_size
-        whole = size // RECORD.size * RECORD.size
-        if size == one.size or not whole:
+        if size <= one.size:
             return size, 0.0
-        last = os.pread(descriptor, RECORD.size, whole - RECORD.size)
-        return size, RECORD.unpack(last)[0] / 1e6 if len(last) == RECORD.size else 0.0
+        new = os.pread(descriptor, RECORD.size, max(one.size, 0) // RECORD.size * RECORD.size)
+        return size, RECORD.unpack(new)[0] / 1e6 if len(new) == RECORD.size else 0.0
     finally:
         os.close(descriptor)
