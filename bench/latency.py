@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -54,9 +55,16 @@ def run(home: Path, length: int) -> None:
             time.sleep(0.1)
 
 
-def parts(home: Path) -> dict[str, list[float]]:
-    """Milliseconds of every part of every hand-over."""
-    project = home / "share" / "projects" / "chain"
+def parts(share: Path) -> dict[str, list[float]]:
+    """Milliseconds of every part of every hand-over of every project."""
+    rows: dict[str, list[float]] = {}
+    for project in sorted(share.glob("projects/*")):
+        for name, took in parts_of(project):
+            rows.setdefault(name, []).append(took)
+    return rows
+
+
+def parts_of(project: Path) -> Iterator[tuple[str, float]]:
     started: dict[int, datetime] = {}
     ended: dict[int, datetime] = {}
     for file in project.glob("stages/*/attempts/1/end.json"):
@@ -75,7 +83,6 @@ def parts(home: Path) -> dict[str, list[float]]:
             for stage in record.get("stages", []):
                 if stage.get("attempts") and stage["attempts"][-1].get("state") == "intended":
                     intended.setdefault(stage["number"], at)
-    rows: dict[str, list[float]] = {}
     for number in sorted(ended):
         following = number + 1
         if following not in started:
@@ -88,8 +95,7 @@ def parts(home: Path) -> dict[str, list[float]]:
             ("altogether", ended[number], started[following]),
         ]
         for name, a, b in steps:
-            rows.setdefault(name, []).append((b - a).total_seconds() * 1000)
-    return rows
+            yield name, (b - a).total_seconds() * 1000
 
 
 def alone(directory: Path) -> float:
@@ -118,7 +124,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wn-") as folder:
         home = Path(folder) / "h"
         run(home, given.stages)
-        found = parts(home)
+        found = parts(home / "share")
         bare = [alone(Path(folder) / f"bare{i}") for i in range(30)]
     load = os.getloadavg()[0]
     print(f"{'':44} {'p50':>8} {'p90':>8} {'p99':>8}   ms, {given.stages - 1} hand-overs, load {load:.1f}")

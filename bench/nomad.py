@@ -53,7 +53,11 @@ COPIED = 8 * MIB  # size of the workspace, where one is copied
 HZ = os.sysconf("SC_CLK_TCK")
 BARE = 50  # times
 LATE = 3.0  # seconds that a late share is late
+LONGEST = 20  # stages of a pipeline
 LINE, LINES = 150.0, 200  # milliseconds, and how many
+
+Place = tuple[str, int]  # project, stage
+
 
 class Timed:
     """core.ports.Driver: the driver `nomad`, and when it told of an end and had registered a stage."""
@@ -62,15 +66,15 @@ class Timed:
 
     def __init__(self, inner: NomadDriver) -> None:
         self.inner = inner
-        self.arrived: dict[int, float] = {}
-        self.registered: dict[int, float] = {}
+        self.arrived: dict[Place, float] = {}
+        self.registered: dict[Place, float] = {}
         self.submitting: list[float] = []  # milliseconds
 
     def submit(self, spec: AttemptSpec) -> Observation:
         began = time.monotonic()
         found = self.inner.submit(spec)
         now = time.monotonic()
-        self.registered.setdefault(spec.ref.stage, now)
+        self.registered.setdefault((spec.ref.project, spec.ref.stage), now)
         self.submitting.append((now - began) * 1000)
         return found
 
@@ -78,7 +82,7 @@ class Timed:
         def told(seen: Observation) -> None:
             if seen.phase == "ended":
                 lag = self.inner.lag
-                self.arrived.setdefault(seen.ref.stage, lag.since - lag.seconds)
+                self.arrived.setdefault((seen.ref.project, seen.ref.stage), lag.since - lag.seconds)
             report(seen)
 
         self.inner.follow(told, stopping)
@@ -97,8 +101,8 @@ class Timed:
 
     def handed_over(self) -> list[float]:
         """Milliseconds of each hand-over."""
-        both = [n for n in self.arrived if n + 1 in self.registered]
-        return [(self.registered[n + 1] - self.arrived[n]) * 1000 for n in both]
+        pairs = [(place, (place[0], place[1] + 1)) for place in self.arrived]
+        return [(self.registered[b] - self.arrived[a]) * 1000 for a, b in pairs if b in self.registered]
 
 
 @contextmanager
@@ -146,14 +150,25 @@ def chain(length: int, *, copied: bool) -> Pipeline:
     return Pipeline(name="chain", stages=tuple(stages))
 
 
-def run_chain(cluster: Cluster, home: Path, length: int, *, copied: bool) -> Timed:
+def run_chains(cluster: Cluster, home: Path, stages: int, *, copied: bool) -> Timed:
+    """One project after the other."""
     with installed(cluster, home) as (engine, timed):
-        made = chain(length, copied=copied)
-        create = m.CreateProject(project="chain", name="chain", pipeline=made, start=True, driver="nomad")
-        engine.client.send("chain", create)
-        until(lambda: engine.client.project("chain").state is ProjectState.SUCCEEDED, 60 + 10 * length, every=0.2)
+        for number, length in enumerate(lengths(stages)):
+            name, made = f"chain{number}", chain(length, copied=copied)
+            create = m.CreateProject(project=name, name=name, pipeline=made, start=True, driver="nomad")
+            engine.client.send(name, create)
+            until(lambda name=name: over(engine, name), 60 + 10 * length, every=0.2)
         until(lambda: not engine.installation.journal.lag().lines, 30, every=0.1)
         return timed
+
+
+def lengths(stages: int) -> list[int]:
+    """Of pipelines. Each stage has the outputs of all before it as mounts, which is what longer ones would measure."""
+    return [min(LONGEST, stages - at) for at in range(0, stages, LONGEST)]
+
+
+def over(engine: Engine, project: str) -> bool:
+    return engine.client.project(project).state is ProjectState.SUCCEEDED
 
 
 def row(name: str, values: list[float]) -> None:
@@ -179,18 +194,19 @@ def bare(cluster: Cluster, folder: Path) -> list[float]:
     return took
 
 
-def hand_overs(cluster: Cluster, folder: Path, length: int, peers: Path | None) -> bool:
-    print(f"{'':52} {'p50':>8} {'p90':>8} {'p99':>8}   ms, {length - 1} hand-overs, load {os.getloadavg()[0]:.1f}")
-    first = run_chain(cluster, folder / "empty", length, copied=False)
+def hand_overs(cluster: Cluster, folder: Path, stages: int, peers: Path | None) -> bool:
+    about = f"ms, {stages} stages in pipelines of {LONGEST}, load {os.getloadavg()[0]:.1f}"
+    print(f"{'':52} {'p50':>8} {'p90':>8} {'p99':>8}   {about}")
+    first = run_chains(cluster, folder / "empty", stages, copied=False)
     empty = first.handed_over()
     row("end told by Nomad -> next stage registered", empty)
     row("    of that building its job and registering it", first.submitting)
-    few = max(5, length // 3)
-    whole = run_chain(cluster, folder / "copied", few, copied=True).handed_over()
-    row(f"the same with a workspace of {COPIED // MIB} MiB to copy ({few - 1})", whole)
-    found = parts(place(cluster, folder / "copied"))
+    few = max(5, stages // 3)
+    whole = run_chains(cluster, folder / "copied", few, copied=True).handed_over()
+    row(f"the same with a workspace of {COPIED // MIB} MiB to copy ({len(whole)})", whole)
+    found = parts(place(cluster, folder / "copied") / "share")
     row("    of that the workspace's copy and its commits", found["-> its directory made"])
-    found = parts(place(cluster, folder / "empty"))
+    found = parts(place(cluster, folder / "empty") / "share")
     row("end of the process -> its end committed", found["end of the process -> its end committed"])
     row("next stage's intent -> its process started", found["-> its process started"])
     row("the disk and Nomad alone: two syncs, one register", bare(cluster, folder))

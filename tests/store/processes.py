@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 from tests.builders import a_project, decided, unchanged
+from winslow_nomad.bootstrap.engine import until_told
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.effects import SealStage
 from winslow_nomad.core.project import Project
 from winslow_nomad.store.client import Address, state_client, worker_client
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.queue import Doorbells, ProcessWorker, answer_with
+from winslow_nomad.store.queue import Doorbells, WorkerThread, answer_with
 from winslow_nomad.store.redis import RedisStore
 
 STEPS = 6
@@ -46,7 +47,11 @@ def worker(socket: str, prefix: str, stall: str) -> None:
 
     answer_with(advance)
     client = worker_client(address)
-    ProcessWorker.on(client, Doorbells(client, keys).name).work(logging_level=None)
+    thread = WorkerThread(client, Doorbells(client, keys).name)
+    stopping = until_told()
+    thread.start()
+    stopping.wait()
+    thread.stop()
 
 
 def writer(socket: str, prefix: str, project: str, log: str) -> None:

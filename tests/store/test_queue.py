@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.store.client import state_client, worker_client
 from winslow_nomad.store.embedded import Embedded
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.queue import ADVANCE, Doorbells, ThreadWorker, WorkerThread, answer_with
+from winslow_nomad.store.queue import ADVANCE, BEATS, Doorbells, ThreadWorker, WorkerThread, answer_with
 from winslow_nomad.store.redis import RedisStore
 from winslow_nomad.store.transaction import ask
 
@@ -247,6 +248,26 @@ def test_a_click_between_load_and_commit_is_not_lost(store: RedisStore) -> None:
     loaded = store.load("p1")
     assert loaded is not None and (loaded.name, dict(loaded.values)) == ("done", {"click": "1"})
     assert list(store.dirty()) == ["p1"]
+
+
+def test_a_worker_says_that_it_lives_when_it_is_due_and_not_for_each_doorbell(
+    server: Server, bells: Doorbells, thread: WorkerThread
+) -> None:
+    """Each of those writes is on disk before a doorbell is heard: milliseconds of every hand-over."""
+
+    def beats() -> int:
+        return int(server.client.info("commandstats")["cmdstat_expire"]["calls"]) // 2
+
+    answered: list[str] = []
+    answer_with(answered.append)
+    thread.start()
+    bells.ring("first")
+    until(lambda: answered)
+    before, began = beats(), time.monotonic()
+    for number in range(1, 21):
+        bells.ring(str(number))
+        until(lambda number=number: len(answered) == number + 1)
+    assert beats() - before <= 1 + (time.monotonic() - began) // BEATS
 
 
 def test_a_worker_process_ends_politely_on_sigterm(store: RedisStore, server: Server, process: Starter) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from winslow_nomad.store.transaction import ask
 
 ADVANCE = "winslow_nomad.worker.advance"
 JOB_TIMEOUT = 30  # seconds; everything that advance calls has a shorter limit of its own
+BEATS = 10.0  # seconds; its entry expires after 90
 FAILURE_TTL = 3600  # seconds that a failed job can be looked at
 log = logging.getLogger(__name__)
 logging.getLogger("rq.worker").setLevel(logging.WARNING)  # the import sets INFO: four lines for each job
@@ -108,12 +110,32 @@ def queue(client: Redis, name: str) -> Queue:
     return Queue(name, connection=client, job_class=Doorbell, serializer=JSONSerializer, default_timeout=JOB_TIMEOUT)
 
 
-class Answering(SimpleWorker):
-    """Calls `advance` and takes the doorbell away. RQ's own way writes some sixty commands for a job, each on
-    disk before the next: registries, heartbeats, results, none of which a doorbell needs, since the dirty
-    mark rings again for whatever was not finished."""
+class ThreadWorker(SimpleWorker):
+    """Calls `advance` and takes the doorbell away, in a thread beside others. Leaves the process's signals, title and
+    commands by pub/sub alone, and waits out a store that is away. What `advance` calls must have time-outs of its own,
+    because a thread that is blocked in a call cannot be interrupted.
+
+    RQ's own way writes some sixty commands for a job, each on disk before the next: registries, heartbeats, results,
+    none of which a doorbell needs, since the dirty mark rings again for whatever was not finished."""
 
     job_class = Doorbell
+    death_penalty_class = TimerDeathPenalty
+    _beaten = 0.0
+
+    @classmethod
+    def on(cls, client: Redis, name: str) -> ThreadWorker:
+        """`client` must be the worker's own: RQ changes the time-outs of its pool."""
+        worker = cls(
+            [queue(client, name)],
+            connection=client,
+            job_class=Doorbell,
+            serializer=JSONSerializer,
+            worker_ttl=30,  # RQ adds 60
+            maintenance_interval=60,
+            log_job_description=False,
+        )
+        worker.queues[0].death_penalty_class = TimerDeathPenalty
+        return worker
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         try:
@@ -127,49 +149,6 @@ class Answering(SimpleWorker):
                 pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
                 pipeline.delete(job.key)
                 pipeline.execute()
-
-
-class ProcessWorker(Answering):
-    """For a process of its own (`winslow worker`). `work(logging_level=None, with_scheduler=False)` ends with
-    the process's signals, and when the server stays away for long: supervise it whatever its exit code."""
-
-    job_class = Doorbell
-
-    @classmethod
-    def on(cls, client: Redis, name: str) -> ProcessWorker:
-        """`client` must be the worker's own: RQ changes the time-outs of its pool."""
-        return cls(
-            [queue(client, name)],
-            connection=client,
-            job_class=Doorbell,
-            serializer=JSONSerializer,
-            worker_ttl=30,
-            maintenance_interval=60,
-            log_job_description=False,
-        )
-
-
-class ThreadWorker(Answering):
-    """For a thread beside others. Leaves the process's signals, title and commands by pub/sub alone, and
-    waits out a store that is away. What `advance` calls must have time-outs of its own, because a
-    thread that is blocked in a call cannot be interrupted."""
-
-    death_penalty_class = TimerDeathPenalty
-
-    @classmethod
-    def on(cls, client: Redis, name: str) -> ThreadWorker:
-        """`client` must be the worker's own: RQ changes the time-outs of its pool."""
-        worker = cls(
-            [queue(client, name)],
-            connection=client,
-            job_class=Doorbell,
-            serializer=JSONSerializer,
-            worker_ttl=30,
-            maintenance_interval=60,
-            log_job_description=False,
-        )
-        worker.queues[0].death_penalty_class = TimerDeathPenalty
-        return worker
 
     def _install_signal_handlers(self) -> None:
         return None
@@ -195,6 +174,7 @@ class ThreadWorker(Answering):
                     self.connection.delete(self.key)
                     registration.register_birth()
                     registered = True
+                    self._beaten = time.monotonic()
                 self._step()
                 pause = 0.05
             except (ServerAway, ServerSilent) as error:
@@ -214,7 +194,9 @@ class ThreadWorker(Answering):
 
     def _step(self) -> None:
         rq: Any = super()
-        self.heartbeat()
+        if time.monotonic() - self._beaten >= BEATS:  # three writes, each on disk before a doorbell is heard
+            self.heartbeat()
+            self._beaten = time.monotonic()
         if self.should_run_maintenance_tasks:
             rq.run_maintenance_tasks()
         try:
