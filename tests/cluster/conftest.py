@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ CARDS = [
 ]
 
 
+SHIPPED = Path(__file__).parents[2] / "nomad"
 SKIPPED = "Nomad tests skipped"
 
 
@@ -71,3 +73,28 @@ def start_cluster(nomad_tools: Tools) -> Iterator[Callable[..., Cluster]]:
     yield start
     for cluster in started:
         cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def shipped(nomad_tools: Tools) -> Iterator[Cluster]:
+    """A server and two nodes that run the shipped configuration, with access control and TLS; n2 has GPUs."""
+    gpus = {"n2": CARDS} if nomad_tools.plugins else {}
+    cluster = Cluster.start(2, gpus=gpus, acl=True, tls=True, shipped=SHIPPED)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def prepared(shipped: Cluster) -> Cluster:
+    """With the namespaces, the pool and the policies that docs/cluster.md tells to make."""
+    for file in ("namespace.hcl", "namespace-system.hcl"):
+        shipped.command("namespace", "apply", SHIPPED / file)
+    shipped.command("node", "pool", "apply", SHIPPED / "node-pool.hcl")
+    for policy in ("winslow", "winslow-nodes"):
+        shipped.command("acl", "policy", "apply", policy, SHIPPED / f"policy-{policy}.hcl")
+    return shipped
+
+
+def token(cluster: Cluster, *policies: str) -> str:
+    asked = {"Name": "test", "Type": "client", "Policies": list(policies)}
+    return str(cluster.api("POST", "/v1/acl/token", asked)["SecretID"])

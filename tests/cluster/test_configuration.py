@@ -11,24 +11,14 @@ from typing import Any
 import pytest
 
 from tests.cluster.agents import SHARE_VOLUME
-from tests.cluster.conftest import CARDS
+from tests.cluster.conftest import SHIPPED, token
 from tests.cluster.nomad import NAMESPACE, Cluster, box, when
 from tests.cluster.tools import Tools
 from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.client import Client
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "nomad"
 JOBSPECS = ROOT / "jobspecs"
-
-
-@pytest.fixture(scope="module")
-def shipped(nomad_tools: Tools) -> Iterator[Cluster]:
-    """A server and two nodes that run the shipped configuration, with access control and TLS; n2 has GPUs."""
-    gpus = {"n2": CARDS} if nomad_tools.plugins else {}
-    cluster = Cluster.start(2, gpus=gpus, acl=True, tls=True, shipped=SHIPPED)
-    yield cluster
-    cluster.stop()
 
 
 def test_every_file_is_told_of() -> None:
@@ -83,22 +73,6 @@ def test_a_gpu_node_shows_its_gpus(shipped: Cluster) -> None:
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def prepared(shipped: Cluster) -> Cluster:
-    """With the namespaces, the pool and the policies that docs/cluster.md tells to make."""
-    for file in ("namespace.hcl", "namespace-system.hcl"):
-        shipped.command("namespace", "apply", SHIPPED / file)
-    shipped.command("node", "pool", "apply", SHIPPED / "node-pool.hcl")
-    for policy in ("winslow", "winslow-nodes"):
-        shipped.command("acl", "policy", "apply", policy, SHIPPED / f"policy-{policy}.hcl")
-    return shipped
-
-
-def token(cluster: Cluster, *policies: str) -> str:
-    asked = {"Name": "test", "Type": "client", "Policies": list(policies)}
-    return str(cluster.api("POST", "/v1/acl/token", asked)["SecretID"])
 
 
 @pytest.fixture(scope="module")

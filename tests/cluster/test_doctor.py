@@ -17,7 +17,7 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 
 
-def doctor(cluster: Cluster, home: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
+def doctor(cluster: Cluster, home: Path, *words: str, **more: str) -> tuple[int, list[dict[str, Any]]]:
     """As a person types it: its exit code, and the findings."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("WINSLOW_", "NOMAD_", "REDIS_"))},
@@ -26,6 +26,7 @@ def doctor(cluster: Cluster, home: Path, *words: str) -> tuple[int, list[dict[st
         "WINSLOW_HOME": str(home),
         "WINSLOW_SHARE": str(cluster.share / home.name),
         "PYTHONPATH": str(ROOT),
+        **more,
     }
     command = [sys.executable, "-m", "winslow_nomad.cli", "doctor", "--nomad", "--json", *words]
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=150, check=False)
