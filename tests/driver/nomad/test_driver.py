@@ -93,7 +93,6 @@ class World:
         self.seconds += after
         return (driver or self.driver).observe([ref])[0]
 
-
     def ended(self, ref: AttemptRef, after: float) -> Outcome:
         """As soon as the rest of its log is here, which is fetched beside."""
         self.seconds += after
@@ -294,7 +293,7 @@ def test_a_node_that_cannot_be_asked_for_the_log_is_waited_for_but_not_for_ever(
 
 def test_what_failed_before_it_started_ends_at_once_and_can_never_start(world: World, server: FakeNomad) -> None:
     spec = world.submitted()
-    error = 'Failed to pull `box:1`: manifest unknown'
+    error = "Failed to pull `box:1`: manifest unknown"
     events = [{"Type": "Driver Failure", "Time": 1, "Details": {"driver_error": error}}]
     states = {"winslow": {"State": "dead", "Failed": True, "StartedAt": None, "Events": events}}
     server.becomes(world.place(spec.ref), ClientStatus="failed", TaskStates=states)
@@ -421,9 +420,27 @@ def test_a_report_comes_as_soon_as_the_event(world: World, server: FakeNomad) ->
         assert (world.driver.lag.waiting, world.driver.lag.resyncs) == (0, 1)
 
 
-def test_what_was_missed_while_nobody_listened_is_heard_on_the_next_connection(
-    world: World, server: FakeNomad
+def test_what_should_be_mended_is_said_once_a_day(
+    world: World, server: FakeNomad, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A token that ends soon ends on a day on which nobody thinks of it."""
+
+    def warned() -> int:
+        return sum("may do everything in this cluster" in record.getMessage() for record in caplog.records)
+
+    server.token = (200, {"Type": "management", "ExpirationTime": None})
+    with Followed(world.another(token="t")):
+        until(lambda: warned() == 1)
+        world.seconds += 3600.0 * 23
+        asked = len(server.asked)
+        world.submitted()
+        until(lambda: len(server.asked) > asked)
+        assert warned() == 1
+        world.seconds += 3600.0 * 2
+        until(lambda: warned() == 2)
+
+
+def test_what_was_missed_while_nobody_listened_is_heard_on_the_next_connection(world: World, server: FakeNomad) -> None:
     with Followed(world.driver) as followed:
         specs = [world.submitted() for _ in range(3)]
         allocations = [world.runs(s.ref) for s in specs]
@@ -445,9 +462,7 @@ def test_what_was_missed_while_nobody_listened_is_heard_on_the_next_connection(
         assert phases(followed, specs[2].ref).count("running") == 1, "there was nothing new about this one"
 
 
-def test_events_that_are_lost_without_a_sign_are_found_by_the_next_comparison(
-    world: World, server: FakeNomad
-) -> None:
+def test_events_that_are_lost_without_a_sign_are_found_by_the_next_comparison(world: World, server: FakeNomad) -> None:
     driver = world.another(resync=0.3)
     with Followed(driver) as followed:
         spec = world.submitted()

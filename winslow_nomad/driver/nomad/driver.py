@@ -39,6 +39,7 @@ LOG_PATIENCE = 60.0  # seconds more that the rest of its log may need to be fetc
 FETCHED_WITHIN = 0.2  # seconds that whoever looks waits for that; it is looked at again
 LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
 TRIES = 3
+DAY = 86_400.0  # seconds
 NOT_THERE = "nonexistent"  # a namespace, a node pool: an administrator's to make, and no mistake of a stage
 
 
@@ -134,9 +135,7 @@ class NomadDriver:
 
     def try_share(self, *, image: str, folder: str, script: str) -> dict[str, str]:
         """As examine.try_share."""
-        return examine.try_share(
-            self._client, self._site, self._nodes(), image=image, folder=folder, script=script
-        )
+        return examine.try_share(self._client, self._site, self._nodes(), image=image, folder=folder, script=script)
 
     def close(self) -> None:
         self._fetchers.shutdown(wait=False, cancel_futures=True)
@@ -329,12 +328,11 @@ class Following:
         self._told: dict[AttemptRef, Observation] = {}
         self._due: set[str] = set()
         self._next_look = 0.0
+        self._next_warning = 0.0
 
     def run(self, stopping: Callable[[], bool]) -> None:
         driver = self._driver
-        for finding in driver.findings():
-            if finding.severity in ("warning", "problem"):
-                log.warning("Nomad: %s. %s", finding.text, finding.fix)
+        self._warn()
         follower = Follower(
             driver._client.access,
             driver._picture,
@@ -345,6 +343,13 @@ class Following:
             lag=driver.lag,
         )
         follower.run(stopping)
+
+    def _warn(self) -> None:
+        """Of what should be mended, such as a token that ends soon."""
+        self._next_warning = self._driver._monotonic() + DAY
+        for finding in self._driver.findings():
+            if finding.severity in ("warning", "problem"):
+                log.warning("Nomad: %s. %s", finding.text, finding.fix)
 
     def _tell(self, jobs: Iterable[str]) -> None:
         for job_id in jobs:
@@ -376,6 +381,9 @@ class Following:
             self._report(seen)
 
     def _look_again(self) -> None:
+        if self._driver._monotonic() >= self._next_warning:
+            self._next_warning += DAY
+            threading.Thread(target=self._warn, name="nomad-check", daemon=True).start()  # it may have to wait
         now = time.monotonic()
         if now < self._next_look or not self._due:
             return
