@@ -58,6 +58,7 @@ def test_only_maintainers_drain_and_the_local_driver_says_why_it_cannot(
     member: TestClient, maintainer: TestClient
 ) -> None:
     host = this_machine().host
+    assert member.get(PATH).json()["items"][0]["can_drain"] is False
     assert member.post(f"{PATH}/{host}/drain", json={"text": "new fan"}).status_code == 403
     for what in ("drain", "undrain"):
         refused = maintainer.post(f"{PATH}/{host}/{what}", json={"text": "new fan"})

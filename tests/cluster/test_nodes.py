@@ -133,6 +133,7 @@ def test_screens_see_nodes_of_the_cluster_and_drain_them(cluster: Cluster, tmp_p
     try:
         nodes = InstalledNodes(installation)
         until(lambda: (found := nodes.get("n2").load) is not None and found.memory, 20)
+        assert nodes.get("n2").can_drain
         assert nodes.drain("n2", "new fan").draining == "new fan"
         assert nodes.undrain("n2").draining is None
     finally:

@@ -21,6 +21,7 @@ function node(name: string, cores: number, gib: number, cards: Card[], more: Par
     tags: [],
     state: "ready",
     ready: true,
+    can_drain: true,
     note: "",
     cpu: cores,
     memory: gib * GIB,

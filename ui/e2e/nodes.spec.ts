@@ -1,4 +1,5 @@
-/** Nodes: what runs where, and what a person who may not or cannot empty one is told. */
+/** Nodes: what runs where, and how one is emptied where that can be. */
+import { withFleet } from "./fleet.ts";
 import { type Seeded, seed } from "./pages.ts";
 import { expect, faults, test } from "./world.ts";
 
@@ -7,7 +8,7 @@ test.beforeAll(async ({ world }) => {
   all = await seed(world);
 });
 
-test("a node shows what runs on it, how busy it is, and why it cannot be drained where it cannot", async ({
+test("a node shows what runs on it and how busy it is, and drains only where that can be", async ({
   page,
   browser,
   world,
@@ -36,16 +37,8 @@ test("a node shows what runs on it, how busy it is, and why it cannot be drained
     timeout: 30_000,
   });
 
-  await node.getByRole("button", { name: `More about ${name}` }).click();
-  await page.getByRole("menuitem", { name: "Drain…" }).click();
-  const dialog = page.getByRole("dialog", { name: `Drain ${name}?` });
-  await expect(dialog).toContainText("Nothing runs here now.");
-  await dialog.getByLabel(/^Why/).fill("new fan");
-  await dialog.getByRole("button", { name: `Drain ${name}` }).click();
-  await expect(dialog).toContainText("cannot drain it. Nothing was changed.");
-  await dialog.getByRole("button", { name: "Leave it" }).click();
-  await expect(dialog).toHaveCount(0);
-  await expect(node).not.toContainText("new fan");
+  // the only machine there is cannot be emptied by moving work elsewhere, so nobody is offered it
+  await expect(page.getByRole("button", { name: `More about ${name}` })).toHaveCount(0);
 
   // who only works here is not offered it
   const other = await world.person(browser, "nora");
@@ -54,4 +47,49 @@ test("a node shows what runs on it, how busy it is, and why it cannot be drained
   await expect(other.getByRole("button", { name: `More about ${name}` })).toHaveCount(0);
   await other.context().close();
   expect(wrong).toEqual([]);
+});
+
+test("a node of a cluster is drained with what that means said first, and a refusal is told where it was asked", async ({
+  page,
+}) => {
+  await withFleet(page);
+  await page.goto("/nodes");
+  const asked: { path: string; body: unknown }[] = [];
+  let refuses = true;
+  await page.route("**/api/v1/nodes/*/{drain,undrain}", async (route) => {
+    asked.push({
+      path: new URL(route.request().url()).pathname.slice(14),
+      body: route.request().postDataJSON(),
+    });
+    const problem = {
+      code: "driver.no_drain",
+      status: 409,
+      title: "Winslow's token may not drain nodes. Nothing was changed.",
+      hint: "nomad acl policy apply winslow-nodes policy-winslow-nodes.hcl",
+    };
+    if (refuses) await route.fulfill({ status: 409, json: problem, contentType: "application/problem+json" });
+    else await route.fulfill({ json: {} });
+  });
+  await page.getByRole("button", { name: "More about birch" }).click();
+  await page.getByRole("menuitem", { name: "Drain…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Drain birch?" });
+  await expect(dialog).toContainText("2 stages");
+  await expect(dialog).toContainText("run to the end");
+  await dialog.getByLabel(/^Why/).fill("new fan");
+  await dialog.getByRole("button", { name: "Drain birch" }).click();
+  await expect(dialog).toContainText("may not drain nodes. Nothing was changed.");
+  refuses = false;
+  await dialog.getByRole("button", { name: "Drain birch" }).click();
+  await expect(dialog).toHaveCount(0);
+  refuses = true;
+  await page.getByRole("button", { name: "More about cedar" }).click();
+  await page.getByRole("menuitem", { name: "End the drain" }).click();
+  await expect(page.getByRole("dialog", { name: "The drain of cedar was not ended" })).toContainText(
+    "Nothing was changed.",
+  );
+  expect(asked).toEqual([
+    { path: "birch/drain", body: { text: "new fan" } },
+    { path: "birch/drain", body: { text: "new fan" } },
+    { path: "cedar/undrain", body: null },
+  ]);
 });

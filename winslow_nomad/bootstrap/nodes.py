@@ -93,16 +93,17 @@ class InstalledNodes:
                         node=node,
                         load=loads.get(node.name),
                         busy=mine,
-                        draining=draining.get(node.name),
+                        draining=(draining or {}).get(node.name),
+                        can_drain=draining is not None,
                         idle_since=None if mine else used.get(node.name),
                     )
                 )
         return sorted(found, key=lambda n: n.node.name)
 
-    def _told(self, driver: str) -> tuple[Mapping[str, Load], Mapping[str, str]]:
+    def _told(self, driver: str) -> tuple[Mapping[str, Load], Mapping[str, str] | None]:
         told = self._installation.loads.get(driver)
         if told is None:
-            return {}, {}
+            return {}, None
         try:
             return told.loads(), told.draining()
         except DriverUnavailable:

@@ -46,8 +46,8 @@ class Loads(Protocol):
         """By name of the node; those that cannot be asked are left out. Raises DriverUnavailable."""
         ...
 
-    def draining(self) -> Mapping[str, str]:
-        """Nodes that take no new work, with the reason."""
+    def draining(self) -> Mapping[str, str] | None:
+        """Nodes that take no new work, with the reason. None: this driver drains none."""
         ...
 
     def drain(self, node: str, text: str) -> None:
@@ -82,6 +82,7 @@ class NodeNow(Value):
     load: Load | None = None
     busy: tuple[Busy, ...] = ()
     draining: str | None = None
+    can_drain: bool = False
     idle_since: datetime | None = None
 
 

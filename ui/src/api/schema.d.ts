@@ -1458,7 +1458,7 @@ export interface paths {
         head?: never;
         /**
          * Share a pipeline
-         * @description Who else may publish versions of it.
+         * @description Who else may publish versions of it, and whose it is: for its author, and those who maintain it.
          */
         patch: operations["share_pipeline"];
         trace?: never;
@@ -5781,6 +5781,7 @@ export interface components {
          *     on all the same). `booked` is what stages asked for, `load` what is used at this moment.
          * @example {
          *       "busy": [],
+         *       "can_drain": true,
          *       "cpu": 16,
          *       "cpu_booked": 10,
          *       "driver": "nomad",
@@ -5828,6 +5829,11 @@ export interface components {
             note: string;
             /** Draining */
             draining?: string | null;
+            /**
+             * Can Drain
+             * @description whether its driver can keep new work away from it
+             */
+            can_drain: boolean;
             /**
              * Cpu
              * @description cores

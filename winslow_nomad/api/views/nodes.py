@@ -27,6 +27,7 @@ class NodeView(Answer):
     ready: bool
     note: str = ""
     draining: str | None = None
+    can_drain: bool = Field(description="whether its driver can keep new work away from it")
     cpu: float = Field(description="cores")
     memory: int
     cpu_booked: float
@@ -40,7 +41,8 @@ class NodeView(Answer):
     load: Load | None = None
 
     model_config = example(
-        name="alder", driver="nomad", pool="default", tags=["fast-disk"], state="ready", ready=True, cpu=16.0,
+        name="alder", driver="nomad", pool="default", tags=["fast-disk"], state="ready", ready=True,
+        can_drain=True, cpu=16.0,
         memory=68719476736, cpu_booked=10.0, memory_booked=42949672960,
         gpus=[{"model": "NVIDIA GeForce RTX 4080", "memory": 17171480576, "count": 2, "used": 2}], gpus_total=2,
         gpus_booked=2, busy=[],
@@ -90,6 +92,7 @@ def node_view(now: NodeNow, seen: Collection[str] | None) -> NodeView:
         ready=node.ready,
         note=node.note,
         draining=now.draining,
+        can_drain=now.can_drain,
         cpu=node.cpu,
         memory=node.memory,
         cpu_booked=node.cpu_used,

@@ -73,8 +73,8 @@ class LocalLoads:
         )
         return {self._machine.host: load}
 
-    def draining(self) -> Mapping[str, str]:
-        return {}
+    def draining(self) -> None:
+        return None
 
     def drain(self, node: str, text: str) -> None:  # noqa: ARG002 - who can, needs them
         raise _no_drain()

@@ -272,7 +272,7 @@ function NodeMenu({ node }: { node: Node }) {
   const [asking, setAsking] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  if (session?.role !== "admin" && session?.role !== "maintainer") return null;
+  if (!node.can_drain || (session?.role !== "admin" && session?.role !== "maintainer")) return null;
   const close = () => {
     setAsking(false);
     setError(null);
@@ -311,7 +311,15 @@ function NodeMenu({ node }: { node: Node }) {
           )}
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={asking || !!error} onClose={close} title={`Drain ${node.name}?`} centered>
+      <Modal
+        opened={!!error && !asking}
+        onClose={close}
+        title={`The drain of ${node.name} was not ended`}
+        centered
+      >
+        {error ? <ProblemNote error={error} /> : null}
+      </Modal>
+      <Modal opened={asking} onClose={close} title={`Drain ${node.name}?`} centered>
         <form
           className="col gap"
           onSubmit={(event: FormEvent<HTMLFormElement>) => {
