@@ -4,6 +4,7 @@ import { type FormEvent, useState } from "react";
 import { count } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Panel } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { StateTag } from "@/design/state.tsx";
 import { Took } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
@@ -223,7 +224,7 @@ function Choice({
   const own = project.stages.filter((s) => s.sweep === gate.sweep && s.state === "succeeded").reverse();
   const results = [...new Set(own.flatMap((s) => Object.keys(s.results ?? {})))];
   return (
-    <div className="scroll-x">
+    <div ref={sideways} className="scroll-x">
       <table className="tbl of-sweep">
         <thead>
           <tr>

@@ -1,6 +1,7 @@
 /** A pipeline that does not run: names, what each stage needs, and how they follow each other. */
 import { useMemo } from "react";
 import { bytes, duration } from "@/design/format.ts";
+import { sideways } from "@/design/sideways.ts";
 import { HEIGHT, layout, WIDTH } from "./layout.ts";
 import "./pipeline-graph.css";
 
@@ -38,7 +39,7 @@ export function PipelineGraph({
 }) {
   const drawn = useMemo(() => layout(stages), [stages]);
   return (
-    <div className={stale ? "scroll-x p-graph-stale" : "scroll-x"}>
+    <div ref={sideways} className={stale ? "scroll-x p-graph-stale" : "scroll-x"}>
       <svg
         className="p-graph"
         style={{ width: "100%", maxWidth: drawn.width, minWidth: Math.min(drawn.width, 900) * 0.75 }}

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { CsvTable } from "./CsvTable.tsx";
 import { addressOf, kindOf } from "./files.ts";
 
@@ -58,7 +59,7 @@ function Text({ space, path, table }: { space: string; path: string; table: bool
     return <pre className="mono small">{lines.slice(0, 2 * ROWS).join("\n")}</pre>;
   }
   return (
-    <div className="scroll-x">
+    <div ref={sideways} className="scroll-x">
       <CsvTable
         text={data.text}
         whole={data.complete}

@@ -37,7 +37,9 @@ export function useSession(): Session | null {
 }
 
 export async function logIn(body: { user: string; password: string } | { link: string }): Promise<Session> {
-  const session = await taken(api.POST("/api/v1/session", { body: body as never }));
+  const session = await taken(
+    api.POST("/api/v1/session", { body: { user: "", password: "", link: "", ...body } }),
+  );
   keepToken(session.csrf ?? "");
   queries.setQueryData(sessionQuery.queryKey, session);
   useExpired.setState({ expired: false });

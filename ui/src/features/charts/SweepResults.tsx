@@ -5,6 +5,7 @@ import { download } from "@/design/charts/csv.ts";
 import { LineChart } from "@/design/charts/LineChart.tsx";
 import { count } from "@/design/format.ts";
 import { Button, Panel, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { numbered, type Project } from "@/shared/project.ts";
 import { bestOf, numberOf, placeOf, varied, type Way } from "@/shared/series.ts";
 import { SaveChart } from "./SaveChart.tsx";
@@ -119,7 +120,7 @@ export function SweepResults({
             height={240}
           />
         ) : null}
-        <div className="scroll-x">
+        <div ref={sideways} className="scroll-x">
           <table className="tbl">
             <thead>
               <tr>
@@ -138,7 +139,7 @@ export function SweepResults({
                     <Link
                       to="/projects/$project"
                       params={{ project: project.id }}
-                      search={{ stage: s.number } as never}
+                      search={{ stage: s.number }}
                     >
                       {numbered(s.number)}
                     </Link>{" "}

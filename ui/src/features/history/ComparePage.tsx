@@ -7,6 +7,7 @@ import type { components } from "@/api/schema";
 import { bytes, count, duration } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Panel, Skeleton } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { type State, StateMark } from "@/design/state.tsx";
 import { pictureOf } from "@/shared/Picture.tsx";
 import { may, numbered, useCommand, useProject } from "@/shared/project.ts";
@@ -115,7 +116,7 @@ export function ComparePage() {
           CSV
         </Button>
       </div>
-      <div className="scroll-x">
+      <div ref={sideways} className="scroll-x">
         <table className="tbl compare">
           <thead>
             <tr>

@@ -6,6 +6,7 @@ import { api, taken } from "@/api/client.ts";
 import { duration } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Avatar, Button, Empty, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { type State, StateTag } from "@/design/state.tsx";
 import { Ago, useNow } from "@/design/time.tsx";
 import { may, numbered, useProject } from "@/shared/project.ts";
@@ -64,7 +65,7 @@ export function HistoryPage() {
           Compare {chosen.length > 1 ? chosen.length : ""}
         </Button>
       </div>
-      <div className="scroll-x">
+      <div ref={sideways} className="scroll-x">
         <table className="tbl history">
           <thead>
             <tr>

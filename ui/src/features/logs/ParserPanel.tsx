@@ -63,7 +63,7 @@ export function ParserPanel({
         api.PUT("/api/v1/projects/{project}/pipeline", {
           params: {
             path,
-            header: { "Idempotency-Key": newKey(), "If-Match": `"${own.version}"` } as never,
+            header: { "Idempotency-Key": newKey(), "If-Match": `"${own.version}"` },
           },
           body: { text },
         }),

@@ -43,11 +43,11 @@ export async function firstError(
     ...(stream ? { stream } : {}),
   };
   for (let from: number | null = start; from !== null; ) {
-    const page: { hits?: Line[]; next?: number | null } = (await taken(
+    const page: { hits?: Line[]; next?: number | null } = await taken(
       api.GET("/api/v1/projects/{project}/stages/{stage}/log/search", {
         params: { path, query: { ...query, start: from } },
       }),
-    )) as never;
+    );
     const [hit] = page.hits ?? [];
     if (hit) return hit;
     from = page.next ?? null;
@@ -73,7 +73,7 @@ export function useFind({ path, attempt, stream, pattern, regex, total, ended }:
       let found = known;
       try {
         while (start !== null && found.length < known.length + ENOUGH) {
-          const page: { hits?: Line[]; next?: number | null; total: number } = (await taken(
+          const page: { hits?: Line[]; next?: number | null; total: number } = await taken(
             api.GET("/api/v1/projects/{project}/stages/{stage}/log/search", {
               params: {
                 path,
@@ -89,7 +89,7 @@ export function useFind({ path, attempt, stream, pattern, regex, total, ended }:
               },
               signal: controller.signal,
             }),
-          )) as never;
+          );
           found = [...found, ...(page.hits ?? [])];
           start = page.next ?? null;
           searched.current = start ?? page.total;

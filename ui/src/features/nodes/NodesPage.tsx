@@ -9,6 +9,7 @@ import { LineChart } from "@/design/charts/LineChart.tsx";
 import { bytes, clock, count, duration, percent, plural } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Bar, Button, Empty, Note, Skeleton } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { type State, StateTag } from "@/design/state.tsx";
 import { Took, useNow } from "@/design/time.tsx";
 import { useTopic } from "@/shared/live.ts";
@@ -356,7 +357,7 @@ function NodeMenu({ node }: { node: Node }) {
 function Table({ nodes }: { nodes: Node[] }) {
   const now = useNow();
   return (
-    <div className="scroll-x">
+    <div ref={sideways} className="scroll-x">
       <table className="tbl">
         <thead>
           <tr>

@@ -6,6 +6,7 @@ import type { components } from "@/api/schema.d.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemPage } from "@/design/Problem.tsx";
 import { Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { numbered, useProject } from "@/shared/project.ts";
 import "./pipeline.css";
 import { originWord } from "@/shared/origin.ts";
@@ -65,7 +66,7 @@ export function EnvironmentPage() {
       {!record.data && !record.error ? <Skeleton rows={8} height={32} /> : null}
       {record.data?.image ? <ImageLine image={record.data.image} /> : null}
       {record.data ? (
-        <div className="scroll-x">
+        <div ref={sideways} className="scroll-x">
           <table className="tbl environment">
             <thead>
               <tr>

@@ -9,6 +9,7 @@ import { count, duration, percent, plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Bar, Button, Panel, Skeleton, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { type State, StateTag } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
 import { Diff } from "@/shared/Diff.tsx";
@@ -96,7 +97,7 @@ function Durations({ shelf }: { shelf: One }) {
   const longest = Math.max(0, ...rows.map((r) => r.usual?.p90 ?? r.usual?.median ?? 0));
   const time = (seconds: number | null | undefined) => (seconds == null ? "–" : duration(seconds * 1000));
   return (
-    <div className="scroll-x">
+    <div ref={sideways} className="scroll-x">
       <table className="tbl">
         <thead>
           <tr>

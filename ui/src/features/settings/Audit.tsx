@@ -3,6 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 import { ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { Ago } from "@/design/time.tsx";
 
 export function Audit() {
@@ -24,7 +25,7 @@ export function Audit() {
   return (
     <section className="wide">
       <h1>Audit</h1>
-      <div className="scroll-x">
+      <div ref={sideways} className="scroll-x">
         <table className="tbl">
           <thead>
             <tr>

@@ -6,6 +6,7 @@ import type { components } from "@/api/schema";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { queries } from "@/shared/queries.ts";
 import { useSession } from "@/shared/session.ts";
 import { Channels, Events, NotTaken } from "./Channels.tsx";
@@ -67,7 +68,7 @@ export function Installation() {
   const others = all.filter((setting) => setting !== limits);
   return (
     <>
-      <section className="wide">
+      <section className="wide" ref={sideways}>
         <h1>Is it well?</h1>
         {doctor.error ? <ProblemNote error={doctor.error} again={() => void doctor.refetch()} /> : null}
         {!doctor.data && !doctor.error ? <Skeleton rows={3} height={32} /> : null}
@@ -87,7 +88,7 @@ export function Installation() {
       </section>
       {admin ? <OfAll /> : null}
       {limits ? <Limits setting={limits} /> : null}
-      <section className="wide">
+      <section className="wide" ref={sideways}>
         <h1>Settings</h1>
         {settings.error ? <ProblemPage error={settings.error} again={() => void settings.refetch()} /> : null}
         {!settings.data && !settings.error ? <Skeleton rows={8} height={32} /> : null}

@@ -90,7 +90,7 @@ export function People() {
                         taken(
                           api.PATCH("/api/v1/users/{user}", {
                             params: { path: path(user) },
-                            body: { role } as never,
+                            body: { role },
                           }),
                         ),
                       );
@@ -233,7 +233,7 @@ function Leave({ user, users, onClose }: { user: User; users: User[]; onClose: (
       taken(
         api.POST("/api/v1/users/{user}/deactivate", {
           params: { path: { user: user.name } },
-          body: { heir } as never,
+          body: { heir },
         }),
       ),
     onSuccess: async () => {
@@ -289,7 +289,7 @@ export function Groups() {
     event.preventDefault();
     const name = String(new FormData(event.currentTarget).get("name")).trim().toLowerCase();
     event.currentTarget.reset();
-    act.mutate(() => taken(api.POST("/api/v1/groups", { body: { name, title: "" } as never })));
+    act.mutate(() => taken(api.POST("/api/v1/groups", { body: { name, title: "", owners: [] } })));
   };
   return (
     <section className="wide">
@@ -351,7 +351,7 @@ export function Groups() {
                           taken(
                             api.PUT("/api/v1/groups/{group}/members/{user}", {
                               params: { path: { group: group.name, user: event.target.value } },
-                              body: {} as never,
+                              body: { role: "member" },
                             }),
                           ),
                         )

@@ -1,5 +1,7 @@
 /** Hours that GPUs stood idle, day by day, and what for. */
+
 import { count, percent } from "@/design/format.ts";
+import { sideways } from "@/design/sideways.ts";
 import { Chart } from "./Chart.tsx";
 import { type Day, highest, hours, reasonsOf, sum } from "./shape.ts";
 
@@ -31,7 +33,7 @@ export function IdleDays({ days, csv }: { days: Day[]; csv: string }) {
     >
       {(table) =>
         table ? (
-          <div className="scroll-x">
+          <div ref={sideways} className="scroll-x">
             <table className="tbl">
               <thead>
                 <tr>

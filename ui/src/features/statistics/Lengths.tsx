@@ -1,7 +1,9 @@
 /** How long stages run and wait, by pipeline and stage. */
+
 import type { components } from "@/api/schema";
 import { count, duration, percent } from "@/design/format.ts";
 import { Empty } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { Chart } from "./Chart.tsx";
 import { box, endOf } from "./shape.ts";
 
@@ -20,7 +22,7 @@ export function Lengths({ items, csv }: { items: Length[]; csv: string }) {
     >
       {(table) =>
         items.length ? (
-          <div className={table ? "scroll-x" : ""}>
+          <div ref={sideways} className={table ? "scroll-x" : ""}>
             <table className={table ? "tbl" : "tbl lengths"}>
               {table ? <Numbers items={items} /> : <Drawn items={items} end={end} />}
             </table>

@@ -6,6 +6,7 @@ import { bytes, clock, duration, plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Note, Panel, Skeleton } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { Ago, useNow } from "@/design/time.tsx";
 import { Confirm } from "@/shared/Confirm.tsx";
 import { may, numbered, type Project } from "@/shared/project.ts";
@@ -65,7 +66,7 @@ export function Leftovers({ project, leftovers }: { project: Project; leftovers:
         ) : null}
         {items.length ? (
           <>
-            <div className="scroll-x">
+            <div ref={sideways} className="scroll-x">
               <table className="tbl">
                 <thead>
                   <tr>

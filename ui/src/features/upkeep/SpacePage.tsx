@@ -6,6 +6,7 @@ import { api, taken } from "@/api/client.ts";
 import { bytes, plural } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Panel, Skeleton } from "@/design/parts.tsx";
+import { sideways } from "@/design/sideways.ts";
 import { Ago } from "@/design/time.tsx";
 import { numbered, useProject } from "@/shared/project.ts";
 import { leftoversQuery } from "./ask.ts";
@@ -63,7 +64,7 @@ function Disk({ project }: { project: string }) {
         <p className="m2">Nothing is counted yet. It is, every ten minutes, in the background.</p>
       ) : null}
       {rows.length ? (
-        <div className="scroll-x">
+        <div ref={sideways} className="scroll-x">
           <table className="tbl disk">
             <thead>
               <tr>
