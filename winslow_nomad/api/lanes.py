@@ -35,13 +35,17 @@ class _Task:
     def settle(self, result: Any, error: BaseException | None) -> None:
         """In the loop's thread."""
         if self.future.done():
-            if error is None and self.unwanted is not None:
-                threading.Thread(target=self.unwanted, args=(result,), daemon=True).start()
+            if error is None:
+                self.throw_away(result)
             return
         if error is None:
             self.future.set_result(result)
         else:
             self.future.set_exception(error)
+
+    def throw_away(self, result: Any) -> None:
+        if self.unwanted is not None:
+            threading.Thread(target=self.unwanted, args=(result,), daemon=True).start()
 
 
 class Lane:
@@ -74,6 +78,10 @@ class Lane:
             if not task.future.cancelled():
                 raise  # the work's own
             raise _stalled() from error
+        except asyncio.CancelledError:
+            if task.future.done() and not task.future.cancelled() and task.future.exception() is None:
+                task.throw_away(task.future.result())  # it came in the same moment
+            raise
         finally:
             if not task.future.done() or task.future.cancelled():
                 self._leave(task)

@@ -229,10 +229,15 @@ async def continue_upload(request: Request, given: Given, who: Own, road: Road, 
         begin = partial(given.uploads.write, area, upload, offset, verified=expected is not None)
         target = await road.change(begin, unwanted=lambda late: late.close())
         try:
-            await _take(request, target, road, mine)
+            await _take(request, target, road)
             return await _after(target, found, expected, road)
         finally:
             await road.write(target.close)
+    except asyncio.CancelledError:
+        if not mine.superseded:
+            raise
+        task.uncancel()
+        raise Conflict("A newer connection goes on with this upload.", code="upload.taken_over") from None
     finally:
         mine.ended.set()
         if under_way.get(upload) is mine:
@@ -250,14 +255,9 @@ async def _end_older(under_way: dict[str, Connection], upload: str) -> None:
                 await older.ended.wait()
 
 
-async def _take(request: Request, target: Writing, road: Roads, mine: Connection) -> None:
+async def _take(request: Request, target: Writing, road: Roads) -> None:
     try:
         await pour(request, target, road.write)
-    except asyncio.CancelledError:
-        if not mine.superseded:
-            raise
-        mine.task.uncancel()
-        raise Conflict("A newer connection goes on with this upload.", code="upload.taken_over") from None
     except Gone as error:
         raise Conflict("The request ended before its body did; what came is kept.", code="upload.gone") from error
 
