@@ -12,12 +12,15 @@ settings.register_profile("winslow", deadline=None, suppress_health_check=[Healt
 settings.load_profile("winslow")
 
 NEEDS_A_REGISTRY = "tests on a real registry skipped"
+NEEDS_NOMAD = "Nomad tests skipped"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Those that are skipped for want of a registry of images all name this place, which makes them one line."""
+    """Those that are skipped for want of the same thing all name this place: one line of the summary."""
     report = yield
-    if report.skipped and isinstance(report.longrepr, tuple) and NEEDS_A_REGISTRY in report.longrepr[2]:
-        report.longrepr = (__file__, 1, report.longrepr[2])
+    if report.skipped and isinstance(report.longrepr, tuple):
+        why = report.longrepr[2]
+        if NEEDS_A_REGISTRY in why or NEEDS_NOMAD in why:
+            report.longrepr = (__file__, 1, why)
     return report

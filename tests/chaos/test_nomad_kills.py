@@ -24,7 +24,7 @@ from tests.chaos.breaker import Breaker
 from tests.chaos.test_kills import chosen_seed
 from tests.chaos.verdict import at_rest, counters, doctor, journal, journals, left_over, rebuilt, records, unchanged
 from tests.chaos.world import World, executions, read_json
-from tests.cluster.conftest import nomad_tools, pytest_runtest_makereport  # noqa: F401
+from tests.cluster.conftest import nomad_tools  # noqa: F401
 from tests.cluster.nomad import Cluster, when
 from tests.cluster.whole import Whole, a_whole, claimed, patiently
 from winslow_nomad.core.pipeline import Pipeline

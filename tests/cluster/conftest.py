@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.nomad import Card, Cluster
 from tests.cluster.tools import Tools, find
+from tests.conftest import NEEDS_NOMAD
 
 CARDS = [
     Card("GPU-4070-a", "NVIDIA GeForce RTX 4070", 12282),
@@ -19,23 +20,13 @@ CARDS = [
 
 
 SHIPPED = Path(__file__).parents[2] / "nomad"
-SKIPPED = "Nomad tests skipped"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Those that are skipped for want of a Nomad all name this place, which makes them one line of the summary."""
-    report = yield
-    if report.skipped and isinstance(report.longrepr, tuple) and SKIPPED in report.longrepr[2]:
-        report.longrepr = (__file__, 1, report.longrepr[2])
-    return report
 
 
 @pytest.fixture(scope="session")
 def nomad_tools() -> Tools:
     found = find()
     if isinstance(found, str):
-        pytest.skip(f"{SKIPPED}: {found}")
+        pytest.skip(f"{NEEDS_NOMAD}: {found}")
     return found
 
 
@@ -43,7 +34,7 @@ def nomad_tools() -> Tools:
 def nomad_plugin(nomad_tools: Tools) -> None:
     """For tests that need GPUs."""
     if nomad_tools.plugins is None:
-        pytest.skip(f"{SKIPPED}, those with GPUs: no nomad-device-nvidia on PATH or in plugins/ beside nomad")
+        pytest.skip(f"{NEEDS_NOMAD}, those with GPUs: no nomad-device-nvidia on PATH or in plugins/ beside nomad")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tests.cluster.conftest import nomad_tools, pytest_runtest_makereport  # noqa: F401
+from tests.cluster.conftest import nomad_tools  # noqa: F401
 from tests.cluster.nomad import Cluster
 from tests.contracts.driver_cases import MEMORY, Case, Does, driver_case
 from winslow_nomad.core.errors import DriverRejected
