@@ -7,6 +7,7 @@ import type { components } from "@/api/schema";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Avatar, Button, Tag } from "@/design/parts.tsx";
+import { groupsQuery } from "@/shared/people.ts";
 import type { Project } from "@/shared/project.ts";
 import { useDescribe } from "@/shared/undo.tsx";
 import { added, EVERYBODY, nameOf, ROLES } from "./participants.ts";
@@ -25,10 +26,7 @@ export function ParticipantsDialog({ project, onClose }: { project: Project; onC
     queryFn: ({ signal }) =>
       taken(api.GET("/api/v1/users", { params: { query: { active: true, limit: 500 } }, signal })),
   });
-  const groups = useQuery({
-    queryKey: ["people", "groups"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/groups", { params: { query: { limit: 500 } }, signal })),
-  });
+  const groups = useQuery(groupsQuery);
   const known = [
     EVERYBODY,
     ...(groups.data?.items ?? []).map((group) => `@${group.name}`),

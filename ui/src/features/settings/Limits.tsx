@@ -6,6 +6,7 @@ import { asProblem } from "@/api/problem.ts";
 import type { components } from "@/api/schema";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty, Note, Tag } from "@/design/parts.tsx";
+import { groupsQuery, usersQuery } from "@/shared/people.ts";
 import { queries } from "@/shared/queries.ts";
 import { useSession } from "@/shared/session.ts";
 import { undoable } from "@/shared/undo.tsx";
@@ -231,14 +232,8 @@ function Name({
   about: string;
   onChange: (name: string) => void;
 }) {
-  const users = useQuery({
-    queryKey: ["people", "users"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/users", { signal })),
-  });
-  const groups = useQuery({
-    queryKey: ["people", "groups"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/groups", { signal })),
-  });
+  const users = useQuery(usersQuery);
+  const groups = useQuery(groupsQuery);
   const offered =
     row.kind === "group"
       ? (groups.data?.items ?? []).map((group) => group.name)

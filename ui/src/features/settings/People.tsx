@@ -6,6 +6,7 @@ import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Avatar, Button, Empty, Note, Skeleton, Tag } from "@/design/parts.tsx";
+import { groupsQuery, usersQuery } from "@/shared/people.ts";
 import { queries } from "@/shared/queries.ts";
 import { useSession } from "@/shared/session.ts";
 
@@ -20,10 +21,7 @@ const ROLES: [Role, string][] = [
 const fresh = () => queries.invalidateQueries({ queryKey: ["people"] });
 
 export function People() {
-  const users = useQuery({
-    queryKey: ["people", "users"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/users", { signal })),
-  });
+  const users = useQuery(usersQuery);
   const [adding, setAdding] = useState(false);
   const [leaving, setLeaving] = useState<User | null>(null);
   const [link, setLink] = useState("");
@@ -276,14 +274,8 @@ function Leave({ user, users, onClose }: { user: User; users: User[]; onClose: (
 }
 
 export function Groups() {
-  const groups = useQuery({
-    queryKey: ["people", "groups"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/groups", { signal })),
-  });
-  const users = useQuery({
-    queryKey: ["people", "users"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/users", { signal })),
-  });
+  const groups = useQuery(groupsQuery);
+  const users = useQuery(usersQuery);
   const act = useMutation({ mutationFn: (call: () => Promise<unknown>) => call(), onSettled: fresh });
   const add = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
