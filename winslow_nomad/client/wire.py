@@ -28,6 +28,7 @@ CONNECT = 5.0  # seconds
 ANSWER = 60.0  # seconds without a byte; a long poll takes up to 25
 PATIENCE = 5.0  # seconds in which something is tried again: a restart of the server takes less
 FIRST, LONGEST = 0.1, 2.0  # seconds between two tries
+NO_TLS = "WRONG_VERSION_NUMBER"  # how OpenSSL says it
 NO_NAME = ("Name or service not known", "No address associated", "nodename nor servname")
 PASSING = frozenset({502, 503, 504})  # of proxies, and of a server that is about to end
 
@@ -184,7 +185,7 @@ class Wire:
             f"The server at {self.url} cannot be reached: {why}.",
             hint=(
                 "Write http:// instead of https:// if it has no certificate."
-                if "WRONG_VERSION_NUMBER" in str(error)
+                if NO_TLS in str(error)
                 else "What was acknowledged is safe, and repeating is safe. Look whether it runs, and at the address."
             ),
             code="server.away",
@@ -246,7 +247,7 @@ def is_about_trust(error: BaseException) -> bool:
 def _why(error: httpx.TransportError) -> str:
     """Without the numbers and the places in source code that libraries put around it."""
     text = str(error).strip().rstrip(".")
-    if "WRONG_VERSION_NUMBER" in text:
+    if NO_TLS in text:
         return "what answers there does not speak TLS"
     if any(n in text for n in NO_NAME):
         return "nobody knows a machine of that name"
@@ -255,5 +256,5 @@ def _why(error: httpx.TransportError) -> str:
 
 def hopeless(error: httpx.TransportError) -> bool:
     """Another try would meet the same: a name that nobody knows, no TLS, a certificate that is not trusted."""
-    known = (*NO_NAME, "WRONG_VERSION_NUMBER")
+    known = (*NO_NAME, NO_TLS)
     return is_about_trust(error) or isinstance(error, httpx.UnsupportedProtocol) or any(n in str(error) for n in known)

@@ -328,7 +328,7 @@ class Following:
         self._told: dict[AttemptRef, Observation] = {}
         self._due: set[str] = set()
         self._next_look = 0.0
-        self._next_warning = 0.0
+        self._next_warning = driver._monotonic() + DAY
 
     def run(self, stopping: Callable[[], bool]) -> None:
         driver = self._driver
@@ -346,7 +346,6 @@ class Following:
 
     def _warn(self) -> None:
         """Of what should be mended, such as a token that ends soon."""
-        self._next_warning = self._driver._monotonic() + DAY
         for finding in self._driver.findings():
             if finding.severity in ("warning", "problem"):
                 log.warning("Nomad: %s. %s", finding.text, finding.fix)
