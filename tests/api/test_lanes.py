@@ -14,21 +14,24 @@ from winslow_nomad.api.lanes import Lane
 @pytest.mark.parametrize("when", ["before it comes", "in the moment it comes"])
 def test_a_result_whose_asker_has_left_is_closed(when: str) -> None:
     closed: list[str] = []
+    begun = threading.Event()
     goes_on = threading.Event()
 
     def work() -> str:
+        begun.set()
         goes_on.wait(10)
         return "held"
 
     async def asks() -> None:
         lane = Lane("test", 1)
         asker = asyncio.ensure_future(lane(work, unwanted=closed.append))
-        await asyncio.sleep(0)  # it has begun
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # it is asked for
+        await loop.run_in_executor(None, until, begun.is_set)
         if when == "before it comes":
             asker.cancel()
             goes_on.set()
         else:
-            loop = asyncio.get_running_loop()
             settled = loop.call_soon_threadsafe
 
             def at_once(settle, *arguments):
@@ -42,7 +45,62 @@ def test_a_result_whose_asker_has_left_is_closed(when: str) -> None:
             goes_on.set()
         with pytest.raises(asyncio.CancelledError):
             await asker
-        await asyncio.get_running_loop().run_in_executor(None, until, lambda: closed)
+        await loop.run_in_executor(None, until, lambda: closed)
 
     asyncio.run(asks())
     assert closed == ["held"]
+
+
+def test_work_is_never_begun_for_whoever_has_left_before_a_thread_was_free() -> None:
+    goes_on = threading.Event()
+    done: list[str] = []
+
+    async def asks() -> None:
+        lane = Lane("test", 1)
+        first = asyncio.ensure_future(lane(lambda: goes_on.wait(10)))
+        leaves = asyncio.ensure_future(lane(lambda: done.append("for nobody")))
+        await asyncio.sleep(0)  # both are asked for
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        goes_on.set()
+        await first
+        await lane(lambda: done.append("for who waits"))
+
+    asyncio.run(asks())
+    assert done == ["for who waits"]
+
+
+@pytest.mark.parametrize("ends", ["with a result", "with an error"])
+def test_what_comes_in_the_moment_of_the_deadline_has_come(ends: str) -> None:
+    goes_on = threading.Event()
+    told = threading.Event()
+
+    def work() -> str:
+        goes_on.wait(10)
+        if ends == "with an error":
+            raise FileNotFoundError("the work's own")
+        return "held"
+
+    async def asks() -> str:
+        loop = asyncio.get_running_loop()
+        settled = loop.call_soon_threadsafe
+
+        def tells(*arguments):
+            handle = settled(*arguments)
+            told.set()
+            return handle
+
+        loop.call_soon_threadsafe = tells
+        asked = loop.time()
+        asker = asyncio.ensure_future(Lane("test", 1)(work, deadline=0.05))
+        await asyncio.sleep(0)  # it is asked for
+        goes_on.set()
+        until(lambda: told.is_set() and loop.time() > asked + 0.1)  # the loop finds both at once
+        return await asker
+
+    if ends == "with an error":
+        with pytest.raises(FileNotFoundError, match="the work's own"):
+            asyncio.run(asks())
+    else:
+        assert asyncio.run(asks()) == "held"

@@ -75,9 +75,10 @@ class Lane:
                 result: T = await task.future
                 return result
         except TimeoutError as error:
-            if not task.future.cancelled():
-                raise  # the work's own
-            raise _stalled() from error
+            if task.future.cancelled():
+                raise _stalled() from error
+            late: T = task.future.result()  # what came with the deadline, or the work's own error
+            return late
         except asyncio.CancelledError:
             if task.future.done() and not task.future.cancelled() and task.future.exception() is None:
                 task.throw_away(task.future.result())  # it came in the same moment
