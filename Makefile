@@ -44,6 +44,7 @@ test: setup ui ## the test suite
 
 check: setup ## style, types, layers, generated pages
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_diagrams.py --check

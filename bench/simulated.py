@@ -43,9 +43,7 @@ def run(attempts: int, seed: int = 0) -> dict[str, float]:
         for i, (m, g) in ((i, models[i % 2]) for i in range(NODES))
     ]
     faults = Faults(lost=0.01, twice=0.01, delay=2.0)
-    cluster = SimulatedDriver(
-        nodes, random_acts(1800), clock=clock, attempts=files, seed=seed, faults=faults
-    )
+    cluster = SimulatedDriver(nodes, random_acts(1800), clock=clock, attempts=files, seed=seed, faults=faults)
     left = deque(spec(number) for number in range(attempts))
     ended = reports = under_way = 0
     began = time.perf_counter()

@@ -180,9 +180,7 @@ def test_only_who_may_publish_a_pipeline_keeps_charts_with_it(
     "change",
     [{"title": ""}, {"sources": []}, {"look": "pie"}, {"sources": [{"stage": "detect", "y": []}]}, {"colour": "red"}],
 )
-def test_a_chart_that_says_nothing_to_draw_is_refused(
-    world: World, member: TestClient, change: dict[str, Any]
-) -> None:
+def test_a_chart_that_says_nothing_to_draw_is_refused(world: World, member: TestClient, change: dict[str, Any]) -> None:
     of_library(world, member)
     assert member.post(KEPT, json={**CHART, **change}).status_code == 422
     assert ok(member.get(KEPT))["items"] == []

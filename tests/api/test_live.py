@@ -147,9 +147,7 @@ def test_progress_of_a_running_stage_is_told_without_any_commit(lasting: Served,
             elif message["data"]["progress"]:
                 seen["progress"] = message["data"]["progress"]
         assert seen["row"] == 42.0
-        assert seen["progress"] == [
-            {"stage": 1, "attempt": 1, "percent": 42.0, "cpu_seconds": 3.5, "memory_bytes": 0}
-        ]
+        assert seen["progress"] == [{"stage": 1, "attempt": 1, "percent": 42.0, "cpu_seconds": 3.5, "memory_bytes": 0}]
 
 
 def test_a_client_that_was_away_is_told_what_it_missed(lasting: Served, p: str) -> None:

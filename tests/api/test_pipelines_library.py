@@ -169,9 +169,7 @@ def test_an_example_with_code_is_taken_into_the_library_once_and_projects_can_be
     values = {"VIDEO": "street.mp4"}
     (world.installation.settings.share / "inputs").mkdir(exist_ok=True)
     (world.installation.settings.share / "inputs" / "street.mp4").write_bytes(b"x")
-    made = member.post(
-        "/api/v1/projects", json={"name": "demo", "pipeline": {"library": "traffic"}, "values": values}
-    )
+    made = member.post("/api/v1/projects", json={"name": "demo", "pipeline": {"library": "traffic"}, "values": values})
     assert made.status_code == 201, made.text
     missing = member.post(f"{PATH}/examples/first-steps")
     assert (missing.status_code, missing.json()["code"]) == (404, "example.unknown")
@@ -222,9 +220,7 @@ def test_an_example_says_what_is_missing_for_running_it(tmp_path: Path) -> None:
     assert needs.startswith("no-such-package-x must be installed") and "[demo]" in needs
 
 
-def test_the_library_tells_how_often_a_pipeline_is_used_and_how_its_stages_go(
-    member: TestClient, world: World
-) -> None:
+def test_the_library_tells_how_often_a_pipeline_is_used_and_how_its_stages_go(member: TestClient, world: World) -> None:
     publish(member)
     project = member.post(
         "/api/v1/projects", json={"name": "x", "pipeline": {"library": "traffic"}, "start": True}

@@ -204,9 +204,7 @@ def test_a_running_project_shows_stage_node_progress_and_likely_end(
     assert [c["state"] for c in row["strip"]] == ["running", "later"]
 
 
-def test_a_failure_and_a_gate_are_shown_with_what_a_person_needs(
-    member: TestClient, project: str, runs: Runs
-) -> None:
+def test_a_failure_and_a_gate_are_shown_with_what_a_person_needs(member: TestClient, project: str, runs: Runs) -> None:
     asked(member, project, kind="start_project")
     runs.run(1, vehicles="12")
     shown = member.get(f"/api/v1/projects/{project}").json()
@@ -274,9 +272,7 @@ def test_the_record_of_a_stage_has_all_layers_of_its_environment(
     assert record["record"]["definition"]["command"] == ["python", "detect.py"]
 
 
-def test_the_form_is_filled_in_from_an_earlier_stage_with_origins(
-    member: TestClient, project: str, runs: Runs
-) -> None:
+def test_the_form_is_filled_in_from_an_earlier_stage_with_origins(member: TestClient, project: str, runs: Runs) -> None:
     asked(
         member, project, kind="enqueue_stage", id="detect", comment="as before",
         overrides={"values": {"MIN_AREA": "340"}, "image": "traffic:1.3", "resources": {"cpu": 4, "memory": 2**33}},
@@ -310,9 +306,7 @@ def test_a_sweep_is_sized_before_it_is_asked_for(member: TestClient, project: st
     assert made["stages"][0]["point"] == {"MIN_AREA": "200"}
 
 
-def test_two_stages_are_compared_and_only_what_differs_is_marked(
-    member: TestClient, project: str, runs: Runs
-) -> None:
+def test_two_stages_are_compared_and_only_what_differs_is_marked(member: TestClient, project: str, runs: Runs) -> None:
     asked(member, project, kind="enqueue_stage", id="detect")
     runs.run(1, vehicles="10")
     asked(member, project, kind="redo_stage", stage=1, overrides={"values": {"MIN_AREA": "340"}})

@@ -264,9 +264,7 @@ def test_a_page_of_another_site_can_change_nothing_whatever_it_knows(world: Worl
         {"sec-fetch-site": "same-site"},
         {"sec-fetch-site": "cross-site", "origin": "http://localhost"},
     ]
-    asks = [
-        Ask(world.app, p.method, p.path, {**own, **headers}) for p in places(changing=True) for headers in foreign
-    ]
+    asks = [Ask(world.app, p.method, p.path, {**own, **headers}) for p in places(changing=True) for headers in foreign]
     for answer in answers(asks):
         assert (answer.status_code, answer.json()["code"]) == (403, "request.foreign"), answer.url
 

@@ -164,9 +164,7 @@ def test_percentiles_from_counters_are_within_five_percent() -> None:
 def test_the_hour_that_comes_twice_and_the_one_that_is_skipped_are_counted_as_clocks_show_them() -> None:
     zone = ZoneInfo("Europe/Berlin")
     since, until = datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 10, 26, tzinfo=UTC)
-    cells = {
-        Cell(int(datetime(2026, 10, 25, h, tzinfo=UTC).timestamp()), "started", "a", "p"): 1 for h in (0, 1)
-    }
+    cells = {Cell(int(datetime(2026, 10, 25, h, tzinfo=UTC).timestamp()), "started", "a", "p"): 1 for h in (0, 1)}
     week = figures.week(cells, ["started"], zone, since, until, mean=False)
     assert week.hours[6][2] == 2  # 02:00 in summer, and again in winter
     busy = {

@@ -467,4 +467,3 @@ def test_many_at_once_arrive_each_as_it_was_sent(world: World, served: Served) -
     for thread in threads:
         thread.join()
     assert wrong == []
-

@@ -170,9 +170,7 @@ def test_a_click_while_the_worker_is_at_work_is_never_lost(killed: bool) -> None
 
         clicked: list[int] = []
         client.send("p1", m.StopStage(stage=1, actor="bob"))
-        performer = Clicked(
-            installation.drivers, installation.attempts, installation.operations, installation.pinning
-        )
+        performer = Clicked(installation.drivers, installation.attempts, installation.operations, installation.pinning)
         sender, store = installation.sender, installation.store
         advance = Advance(store, sender, performer, installation.admission, installation.breakers)
         if killed:

@@ -194,9 +194,9 @@ def counters(installation: Installation, projects: list[Project]) -> Iterator[st
     """Statistics were counted once for each stage, whatever was said twice."""
     now = datetime.now(UTC)
     counted: Counter[str] = Counter()
-    for cell, amount in Statistics(installation.state, installation.keys).read(
-        now - timedelta(days=2), now + timedelta(days=1)
-    ).items():
+    for cell, amount in (
+        Statistics(installation.state, installation.keys).read(now - timedelta(days=2), now + timedelta(days=1)).items()
+    ):
         counted[cell.what] += amount
     ended = Counter(f"ended_{e.state}" for p in projects for e in p.ended.values())
     started = sum(e.started is not None for p in projects for e in p.ended.values())

@@ -30,12 +30,15 @@ stages:
       - 'echo "$TEXT"; while [ -e "$MARK" ]; do sleep 0.05; done; echo a,b > "$WINSLOW_OUTPUT/t.csv"; exit $CODE'
     resources: {cpu: 0.1, memory: 16 MiB}
 """
-GATED = STEPS.replace("name: steps", "name: gated") + """\
+GATED = (
+    STEPS.replace("name: steps", "name: gated")
+    + """\
   - id: second
     confirm: {ask: always, show: [first/t.csv]}
     command: [sh, -c, 'echo two']
     resources: {cpu: 0.1, memory: 16 MiB}
 """
+)
 VIDEO = """\
 winslow: 1
 name: video

@@ -413,7 +413,9 @@ def test_what_is_no_address_is_told(desk: Desk, url: str) -> None:
 
 
 def test_a_certificate_of_nobody_known_is_not_trusted_and_an_own_authority_is(
-    stranger: Desk, running_server: Embedded, tmp_path: Path  # noqa: F811
+    stranger: Desk,
+    running_server: Embedded,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     from tests.api.test_serving import certificate as make
 

@@ -415,9 +415,7 @@ class Cluster:
             environment["FAKE_NVML"] = str(self.directory / node.name / "cards")
         self.agents[node.name] = self._start_agent(node.name, "client", blocks, environment)
 
-    def _start_agent(
-        self, name: str, role: str, blocks: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> Process:
+    def _start_agent(self, name: str, role: str, blocks: Mapping[str, Any], environment: Mapping[str, str]) -> Process:
         machine, directory = self.rack.machines[name], self.directory / name
         configuration = agents.agent(name, machine.address) | dict(blocks)
         if not self.shipped:

@@ -308,6 +308,7 @@ def test_the_image_of_the_traffic_pipeline_has_what_its_stages_need(cluster: Clu
     config = {"mount": mounts, "image": images.TRAFFIC}
     cluster.submit(on(box("traffic", script, Config=config, Resources={"CPU": 500, "MemoryMB": 512}), "n1"))
     when(lambda: cluster.status("traffic") == "complete")
-    assert f"opencv-python-headless=={(cluster.share / 'traffic' / 'version').read_text().strip()}" in (
-        ROOT / "pipelines" / "traffic" / "requirements.txt"
-    ).read_text()
+    assert (
+        f"opencv-python-headless=={(cluster.share / 'traffic' / 'version').read_text().strip()}"
+        in (ROOT / "pipelines" / "traffic" / "requirements.txt").read_text()
+    )

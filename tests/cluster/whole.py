@@ -276,9 +276,7 @@ def patiently(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 @contextmanager
-def a_whole(
-    cluster: Cluster, address: str = "", roles: Sequence[str] = ROLES, **settings: str
-) -> Iterator[Whole]:
+def a_whole(cluster: Cluster, address: str = "", roles: Sequence[str] = ROLES, **settings: str) -> Iterator[Whole]:
     """Kept for looking at when the test fails and WINSLOW_CHAOS_KEEP is set."""
     base = Path(tempfile.mkdtemp(prefix="wn", dir="/tmp"))
     world = Whole(base, cluster, address, roles, **settings)

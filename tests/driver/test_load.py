@@ -42,7 +42,8 @@ def test_each_gpu_tells_memory_work_heat_and_power(nvml: Path, tmp_path: Path) -
 
 
 def test_a_lost_gpu_is_left_out_and_a_machine_without_the_library_has_none(
-    nvml: Path, tmp_path: Path  # noqa: F811
+    nvml: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     text = "GPU-a|NVIDIA T400|2048|1|0|0|20|30|38|1\nGPU-b|NVIDIA T400|2048|1|5|0|20|30|38|0\n"
     assert [c["uuid"] for c in read(nvml, text, tmp_path)] == ["GPU-b"]

@@ -43,9 +43,7 @@ class World:
         self.pinning = Pinning(attempts, {"nomad": self.images}, self.inventory, lambda: self.seconds)
         nothing: Any = None
         self.performer = Performer({}, attempts, nothing, self.pinning)
-        self.sweep = Sweep(
-            nothing, nothing, {}, attempts, nothing, nothing, self.inventory, self.pinning, nothing
-        )
+        self.sweep = Sweep(nothing, nothing, {}, attempts, nothing, nothing, self.inventory, self.pinning, nothing)
         made = pipeline({"id": "a", "image": NAME, "command": None, **fields})
         made = made.but(stages=tuple(s.but(command=s.command or None) for s in made.stages))
         create = m.CreateProject(project="p", name="p", pipeline=made, driver="nomad", start=True)
@@ -251,4 +249,3 @@ def test_a_retry_that_is_delayed_keeps_its_image() -> None:
     world.clock.at += timedelta(seconds=31)
     world.tell(m.TimerFired(), m.Admitted(stage=1))
     assert world.attempt.image == ONE
-

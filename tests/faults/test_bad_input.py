@@ -137,7 +137,7 @@ def with_overrides(start: str) -> list[Row]:
         Row(f"{start} --image {ODD}", "value.text", "Nothing was changed"),
         Row(f"{start} --comment {ODD}", "value.text", "Nothing was changed"),
         Row(f"{start} --command ' '", "cli.command", "Name one"),
-        Row(f"{start} --command \"'\"", "cli.command", "Close it"),
+        Row(f'{start} --command "\'"', "cli.command", "Close it"),
         Row(f"{start} --cpu lots", "cli.usage", "--help"),
         Row(f"{start} --cpu nan", "cli.resources", "Give a number above 0"),
         Row(f"{start} --cpu -1", "cli.resources", "Give a number above 0"),

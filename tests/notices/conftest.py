@@ -57,9 +57,7 @@ class Telling:
         stages = tuple(builders.a_definition(f"s{n}", confirm=asking, image="x:1") for n in range(gates))
         pipeline = builders.a_pipeline().but(stages=stages) if gates else builders.a_pipeline()
         send = self.installation.sender
-        made = m.CreateProject(
-            project=name, name=f"Night {name}", pipeline=pipeline, actor="mem", participants=members
-        )
+        made = m.CreateProject(project=name, name=f"Night {name}", pipeline=pipeline, actor="mem", participants=members)
         send(name, [made], actor="mem")
         return send(name, [m.StartProject(actor=actor)], actor=actor)
 

@@ -109,9 +109,7 @@ def test_a_secret_never_shows_however_the_chunks_are_cut(before, after, cuts):
     whole = before + secret + after
     mask = Mask([secret.decode()])
     points = sorted({min(c, len(whole)) for c in cuts} | {0, len(whole)})
-    shown = b"".join(
-        mask.apply(LogChunk(stream="out", data=whole[a:b])).data for a, b in pairwise(points)
-    )
+    shown = b"".join(mask.apply(LogChunk(stream="out", data=whole[a:b])).data for a, b in pairwise(points))
     shown += b"".join(c.data for c in mask.rest())
     assert secret not in shown
     assert shown == whole.replace(secret, Mask.HIDDEN)
@@ -119,5 +117,3 @@ def test_a_secret_never_shows_however_the_chunks_are_cut(before, after, cuts):
 
 def test_short_values_are_not_masked_since_they_would_hide_everything():
     assert Mask(["1"]).apply(LogChunk(stream="out", data=b"111")).data == b"111"
-
-

@@ -83,7 +83,6 @@ def unmoved(attempt: Attempt) -> tuple[bytes, int] | None:
     return (before, told) if attempt.log() == before else None
 
 
-
 def test_a_full_share_stops_nothing_and_gets_everything_once_there_is_room(
     program: Path, make: Callable[..., Attempt], small: Path, tmp_path: Path
 ) -> None:

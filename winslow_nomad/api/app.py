@@ -51,9 +51,7 @@ def create_app(given: Services, *, reach: Reach | None = None) -> FastAPI:
     app = described()
     meter = Meter(given.monitoring.figures, lambda: len(app.state.sockets) if hasattr(app.state, "sockets") else 0)
     trail = Trail(given.audit)
-    app.guards = partial(
-        Guards, reach=reach or Reach(), trail=trail, clock=given.clock, measured=meter.answered
-    )
+    app.guards = partial(Guards, reach=reach or Reach(), trail=trail, clock=given.clock, measured=meter.answered)
     app.state.services = given
     app.state.meter = meter
     app.state.slow = Slow()

@@ -143,9 +143,7 @@ def handle_problems(app: FastAPI) -> None:
             headers["Retry-After"] = str(math.ceil(error.retry_after))
         if status >= 500:
             log.warning("%s: %s", error.code, error.message)
-        return answer(
-            request, status, error.code, error.message, hint=error.hint, places=places, headers=headers
-        )
+        return answer(request, status, error.code, error.message, hint=error.hint, places=places, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     def unreadable(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -159,6 +157,7 @@ def handle_problems(app: FastAPI) -> None:
     def by_status(request: Request, error: HTTPException) -> JSONResponse:
         said = BY_STATUS.get(error.status_code, Said(str(error.detail), code="request.refused"))
         return answer(request, error.status_code, said.code, said.title, hint=said.hint, headers=error.headers)
+
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: these statuses answer with a Problem."""

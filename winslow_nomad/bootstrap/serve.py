@@ -46,9 +46,7 @@ def run_serve(
         serve_on(settings, listening, host, insecure=insecure)
 
 
-def serve_on(
-    settings: Settings, listening: socket.socket, host: str, *, insecure: bool, welcome: bool = True
-) -> None:
+def serve_on(settings: Settings, listening: socket.socket, host: str, *, insecure: bool, welcome: bool = True) -> None:
     """On a socket that listens already. `welcome`: say where, and how to log in."""
     installation = Installation(settings)
     try:

@@ -55,9 +55,7 @@ def days(text: str) -> float | None:
     if text.strip() == "default":
         return None
     if re.fullmatch(r"\d{1,5}(\.\d{1,3})?", text.strip(), re.ASCII) is None:
-        raise Invalid(
-            f"{text[:80]!r} is not a number of days.", hint="Write 30, 0.5 or default.", code="cli.not_days"
-        )
+        raise Invalid(f"{text[:80]!r} is not a number of days.", hint="Write 30, 0.5 or default.", code="cli.not_days")
     return float(text)
 
 

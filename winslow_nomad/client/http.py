@@ -302,9 +302,7 @@ class HttpClient:
         return found
 
     def leftovers(self, project: str) -> Leftovers:
-        return Leftovers.model_validate(
-            self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}/leftovers")
-        )
+        return Leftovers.model_validate(self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}/leftovers"))
 
     def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - as in `clean`
         path = f"projects/{quote(project, safe='')}/leftovers/{quote(entry, safe='')}/restore"

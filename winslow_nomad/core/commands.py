@@ -89,9 +89,7 @@ def checked_values(parameters: dict[str, Parameter], values: dict[str, str]) -> 
     """Values of known parameters in canonical form; other names are plain environment variables."""
     for name, value in values.items():
         plain_variable(name, value)
-    return {
-        k: expand.check_value(parameters[k], v, name=k) if k in parameters else v for k, v in values.items()
-    }
+    return {k: expand.check_value(parameters[k], v, name=k) if k in parameters else v for k, v in values.items()}
 
 
 def plain_variable(name: str, value: str) -> None:
@@ -123,11 +121,7 @@ def pause_project(draft: Draft, message: m.PauseProject) -> None:
         draft.pause("person", message.text or f"paused{who}")
     for stage in draft.project.stages.values():
         if stage.state is StageState.PREPARING and not stage.held:
-            draft.put(
-                stage.but(
-                    held=True, reason=Reason(kind="paused", text=f"prepared; held back by the pause{who}")
-                )
-            )
+            draft.put(stage.but(held=True, reason=Reason(kind="paused", text=f"prepared; held back by the pause{who}")))
         if stage.state is StageState.SUBMITTED and not stage.stop:
             draft.put(stage.but(stop="withdraw"))
     draft.set(single=False)
@@ -167,9 +161,7 @@ def redo_stage(draft: Draft, message: m.RedoStage) -> None:
     definition = known(project.pipeline.by_id, stage_id)
     withdraw_descendants(draft, base.number)
     clear_failures(draft, base.number)
-    overrides = merge_overrides(
-        base.overrides.but(values={**base.overrides.values, **base.point}), message.overrides
-    )
+    overrides = merge_overrides(base.overrides.but(values={**base.overrides.values, **base.point}), message.overrides)
     add(
         draft,
         definition,
@@ -190,9 +182,7 @@ def add(
 ) -> None:
     """Line up what a person asked for: one stage, or a sweep."""
     project = draft.project
-    overrides = message.overrides.but(
-        values=checked_values(project.pipeline.parameters, message.overrides.values)
-    )
+    overrides = message.overrides.but(values=checked_values(project.pipeline.parameters, message.overrides.values))
     for name, value in (*overrides.environment.items(), *((n, v) for n, vs in message.sweep.items() for v in vs)):
         plain_variable(name, value)
     turn = (current_turn(project) if message.at_once else None) or project.next_turn
@@ -264,9 +254,7 @@ def change_queued(draft: Draft, message: m.ChangeQueued) -> None:
 def remove_queued(draft: Draft, message: m.RemoveQueued) -> None:
     stage = queued_stage(draft.project, message.stage)
     if stage.attempts:
-        raise Refused(
-            f"Stage {stage.number} has been tried already.", hint="Stop it instead.", code="stage.was_tried"
-        )
+        raise Refused(f"Stage {stage.number} has been tried already.", hint="Stop it instead.", code="stage.was_tried")
     remove(draft, stage, "taken back")
 
 
@@ -306,11 +294,7 @@ def skip_stage(draft: Draft, message: m.SkipStage) -> None:
         redo_of=base.number,
     )
     skip(draft, stage, f"skipped by {draft.actor}" if draft.actor else "skipped", passed=True)
-    if (
-        draft.project.pause is not None
-        and draft.project.pause.kind == "failure"
-        and not draft.project.failures
-    ):
+    if draft.project.pause is not None and draft.project.pause.kind == "failure" and not draft.project.failures:
         draft.unpause()
 
 
@@ -364,9 +348,7 @@ def stop_sweep(draft: Draft, message: m.StopSweep) -> None:
 def answer_gate(draft: Draft, message: m.AnswerGate) -> None:
     gate = next((g for g in draft.project.gates if g.id == message.gate), None)
     if gate is None:
-        raise Refused(
-            "This question has been answered already, or what it was about is gone.", code="gate.not_open"
-        )
+        raise Refused("This question has been answered already, or what it was about is gone.", code="gate.not_open")
     {
         "confirm": answer_confirm,
         "condition": answer_condition,
@@ -401,9 +383,7 @@ def end_or_go(draft: Draft, allowed: Stage, message: m.AnswerGate) -> None:
     if message.answer == "go":
         if message.values:
             changed = checked_values(draft.project.pipeline.parameters, message.values)
-            allowed = allowed.but(
-                overrides=merge_overrides(allowed.overrides, allowed.overrides.but(values=changed))
-            )
+            allowed = allowed.but(overrides=merge_overrides(allowed.overrides, allowed.overrides.but(values=changed)))
         draft.put(allowed)
         open_needed_gate(draft, allowed)
     elif message.answer == "skip":
@@ -442,9 +422,7 @@ def choose(draft: Draft, sweep: int, number: int) -> None:
     known_sweep(draft.project, sweep)
     stage = draft.project.ended.get(number)
     if stage is None or stage.sweep != sweep or stage.state is not StageState.SUCCEEDED:
-        raise Refused(
-            f"Stage {number} is not a stage of this sweep that succeeded.", code="sweep.not_a_choice"
-        )
+        raise Refused(f"Stage {number} is not a stage of this sweep that succeeded.", code="sweep.not_a_choice")
     draft.close_gates(sweep=sweep)
     follow(draft, stage)
 
@@ -527,11 +505,7 @@ def edit_pipeline(draft: Draft, message: m.EditPipeline) -> None:
 
 
 def add_comment(draft: Draft, message: m.AddComment) -> None:
-    if (
-        message.stage
-        and message.stage not in draft.project.ended
-        and message.stage not in draft.project.stages
-    ):
+    if message.stage and message.stage not in draft.project.ended and message.stage not in draft.project.stages:
         raise NotFound(f"There is no stage {message.stage} in this project.", code="stage.not_found")
     comment = Comment(actor=draft.actor, text=message.text, at=draft.now, stage=message.stage)
     draft.set(comments=(*draft.project.comments, comment)[-50:])
@@ -541,9 +515,7 @@ def add_comment(draft: Draft, message: m.AddComment) -> None:
 
 def describe(draft: Draft, message: m.Describe) -> None:
     fields = ("name", "tags", "priority", "author", "participants", "limit", "keep")
-    changes = {
-        f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)
-    }
+    changes = {f: v for f in fields if (v := getattr(message, f)) is not None and v != getattr(draft.project, f)}
     check_words(changes.get("name", "unchanged"), changes.get("tags", ()))
     if changes:
         before = names_of(draft.project)
@@ -577,9 +549,7 @@ def queued_stage(project: Project, number: int) -> Stage:
             raise Refused(f"Stage {number} has ended; an ended stage never changes.", code="stage.ended")
         raise NotFound(f"There is no stage {number} in this project.", code="stage.not_found")
     if stage.state is not StageState.QUEUED:
-        raise Refused(
-            f"Stage {number} has started.", hint="Stop it, or redo it afterwards.", code="stage.started"
-        )
+        raise Refused(f"Stage {number} has started.", hint="Stop it, or redo it afterwards.", code="stage.started")
     return stage
 
 

@@ -74,11 +74,7 @@ def decide(project: Project | None, message: m.Message, now: datetime) -> Decisi
         if isinstance(message, m.Command):
             raise NotFound("There is no such project.", code="project.not_found")
         raise NotFound("A fact about a project that is gone.", code="project.not_found")
-    if (
-        isinstance(message, m.Command)
-        and project.trashed is not None
-        and not isinstance(message, IN_TRASH_ALLOWED)
-    ):
+    if isinstance(message, m.Command) and project.trashed is not None and not isinstance(message, IN_TRASH_ALLOWED):
         raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
     draft = Draft(project, now, getattr(message, "actor", ""))
     if isinstance(message, m.Command):

@@ -62,9 +62,7 @@ class Draft:
     def move_attempt(self, stage: Stage, state: AttemptState, **changes: Any) -> Stage:
         attempt = stage.attempts[-1]
         if state not in ATTEMPT_TRANSITIONS[attempt.state]:
-            raise AssertionError(
-                f"no transition {attempt.state} -> {state} of attempt {stage.number}/{attempt.number}"
-            )
+            raise AssertionError(f"no transition {attempt.state} -> {state} of attempt {stage.number}/{attempt.number}")
         return self.put(with_attempt(stage, attempt.but(state=state, **changes)))
 
     def open_gate(self, gate: Gate, stage: Stage | None) -> None:
@@ -74,9 +72,7 @@ class Draft:
 
     def close_gates(self, *, stage: int = 0, sweep: int = 0, gate: str = "") -> None:
         def meant(g: Gate) -> bool:
-            return bool(
-                (stage and g.stage == stage) or (sweep and g.sweep == sweep) or (gate and g.id == gate)
-            )
+            return bool((stage and g.stage == stage) or (sweep and g.sweep == sweep) or (gate and g.id == gate))
 
         if any(meant(g) for g in self.project.gates):
             self.set(gates=tuple(g for g in self.project.gates if not meant(g)))

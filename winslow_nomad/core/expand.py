@@ -165,9 +165,7 @@ def _in_pool(path: str) -> str:
     return "${WINSLOW_INPUT}/" + literal(path)
 
 
-def resolved(
-    values: Iterable[EnvironmentValue], winslow: Mapping[str, str], secrets: Mapping[str, str]
-) -> Resolved:
+def resolved(values: Iterable[EnvironmentValue], winslow: Mapping[str, str], secrets: Mapping[str, str]) -> Resolved:
     """The texts for the process. `winslow`: the WINSLOW_* variables, final. `secrets`: reference -> text.
 
     Raises Invalid: expand.undefined, expand.cycle, expand.malformed, expand.too_long, expand.too_deep,

@@ -95,9 +95,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(r[0] for r in found if r is not None and r[0] != VALUES)
 
 
-def check(
-    text: str, known: Mapping[str, Mapping[str, ResultKind]], parameters: Collection[str]
-) -> str | None:
+def check(text: str, known: Mapping[str, Mapping[str, ResultKind]], parameters: Collection[str]) -> str | None:
     """What is wrong with the expression and what would be right; None: nothing. `known`: the stages before
     this one with their declared results."""
     try:
@@ -246,18 +244,14 @@ class _Kinds:
     def _attribute(self, node: ast.Attribute) -> str:
         reference = _reference(node)
         if reference is None:
-            raise _Wrong(
-                f"{ast.unparse(node)[:60]} is not known; write <stage>.results.<name> or values.<NAME>"
-            )
+            raise _Wrong(f"{ast.unparse(node)[:60]} is not known; write <stage>.results.<name> or values.<NAME>")
         owner, name = reference
         if owner == VALUES:
             if name not in self._parameters:
                 raise _Wrong(f"there is no value {name}; {did_you_mean(name, self._parameters)}".rstrip("; "))
             return "text"
         if owner not in self._known:
-            raise _Wrong(
-                f"there is no stage {owner} before this one; {did_you_mean(owner, self._known)}".rstrip("; ")
-            )
+            raise _Wrong(f"there is no stage {owner} before this one; {did_you_mean(owner, self._known)}".rstrip("; "))
         results = self._known[owner]
         if name not in results:
             hint = did_you_mean(name, results) if results else f"declare it: results: {{{name}: integer}}"
@@ -268,9 +262,7 @@ class _Kinds:
         for part in parts:
             kind = self.of(part)
             if kind != wanted:
-                raise _Wrong(
-                    f"{what} needs a {wanted}, and {ast.unparse(part)[:60]} is a {kind}{_cure(part, wanted)}"
-                )
+                raise _Wrong(f"{what} needs a {wanted}, and {ast.unparse(part)[:60]} is a {kind}{_cure(part, wanted)}")
         return gives
 
     def _compare(self, node: ast.Compare) -> str:

@@ -196,9 +196,7 @@ def mark_running(draft: Draft, stage: Stage, node: str, fact: m.AttemptStarted |
         stage = mark_submitted(draft, stage)
     stage = draft.move_attempt(stage, A.RUNNING, node=node, started=started)
     withdrawn = "" if stage.stop == "withdraw" else stage.stop  # it was quicker: it runs on
-    stage = draft.move(
-        stage, StageState.RUNNING, reason=None, stop=withdrawn, started=stage.started or started
-    )
+    stage = draft.move(stage, StageState.RUNNING, reason=None, stop=withdrawn, started=stage.started or started)
     draft.note("attempt_started", stage, node)
     if len(stage.attempts) == 1:
         waited = (started - stage.queued).total_seconds()
@@ -230,12 +228,7 @@ def attempt_ended(draft: Draft, fact: m.AttemptEnded) -> None:
     stage = draft.project.stages.get(fact.stage)
     attempt = stage.attempt if stage is not None else None
     # No index here: how an attempt ended is settled once, on the share, and holds whoever says it and when.
-    if (
-        stage is not None
-        and attempt is not None
-        and attempt.number == fact.attempt
-        and attempt.state is not A.ENDED
-    ):
+    if stage is not None and attempt is not None and attempt.number == fact.attempt and attempt.state is not A.ENDED:
         conclude(draft, stage, fact.outcome)
 
 
@@ -282,22 +275,16 @@ def left(stage: Stage, cause: Cause) -> int:
     if category is None:
         return 0
     retry: Retry = stage.definition.retry
-    used = sum(
-        1 for a in stage.attempts if a.outcome is not None and RETRIED_AS.get(a.outcome.cause) == category
-    )
+    used = sum(1 for a in stage.attempts if a.outcome is not None and RETRIED_AS.get(a.outcome.cause) == category)
     return int(getattr(retry, category)) - used + 1
 
 
 def requeue(draft: Draft, stage: Stage, delay: float) -> None:
     retry_at = draft.now + timedelta(seconds=delay) if delay else None
     reason = (
-        Reason(kind="retry", text=f"attempt {len(stage.attempts) + 1} follows", until=retry_at)
-        if retry_at
-        else None
+        Reason(kind="retry", text=f"attempt {len(stage.attempts) + 1} follows", until=retry_at) if retry_at else None
     )
-    stage = draft.move(
-        stage, StageState.QUEUED, retry_at=retry_at, reason=reason, operation=None, stop="", held=False
-    )
+    stage = draft.move(stage, StageState.QUEUED, retry_at=retry_at, reason=reason, operation=None, stop="", held=False)
     draft.note("stage_requeued", stage, reason.text if reason else "")
 
 

@@ -75,12 +75,7 @@ def open_needed_gate(draft: Draft, stage: Stage) -> None:
     project = draft.project
     if any(g.stage == stage.number for g in project.gates):
         return
-    if (
-        stage.definition.when is not None
-        and stage.automatic
-        and stage.decided is None
-        and stage.sweep is None
-    ):
+    if stage.definition.when is not None and stage.automatic and stage.decided is None and stage.sweep is None:
         answer = condition(project, stage.definition.when, stage.inputs)
         if answer is False:
             skip(draft, stage, f"its condition is false: {stage.definition.when}")
@@ -194,9 +189,7 @@ def make_sweep(
         show = shown(project, definition, inputs)
         draft.open_gate(gate(draft, "confirm", question, None, sweep=sweep.number, show=show), None)
     draft.put_sweep(sweep)
-    draft.note(
-        "sweep_made", None, f"{sweep.total} stages of {definition.id}", sweep=sweep.number, total=sweep.total
-    )
+    draft.note("sweep_made", None, f"{sweep.total} stages of {definition.id}", sweep=sweep.number, total=sweep.total)
     make_members(draft, sweep)
     return sweep
 
@@ -334,9 +327,7 @@ def finish_sweep(draft: Draft, sweep: Sweep) -> None:
             gather(draft, definition, sweep)
     if any(not f.gather for f in followers):
         winners = [
-            e
-            for e in draft.project.ended.values()
-            if e.sweep == sweep.number and e.state is StageState.SUCCEEDED
+            e for e in draft.project.ended.values() if e.sweep == sweep.number and e.state is StageState.SUCCEEDED
         ]
         if len(winners) == 1:
             follow(draft, winners[0])
@@ -416,9 +407,7 @@ def fill_graph(draft: Draft) -> None:
     """Whatever the graph lacks: first stages never made, followers of what counts now, unfinished sweeps."""
     project = draft.project
     for name in project.pipeline.first:
-        if not any(True for _ in executions(project, name)) and not any(
-            s.id == name for s in project.sweeps.values()
-        ):
+        if not any(True for _ in executions(project, name)) and not any(s.id == name for s in project.sweeps.values()):
             turn = project.next_turn
             make_automatic(draft, project.pipeline.by_id[name], {}, {}, turn)
     draft.set(next_turn=max([draft.project.next_turn, *(s.turn + 1 for s in draft.project.stages.values())]))

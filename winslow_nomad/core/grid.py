@@ -54,9 +54,7 @@ def parse_sweep(text: str) -> tuple[str, tuple[str, ...]]:
             "Write NAME=1..10:1 for a range or NAME=a|b|c for a list.",
         )
     if not rest.strip():
-        raise _wrong(
-            "empty", f"The sweep over {name} has no values.", f"Write {name}=1..10:1 or {name}=a|b|c."
-        )
+        raise _wrong("empty", f"The sweep over {name} has no values.", f"Write {name}=1..10:1 or {name}=a|b|c.")
     if "|" not in rest and ".." in rest:
         return name, _range(name, rest)
     return name, _list(name, rest)
@@ -137,6 +135,4 @@ def _wrong(code: str, message: str, hint: str) -> Invalid:
 
 
 def _too_large(size: int) -> Invalid:
-    return _wrong(
-        "too_large", f"The sweep has {size} points; {MAX_POINTS} is the limit.", "Take larger steps."
-    )
+    return _wrong("too_large", f"The sweep has {size} points; {MAX_POINTS} is the limit.", "Take larger steps.")

@@ -65,11 +65,7 @@ def newest_gathered(project: Project, definition: StageDefinition) -> dict[str, 
     """For a gathering stage: the newest sweep of each stage that it needs."""
     if not definition.gather:
         return {}
-    return {
-        s.id: s.number
-        for s in sorted(project.sweeps.values(), key=lambda s: s.number)
-        if s.id in definition.needs
-    }
+    return {s.id: s.number for s in sorted(project.sweeps.values(), key=lambda s: s.number) if s.id in definition.needs}
 
 
 def descends(stage: Stage | EndedStage, number: int) -> bool:
@@ -120,9 +116,7 @@ def logical_source(project: Project, stage: Stage) -> Source:
     if definition.gather and stage.gathered:
         return Source(kind="empty")
     before = [
-        stage.inputs[n]
-        for n in (*definition.needs, *ancestors(project.pipeline, definition))
-        if n in stage.inputs
+        stage.inputs[n] for n in (*definition.needs, *ancestors(project.pipeline, definition)) if n in stage.inputs
     ]
     ran = [n for n in before if n in project.ended and project.ended[n].state is not StageState.SKIPPED]
     if ran or before:

@@ -47,10 +47,6 @@ def wake_at(project: Project) -> datetime | None:
         if stage.state is StageState.QUEUED and stage.retry_at is not None:
             due.append(stage.retry_at)
         attempt = stage.attempt
-        if (
-            attempt is not None
-            and attempt.out_of_contact is not None
-            and attempt.state is not AttemptState.ENDED
-        ):
+        if attempt is not None and attempt.out_of_contact is not None and attempt.state is not AttemptState.ENDED:
             due.append(attempt.out_of_contact + timedelta(seconds=stage.definition.patience))
     return min(due, default=None)

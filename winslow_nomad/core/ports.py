@@ -191,9 +191,7 @@ class Change(Value):
 
     project: str
     version: int
-    applied: (
-        bool  # False: nothing to change (a late or repeated fact), or this idempotency key was used before
-    )
+    applied: bool  # False: nothing to change (a late or repeated fact), or this idempotency key was used before
 
 
 class Store(Protocol):

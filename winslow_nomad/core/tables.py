@@ -52,9 +52,7 @@ class LogTables(Protocol):
         ShareUnavailable."""
         ...
 
-    def open(
-        self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str
-    ) -> Opened:
+    def open(self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str) -> Opened:
         """A table as `make` has left it. Raises NotFound (table.not_found)."""
         ...
 

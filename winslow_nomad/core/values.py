@@ -31,9 +31,7 @@ def check_value(parameter: Parameter, text: str, *, name: str = "") -> str:
 def _checked(parameter: Parameter, text: str) -> str:
     size = len(text.encode("utf-8", "surrogatepass"))
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-        raise _wrong(
-            "text", "The value holds a character that no text may hold (NUL, or half of one).", "Remove it."
-        )
+        raise _wrong("text", "The value holds a character that no text may hold (NUL, or half of one).", "Remove it.")
     if size > MAX_VALUE:
         raise _wrong("long", f"The value has {size} bytes; {MAX_VALUE} is the limit.", "Put it into a file.")
     match parameter.kind:
@@ -48,9 +46,7 @@ def _checked(parameter: Parameter, text: str) -> str:
         case ParameterKind.FILES:
             paths = [_path(parameter, line) for line in text.split("\n") if line]
             if not paths:
-                raise _wrong(
-                    "path", "No file is named.", "Name at least one file of the input pool, one a line."
-                )
+                raise _wrong("path", "No file is named.", "Name at least one file of the input pool, one a line.")
             return "\n".join(paths)
         case ParameterKind.FILE | ParameterKind.FOLDER:
             return _path(parameter, text)
@@ -116,15 +112,11 @@ def _path(parameter: Parameter, text: str) -> str:
     if any("\n" in p or "\r" in p for p in parts) or any(len(p.encode()) > 255 for p in parts):
         raise _wrong("path", f"{_shown(text)} holds a line break, or a name longer than 255 bytes.", hint)
     if parameter.accept and not parts[-1].lower().endswith(tuple(a.lower() for a in parameter.accept)):
-        raise _wrong(
-            "accept", f"{_shown(parts[-1])} is not accepted.", f"Accepted are {', '.join(parameter.accept)}."
-        )
+        raise _wrong("accept", f"{_shown(parts[-1])} is not accepted.", f"Accepted are {', '.join(parameter.accept)}.")
     return "/".join(parts) or "."
 
 
-def typed_results(
-    definition: StageDefinition, texts: Mapping[str, str]
-) -> tuple[dict[str, Result], tuple[str, ...]]:
+def typed_results(definition: StageDefinition, texts: Mapping[str, str]) -> tuple[dict[str, Result], tuple[str, ...]]:
     """Results as declared, the others as texts; and in words what is not of its kind. That stays a text, so
     that nothing is lost; comparing it is unclear, never false. A declared result may be missing."""
     found: dict[str, Result] = dict(texts)

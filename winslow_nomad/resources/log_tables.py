@@ -117,9 +117,7 @@ class ShareTables:
         kept.save()
         return done and whole
 
-    def open(
-        self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str
-    ) -> LocalFile:
+    def open(self, log: AttemptLog, parsers: Sequence[LogParser], variables: Mapping[str, str], path: str) -> LocalFile:
         if isinstance(log, ShareLog) and log.lines is not None and parsers:
             folder = self._folder_of(log.lines, parsers, variables)
             found = self._kept(folder, parsers).open(path)

@@ -129,7 +129,6 @@ class LogWatch:
             for tell in list(one.listeners) if news else ():
                 tell()
 
-
     @staticmethod
     def _shown_late(one: _Watched, size: int, written: float, now: float) -> bool:
         """Clocks that differ make it look late or early: the first costs some requests, the second nothing."""

@@ -59,9 +59,7 @@ def rebuild(
         raise unreadable(root, error) from error
 
 
-def _rebuild(
-    root: Path, restore: Callable[[Project], object], progress: Callable[[int, int], None] | None
-) -> Report:
+def _rebuild(root: Path, restore: Callable[[Project], object], progress: Callable[[int, int], None] | None) -> Report:
     report = Report()
     folders = project_names(root)
     for number, name in enumerate(folders):

@@ -131,4 +131,3 @@ def _rfind(data: bytes, what: bytes, begin: int, end: int) -> int:
             return found
         end = found + len(what) - 1
     return -1
-

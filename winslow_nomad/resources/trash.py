@@ -105,9 +105,7 @@ class Trash:
             )
         )
 
-    def put_obsolete(
-        self, removals: Iterable[Removal], entry: str, at: datetime, actor: str = ""
-    ) -> TrashEntry | None:
+    def put_obsolete(self, removals: Iterable[Removal], entry: str, at: datetime, actor: str = "") -> TrashEntry | None:
         """What the rule of retention names, of one project, as one entry. `actor`: who asked; empty: its time came."""
         found = list(removals)
         if not found:

@@ -149,5 +149,3 @@ def _commit(transaction: Transaction, commands: Sequence[Command]) -> None:
             f"The store went away in the middle of a change: {error}. It was made completely or not at all.",
             hint="Look, then repeat it.",
         ) from error
-
-

@@ -54,6 +54,7 @@ def milliseconds(at: datetime) -> int:
 
 def _unchanged(project: Project, before: Project | None) -> Mapping[int, object]:
     """Stages whose extracts still hold when the stage itself is the same."""
+
     def shared(of: Project) -> tuple[object, ...]:
         return of.priority, of.author, of.limit
 

@@ -292,5 +292,3 @@ def _down(text: bytes | None, now: datetime) -> tuple[datetime, bool]:
         return now, False
     since, told = text.decode().split(" ")
     return datetime.fromtimestamp(float(since), UTC), told == "1"
-
-

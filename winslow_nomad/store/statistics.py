@@ -34,7 +34,6 @@ class Statistics:
                     cells[cell] += int(amount)
         return cells
 
-
     def sample(self, at: datetime, cells: Callable[[int], Mapping[Cell, int]], *, longest: int = 300) -> int:
         """Add what holds for the seconds since the last sample; `cells` gets their number. Nothing where that was less
         than one ago, or more than `longest`: nobody knows what was in between. Several processes doing it count no

@@ -1,6 +1,6 @@
 """The jobs that are compared with what was reviewed by eye: tests/driver/nomad/jobs/<name>.json.
 
-    python -m tests.driver.nomad.jobs        writes them anew; read the difference before it is committed"""
+python -m tests.driver.nomad.jobs        writes them anew; read the difference before it is committed"""
 
 from __future__ import annotations
 

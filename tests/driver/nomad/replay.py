@@ -1,6 +1,6 @@
 """Recorded cases of a real Nomad, played to the judge as the follower would: document by document.
 
-    python -m tests.driver.nomad.replay         writes what the judge says of each to recordings/expected.txt"""
+python -m tests.driver.nomad.replay         writes what the judge says of each to recordings/expected.txt"""
 
 from __future__ import annotations
 

@@ -89,9 +89,7 @@ class History:
 
 
 STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["register", "place", "change", "end", "stop", "purge", "list"]), st.sampled_from(JOBS)
-    ),
+    st.tuples(st.sampled_from(["register", "place", "change", "end", "stop", "purge", "list"]), st.sampled_from(JOBS)),
     max_size=40,
 )
 

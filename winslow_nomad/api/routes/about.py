@@ -25,7 +25,9 @@ class AboutView(Answer):
     active: str
     nomad_ui: str = ""
 
-    model_config = example(version="0.1.0", driver="nomad", active="alder:4711", nomad_ui="https://nomad.example.org:4646/ui")
+    model_config = example(
+        version="0.1.0", driver="nomad", active="alder:4711", nomad_ui="https://nomad.example.org:4646/ui"
+    )
 
 
 @router.get("/about", summary="About this Winslow", responses=documented(401, 403, 503))

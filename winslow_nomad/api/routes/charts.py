@@ -110,7 +110,12 @@ async def list_tables(given: Given, request: Request, project: str, who: Viewer,
     tags=["logs"],
 )
 async def try_parser(
-    body: ParserBody, given: Given, request: Request, project: str, who: Viewer, stage: StageNumber  # noqa: ARG001
+    body: ParserBody,
+    given: Given,
+    request: Request,
+    project: str,
+    who: Viewer,  # noqa: ARG001
+    stage: StageNumber,
 ) -> SampleView:
     """What it would make of this stage's log: the first rows of its tables. Nothing is kept."""
 
@@ -175,9 +180,7 @@ def _charts_of(given: Services, area: Area, project: Project, definition: StageD
         which = _stage(project, number)
         there = [f for f in files if f.startswith(f"{PARSED}/") or _is_there(given, area, which.name, f)]
         executions.append(
-            Execution(
-                stage=number, state=which.state.value, point=which.point, started=which.started, files=there
-            )
+            Execution(stage=number, state=which.state.value, point=which.point, started=which.started, files=there)
         )
     return StageCharts(
         id=definition.id,

@@ -126,9 +126,7 @@ async def list_trash(given: Given, area: Readable, road: Road) -> TrashPage:
     operation_id="restore_file",
     responses={**CHANGE, **example(ENTRY)},
 )
-async def restore_file(
-    given: Given, area: Writable, road: Road, entry: Annotated[str, Path(max_length=100)]
-) -> Entry:
+async def restore_file(given: Given, area: Writable, road: Road, entry: Annotated[str, Path(max_length=100)]) -> Entry:
     """To where it was; refused where something else is by now, or the stage it belonged to has ended."""
     return await road.change(partial(given.files.restore, area, entry))
 

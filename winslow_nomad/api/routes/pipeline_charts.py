@@ -52,9 +52,7 @@ def save_chart(name: str, body: ChartBody, given: Given, who: Editing) -> SavedC
     return chart
 
 
-@router.put(
-    "/{chart}", summary="Change a kept chart", responses=documented(400, 401, 403, 404, 413, 422, 503)
-)
+@router.put("/{chart}", summary="Change a kept chart", responses=documented(400, 401, 403, 404, 413, 422, 503))
 def change_chart(name: str, chart: str, body: ChartBody, given: Given, who: Editing) -> SavedChartView:
     """All of it at once; it stays in its place."""
     changed = _made(given, chart, body, who)

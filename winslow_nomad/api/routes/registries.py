@@ -31,9 +31,7 @@ def list_registries(given: Given, who: Managing) -> RegistriesView:  # noqa: ARG
 
 
 @router.put("/{host}", summary="Set the log-in for a registry", responses=documented(400, 401, 403, 413, 422, 503))
-def set_registry(
-    host: str, body: RegistryPassword, given: Given, who: Managing, request: Request
-) -> RegistryView:
+def set_registry(host: str, body: RegistryPassword, given: Given, who: Managing, request: Request) -> RegistryView:
     """Replaces the one that was there. `host` is written as in the names of images, with its port. Stages whose image
     was denied go on by themselves within a minute."""
     note(request, user=body.user)

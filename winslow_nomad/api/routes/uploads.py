@@ -348,5 +348,3 @@ def checksum(header: str | None) -> str | None:
             "The header Upload-Checksum has to be `sha256 <base64>`; nothing was done.", code="upload.header"
         ) from error
     return digest.hex()
-
-

@@ -15,9 +15,7 @@ def masked(values: Mapping[str, str], secret: Collection[str]) -> dict[str, str]
 
 
 def masked_overrides(overrides: Overrides, secret: Collection[str]) -> Overrides:
-    return overrides.but(
-        values=masked(overrides.values, secret), environment=masked(overrides.environment, secret)
-    )
+    return overrides.but(values=masked(overrides.values, secret), environment=masked(overrides.environment, secret))
 
 
 def masked_record(record: Mapping[str, Any], secret: Collection[str]) -> dict[str, Any]:

@@ -68,9 +68,7 @@ def items(row: Summary) -> Iterator[InboxItem]:
     pause = row.pause
     if pause is not None and pause.kind == "failure":
         failures = [
-            InboxItem(
-                **common, kind="failure", stage=f.stage, id=f.id, text=f.message, cause=f.cause, since=f.since
-            )
+            InboxItem(**common, kind="failure", stage=f.stage, id=f.id, text=f.message, cause=f.cause, since=f.since)
             for f in row.failures
         ]
         plain = InboxItem(**common, kind="failure", stage=pause.stage, text=pause.text, since=pause.since)

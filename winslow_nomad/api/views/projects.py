@@ -372,9 +372,7 @@ def _pipeline(
         edited=pipeline.edited,
         folder=pipeline.folder,
         parameters=pipeline.parameters,
-        secrets={
-            n: SecretView(required=s.required, given=n in project.secrets) for n, s in pipeline.secrets.items()
-        },
+        secrets={n: SecretView(required=s.required, given=n in project.secrets) for n, s in pipeline.secrets.items()},
         environment=masked(pipeline.environment, pipeline.secrets),
         stages=[
             StepView(

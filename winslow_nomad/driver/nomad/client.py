@@ -236,9 +236,7 @@ class Client:
 
     # --- how it asks
 
-    def _list(
-        self, doing: str, right: str, of: Callable[[nomad.Nomad], Any], asked: Mapping[str, str]
-    ) -> Listing:
+    def _list(self, doing: str, right: str, of: Callable[[nomad.Nomad], Any], asked: Mapping[str, str]) -> Listing:
         """All pages. The index is the first page's: what changes while the others are fetched comes again."""
         items: list[Document] = []
         index, token = 0, ""
@@ -356,9 +354,7 @@ def parsed_version(build: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def _get_page(
-    of: Callable[[nomad.Nomad], Any], params: dict[str, str], asked: nomad.Nomad
-) -> tuple[Listing, str]:
+def _get_page(of: Callable[[nomad.Nomad], Any], params: dict[str, str], asked: nomad.Nomad) -> tuple[Listing, str]:
     return _page(of(asked).request(method="get", params=params))
 
 
