@@ -152,9 +152,13 @@ class Connection:
         except WinslowError as error:
             if topic is not None:
                 self._drop(said.topic)
+                topic.leave()
             self._refuse(said.topic, error)
             return
-        if first and self._topics.get(said.topic) is topic:
+        if self._topics.get(said.topic) is not topic:
+            topic.leave()  # it was denied while it began, and has joined since
+            return
+        if first:
             self._say(first)
         self.wake()
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from winslow_nomad.api.live.hub import Changed, Hub, News, place
+from winslow_nomad.api.live.hub import Changed, Hub, News, forward, place
 from winslow_nomad.api.views.base import Answer, example
 from winslow_nomad.core.client import Happened
 from winslow_nomad.core.messages import Entry
@@ -90,7 +90,7 @@ class Following:
         found = [h for p, changed in news.changed.items() if self._sees(p, changed) for h in changed.happened]
         found = sorted((h for h in found if place(h.cursor) > self._last), key=lambda h: place(h.cursor))
         self._last = place(news.cursor) if news.gap else max(self._last, place(news.cursor))
-        self._cursor = news.cursor
+        self._cursor = forward(self._cursor, news)
         if news.gap or len(self._waiting) + len(found) > MOST:
             self._gap, self._waiting = True, []
         else:

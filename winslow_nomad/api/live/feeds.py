@@ -43,6 +43,7 @@ class LogFeed:
         self._listeners: set[Callable[[Grew], None]] = set()
         self._open: dict[int, str] = {}
         self._task: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
         self._total = 0
 
     async def join(self, listener: Callable[[Grew], None], cursor: int | None) -> Grew:
@@ -50,11 +51,12 @@ class LogFeed:
         told before this answers."""
         self._listeners.add(listener)
         opened = await self._lane(self._opened)
+        async with self._beginning:  # of several who come at once one begins it, or there would be several of it
+            if self._task is None:
+                self._total = (await self._lane(partial(opened.page, 0, 0))).total
+                self._open = _texts(await self._lane(opened.unfinished))
+                self._task = asyncio.create_task(self._run(opened))
         page = await self._lane(partial(opened.page, 0, 0))
-        if self._task is None:
-            self._total = page.total
-            self._open = _texts(await self._lane(opened.unfinished))
-            self._task = asyncio.create_task(self._run(opened))
         start = page.total if cursor is None else min(cursor, page.total)
         if page.total - start > MOST:
             return Grew(page.total, page.ended, page.complete, None)
@@ -63,10 +65,13 @@ class LogFeed:
         return Grew(page.total, page.ended, page.complete, _texts(missed.lines) if complete else None)
 
     def leave(self, listener: Callable[[Grew], None]) -> None:
+        if listener not in self._listeners:
+            return
         self._listeners.discard(listener)
         if not self._listeners:
             if self._task is not None:
                 self._task.cancel()
+                self._task = None
             self._over()
 
     def _opened(self) -> AttemptLog:
@@ -158,10 +163,13 @@ class ItemsFeed(Generic[Item]):
         return self._known
 
     def leave(self, listener: Callable[[Changes[Item]], None]) -> None:
+        if listener not in self._listeners:
+            return
         self._listeners.discard(listener)
         if not self._listeners:
             if self._task is not None:
                 self._task.cancel()
+                self._task = None
             self._over()
 
     async def _run(self) -> None:

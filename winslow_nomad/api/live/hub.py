@@ -88,16 +88,17 @@ class Hub:
         """From the cursor on that is answered it is told of everything, until `leave`."""
         self._listeners.add(listener)
         try:
-            if not self._running:
-                cursor = await self.lane(self.given.live.now)
+            while True:  # the thread may end between the two looks at it
+                cursor = "" if self._running else await self.lane(self.given.live.now)
+                with self._change:
+                    if not self._running and cursor:
+                        self._running, self._cursor = True, cursor
+                        threading.Thread(target=self._run, name="live", daemon=True).start()
+                    if self._running:
+                        return self._cursor
         except BaseException:
             self._listeners.discard(listener)
             raise
-        with self._change:
-            if not self._running:
-                self._running, self._cursor = True, cursor
-                threading.Thread(target=self._run, name="live", daemon=True).start()
-            return self._cursor
 
     def leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
@@ -246,6 +247,14 @@ def _progress(stage: int, told: Told) -> StageProgress:
 
 def sees(who: Principal, row: Summary) -> bool:
     return visible(who, row.author, row.participants, row.id)
+
+
+def forward(cursor: str, news: News) -> str:
+    """Where somebody who was at `cursor` is after `news`. Not back, although what was held while something else was
+    asked for may be older: whoever went on from there would be told again."""
+    if news.gap or not cursor:
+        return news.cursor
+    return max(cursor, news.cursor, key=place)
 
 
 def place(cursor: str) -> tuple[int, int]:

@@ -33,7 +33,7 @@ _TEXTS: TypeAdapter[str] = TypeAdapter(str)
 @dataclass
 class Rows:
     """Of projects or inbox. `kind`: the field that holds them. `encode`: what is to be told of a project as it is now,
-    as JSON with commas between; None: it is no longer remembered."""
+    as JSON with commas between; empty: it is none of the client's by now; None: it is no longer remembered."""
 
     topic: str
     kind: str
@@ -64,12 +64,13 @@ class Rows:
             self.lose()
 
     def take(self) -> list[Text]:
-        found = [self.encode(project) for project in self.changed]
-        if self.gap or None in found:
+        found = {project: self.encode(project) for project in self.changed}
+        self.removed |= {project: None for project, text in found.items() if text == ""}
+        if self.gap or None in found.values():
             text = f'{{"type":"gap","topic":"{self.topic}","cursor":"{self.cursor}"}}'
         elif found or self.removed:
             removed = ",".join(quoted(project) for project in self.removed)
-            rows = ",".join(text for text in found if text is not None)
+            rows = ",".join(text for text in found.values() if text)
             text = (
                 f'{{"type":"delta","topic":"{self.topic}","cursor":"{self.cursor}",'
                 f'"data":{{"{self.kind}":[{rows}],"removed":[{removed}]}}}}'

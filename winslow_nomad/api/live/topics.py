@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from winslow_nomad.api import showing
 from winslow_nomad.api.live import outbox
 from winslow_nomad.api.live.feeds import Changes, Grew, ItemsFeed, LogFeed
-from winslow_nomad.api.live.hub import HAPPENED, Changed, Hub, News, place, sees
+from winslow_nomad.api.live.hub import HAPPENED, Changed, Hub, News, forward, place, sees
 from winslow_nomad.api.live.messages import LogData, Snapshot, StageProgress
 from winslow_nomad.api.views import inbox
 from winslow_nomad.api.views.projects import Row, role_of
@@ -60,10 +60,12 @@ class Commits:
         self._hub = hub
         self._client = client
         self._held: list[News] | None = []  # what comes while it is asked what was missed
+        self._last = (0, 0)  # the newest of what the client knows already
 
     async def begin(self, cursor: str) -> str:
         now = await self._hub.listen(self._tell)
         missed = await self._hub.lane(lambda: self._hub.missed(cursor)) if cursor else None
+        self._last = place(cursor or now)
         held, self._held = self._held or [], None
         if missed is not None:
             self._hub.remember(missed)
@@ -92,7 +94,7 @@ class ListTopic(Commits):
         self.out = outbox.Rows(name, kind, self.encode)
 
     def tell(self, news: News) -> None:
-        self.out.cursor = news.cursor
+        self.out.cursor = forward(self.out.cursor, news)
         if news.gap:
             self.out.lose()
         for project, changed in news.changed.items():
@@ -114,6 +116,8 @@ class ListTopic(Commits):
 
     def encode(self, project: str) -> str | None:
         row = self._hub.rows.get(project)
+        if row is not None and not self.fits(row):
+            return ""
         return None if row is None else encoded(self._hub, self._client.who, row)
 
     def _had(self, changed: Changed) -> bool:
@@ -137,6 +141,8 @@ class InboxTopic(ListTopic):
 
     def encode(self, project: str) -> str | None:
         row = self._hub.rows.get(project)
+        if row is not None and not self.fits(row):
+            return ""
         return None if row is None else ",".join(item.model_dump_json() for item in inbox.items(row))
 
 
@@ -147,18 +153,18 @@ class ProjectTopic(Commits):
         super().__init__(name, hub, client, PAGE)
         self.project = project
         self.out = outbox.Texts(name)
-        self._last = (0, 0)
 
     def tell(self, news: News) -> None:
-        self.out.cursor = news.cursor
+        self.out.cursor = forward(self.out.cursor, news)
         if news.gap:
             self.out.lose()
+            self._last = place(news.cursor)
         changed, progress = news.changed.get(self.project), news.progress.get(self.project, [])
         if changed is not None and (changed.row is None or not sees(self._client.who, changed.row)):
             self._client.deny(self.name)
             return
         if changed is not None or progress:
-            self.out.put(self._text(news.cursor, changed, progress))
+            self.out.put(self._text(self.out.cursor, changed, progress))
         self._client.wake()
 
     def renew(self) -> None:
