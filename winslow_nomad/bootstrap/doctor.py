@@ -99,12 +99,22 @@ def store(installation: Installation) -> Iterator[Finding]:
             yield Finding.model_validate(
                 {"severity": severity, "subject": "store", "text": finding.text, "fix": finding.fix}
             )
+    yield mirror(installation)
+
+
+def mirror(installation: Installation) -> Finding:
     lag = installation.journal.lag()
-    severity = "warning" if lag.seconds > 10 else "ok"
-    text = (
-        f"{lag.lines} changes are not on the share yet, the oldest for {lag.seconds:.0f} s" if lag.lines else "mirrored"
-    )
-    yield Finding.model_validate({"severity": severity, "subject": "mirror", "text": text})
+    if not lag.lines:
+        return Finding(severity="ok", subject="mirror", text="mirrored")
+    changes = "1 change is" if lag.lines == 1 else f"{lag.lines} changes are"
+    text = f"{changes} not on the share yet, the oldest for {lag.seconds:.0f} s"
+    if lag.seconds <= 10:
+        return Finding(severity="ok", subject="mirror", text=text)
+    if not installation.lease("doctor", "mirror").holder():
+        fix = "Nothing runs here that writes them: `winslow up` or the next `winslow run` does."
+    else:
+        fix = "The share does not take them: its own line here, and the log of `winslow up`, say why."
+    return Finding(severity="warning", subject="mirror", text=text, fix=fix)
 
 
 def share(installation: Installation) -> Iterator[Finding]:

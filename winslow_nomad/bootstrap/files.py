@@ -103,7 +103,10 @@ def term(installation: Installation, stopping: threading.Event, lease: Lease, ep
         if wrong is not None:
             log.warning("the mirror waits: %s", wrong)
 
-    Mirror(installation.settings.share, Lines(installation.journal), epoch).run(over, report)
+    mirror = Mirror(installation.settings.share, Lines(installation.journal), epoch)
+    mirror.run(over, report)
+    if stopping.is_set() and lease.hold() == epoch:
+        mirror.step()  # what was decided last, such as the end of a `winslow run`: nobody may come for days
 
 
 class Lines:
