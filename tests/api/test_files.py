@@ -343,6 +343,10 @@ def test_a_stage_is_given_only_what_its_people_may_read(world: World, police: Te
         {"kind": "edit_pipeline", "text": VALUES.replace("open/a", "cases/clip.mp4")},
     ):
         assert problem(outsider.post(commands, json=body)) == (404, "input.not_found"), body
+    published = VALUES.replace("open/a", "cases/clip.mp4")
+    assert outsider.post("/api/v1/pipelines", json={"text": published}).status_code == 201
+    switch = outsider.post(f"/api/v1/projects/{project}/pipeline/switch", json={"library": "watching"})
+    assert problem(switch) == (404, "input.not_found")
     assert outsider.post(commands, json={"kind": "set_values", "values": {"VIDEO": "open/a"}}).status_code == 200
 
 
@@ -383,6 +387,8 @@ def test_a_download_is_whole_or_just_what_was_asked_for(world: World, fetching: 
     assert fetching.get(url, headers={"If-None-Match": tag}).status_code == 304
     assert fetching.get(url, headers={"If-None-Match": f'"x", W/{tag}'}).status_code == 304
     assert fetching.get(url, headers={"If-Modified-Since": modified}).status_code == 304
+    for no_time in ("nonsense", "Mon, 01 Jan 99999999999999999999 00:00:00", "Mon, 01 Jan 2026 00:00:00 +99999999999"):
+        assert fetching.get(url, headers={"If-Modified-Since": no_time}).status_code == 200, no_time
     for known, status in {tag: 206, modified: 206, '"other"': 200, f"W/{tag}": 200,
                           "Mon, 01 Jan 2001 00:00:00 GMT": 200, "nonsense": 200}.items():  # fmt: skip
         got = fetching.get(url, headers={"Range": "bytes=0-4", "If-Range": known})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
 from tests.waiting import until
-from winslow_nomad.api.lanes import Lane
+from winslow_nomad.api.lanes import Lane, at_last
+from winslow_nomad.api.routes.uploads import Connection, _end_older
 
 
 @pytest.mark.parametrize("when", ["before it comes", "in the moment it comes"])
@@ -104,3 +106,58 @@ def test_what_comes_in_the_moment_of_the_deadline_has_come(ends: str) -> None:
             asyncio.run(asks())
     else:
         assert asyncio.run(asks()) == "held"
+
+
+def test_what_is_done_at_last_is_done_for_whoever_leaves() -> None:
+    goes_on = threading.Event()
+    done: list[str] = []
+
+    def close() -> None:
+        goes_on.wait(10)
+        done.append("closed")
+
+    async def asks() -> None:
+        asker = asyncio.ensure_future(at_last(close))
+        await asyncio.sleep(0)
+        asker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asker
+        goes_on.set()
+        await asyncio.get_running_loop().run_in_executor(None, until, lambda: done)
+
+    asyncio.run(asks())
+    assert done == ["closed"]
+
+
+def test_what_fails_at_last_is_told() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(at_last(lambda: 1 // 0))
+
+
+def test_a_connection_that_several_take_over_from_ends_in_order() -> None:
+    """Each of them cancelled it, and so cut off what it did at its end: what it held was held for ever."""
+    done: list[str] = []
+
+    async def asks() -> None:
+        ended = asyncio.Event()
+
+        async def holds() -> None:
+            try:
+                await asyncio.sleep(100)
+            finally:
+                await asyncio.sleep(0.05)
+                done.append("gave back what it held")
+                ended.set()
+
+        older = Connection(asyncio.ensure_future(holds()), ended=ended)
+        await asyncio.sleep(0)
+        under_way = {"upload": older}
+        newer = [asyncio.ensure_future(_end_older(under_way, "upload"))]
+        await asyncio.sleep(0.01)
+        newer.append(asyncio.ensure_future(_end_older(under_way, "upload")))
+        await asyncio.gather(*newer)
+        with suppress(asyncio.CancelledError):
+            await older.task
+
+    asyncio.run(asks())
+    assert done == ["gave back what it held"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -159,6 +161,47 @@ def test_readers_who_come_at_once_share_one_look_at_a_log(world: World) -> None:
             feed.leave(reader)
         await asyncio.sleep(0.01)
         assert watched == ["begun", "ended"]
+
+    asyncio.run(asks())
+
+
+async def gone_before_it_began(world: World, path: str) -> None:
+    """A client that has left when its answer begins, which waits for room in what is sent."""
+    client = world.signed_in("mem")
+    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    address, _, query = path.partition("?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": address, "raw_path": address.encode(), "query_string": query.encode(),
+        "headers": [(b"host", b"localhost"), (b"cookie", cookie.encode())], "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80), "root_path": "", "state": {},
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        await asyncio.sleep(0)
+
+    await world.app(scope, receive, send)
+
+
+def test_a_client_that_has_gone_when_its_answer_begins_leaves_nothing_open(world: World) -> None:
+    assert world.installation.scribe is not None  # makes the share
+    clip = world.installation.settings.share / "inputs" / "clip"
+    clip.parent.mkdir(exist_ok=True)
+    clip.write_bytes(b"content")
+
+    def descriptors() -> list[str]:
+        return [
+            d for p in Path("/proc/self/fd").iterdir() if (d := os.readlink(p) if p.is_symlink() else "") == str(clip)
+        ]
+
+    async def asks() -> None:
+        await gone_before_it_began(world, "/api/v1/files/inputs/sum?path=clip")
+        assert descriptors() == []
+        await gone_before_it_began(world, "/api/v1/events/follow")
+        assert world.app.state.sockets.hub._listeners == set()
 
     asyncio.run(asks())
 

@@ -184,6 +184,18 @@ def test_a_secret_that_was_put_for_nothing_does_not_stay(member: TestClient, pro
     assert len(world.installation.secrets.list()) == before + 1
 
 
+def test_the_secrets_of_a_project_that_was_not_made_do_not_stay(member: TestClient, world: World) -> None:
+    before = world.installation.secrets.list()
+    body = {
+        "name": "x",
+        "pipeline": {"text": TEXT},
+        "secrets": {"LICENCE": "x"},
+        "sweeps": {"detect": {"NO_SUCH": "1"}},
+    }
+    assert member.post("/api/v1/projects", json=body).json()["code"] == "sweep.unknown"
+    assert world.installation.secrets.list() == before
+
+
 def test_a_running_project_shows_stage_node_progress_and_likely_end(
     member: TestClient, project: str, runs: Runs, world: World
 ) -> None:

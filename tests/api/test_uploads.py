@@ -169,6 +169,7 @@ def test_the_protocol_is_spoken_as_it_is_written(world: World, member: TestClien
     ({"Upload-Length": str(1 << 41)}, 413), ({"Upload-Length": str(1 << 40)}, 507),
     ({"Upload-Metadata": ""}, 400), ({"Upload-Metadata": "filename"}, 400), ({"Upload-Metadata": "filename !!!"}, 400),
     ({"Upload-Metadata": tus.metadata(filename="a", sha256="zz")}, 400),
+    ({"Upload-Metadata": tus.metadata(filename="a", sha256="ab " * 32)}, 400),  # no sum is ever written so
     ({"Upload-Metadata": tus.metadata(filename="a", conflict="overwrite")}, 400),
     ({"Upload-Metadata": "filename YQ==,filename Yg=="}, 400), ({"Upload-Metadata": "filename /w=="}, 400),
     ({"Upload-Metadata": tus.metadata(filename="a", space="nowhere")}, 422),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from winslow_nomad.api.lanes import Lane
@@ -100,7 +101,7 @@ def still_the_same(headers: Mapping[str, str], entry: Entry) -> bool:
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -222,6 +223,27 @@ class Stream(Response):
             if close is not None:
                 with suppress(WinslowError, ValueError):
                     await self._lane(close)
+
+
+class Held(StreamingResponse):
+    """An answer of which something is held while it goes out. `let_go` gives that back at its end, whatever the end is:
+    of what `content` holds by itself nothing would be given back where the client has gone before it began."""
+
+    def __init__(
+        self,
+        content: AsyncIterable[bytes | str],
+        let_go: Callable[[], object],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(content, headers=headers, media_type=media_type)
+        self._let_go = let_go
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._let_go()
 
 
 def next_step(rest: Iterator[bytes]) -> Callable[[], bytes]:

@@ -12,6 +12,7 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -139,6 +140,23 @@ def _stalled() -> ShareUnavailable:
         hint="Look at its server and the network, then look at the folder.",
         code="share.stalled",
     )
+
+
+async def at_last(work: Callable[[], object]) -> None:
+    """What has to be done whoever leaves and however many wait, such as closing: by a thread of its own, and to its end
+    where it is not waited for. Raises what `work` raises."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as raised:  # noqa: BLE001 - carried over to whoever waits
+            done.set_exception(raised)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="files-at-last", daemon=True).start()
+    await asyncio.shield(asyncio.wrap_future(done))
 
 
 class Lanes:

@@ -32,22 +32,22 @@ def make(given: Services, who: Principal, body: NewProject, key: str) -> Project
                 code="secret.unknown",
             )
     made: list[str] = []
-    command = m.CreateProject(
-        project=project,
-        name=body.name,
-        pipeline=pipeline,
-        driver=body.driver or given.defaults.driver,
-        values=body.values,
-        secrets={n: str(r) for n, r in put_secrets(given, {**body.secrets}, made).items()},
-        tags=tuple(body.tags),
-        priority=body.priority,
-        participants=participants(given, who, body.participants),
-        sweeps={stage: grid(pipeline, axes) for stage, axes in body.sweeps.items()},
-        start=body.start,
-        actor=who.user,
-    )
     request = hashlib.sha256(body.model_dump_json().encode()).hexdigest() if key else ""
     try:
+        command = m.CreateProject(
+            project=project,
+            name=body.name,
+            pipeline=pipeline,
+            driver=body.driver or given.defaults.driver,
+            values=body.values,
+            secrets={n: str(r) for n, r in put_secrets(given, {**body.secrets}, made).items()},
+            tags=tuple(body.tags),
+            priority=body.priority,
+            participants=participants(given, who, body.participants),
+            sweeps={stage: grid(pipeline, axes) for stage, axes in body.sweeps.items()},
+            start=body.start,
+            actor=who.user,
+        )
         check_inputs(given, who, pipeline, command)
         after = given.client.send(project, command, key=key, request=request)
     except (Invalid, NotFound, Refused, Conflict):

@@ -8,10 +8,9 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from winslow_nomad.api.authority import may
-from winslow_nomad.api.delivery import disposition
+from winslow_nomad.api.delivery import Held, disposition
 from winslow_nomad.api.following import lanes
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.routes.pipeline_charts import may_draw
@@ -153,6 +152,7 @@ async def download_table(
         return given.tables.open(*sought, file)
 
     opened = await lanes(request).chart(work)
+
     headers = {
         "content-length": str(opened.entry.bytes),
         "content-encoding": "identity",
@@ -160,15 +160,12 @@ async def download_table(
     }
 
     async def body() -> AsyncIterator[bytes]:
-        try:
-            at = 0
-            while block := await lanes(request).chart(partial(opened.read, at, BLOCK)):
-                at += len(block)
-                yield block
-        finally:
-            opened.close()
+        at = 0
+        while block := await lanes(request).chart(partial(opened.read, at, BLOCK)):
+            at += len(block)
+            yield block
 
-    return StreamingResponse(body(), headers=headers, media_type="text/csv; charset=utf-8")
+    return Held(body(), opened.close, "text/csv; charset=utf-8", headers)
 
 
 def _charts_of(given: Services, area: Area, project: Project, definition: StageDefinition) -> StageCharts:

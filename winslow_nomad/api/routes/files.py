@@ -26,8 +26,8 @@ from winslow_nomad.api.areas import (
     pour,
 )
 from winslow_nomad.api.authority import denied
-from winslow_nomad.api.delivery import Stream, check_length, deliver, disposition, etag, next_step
-from winslow_nomad.api.lanes import Lane, Roads, roads
+from winslow_nomad.api.delivery import Held, Stream, check_length, deliver, disposition, etag, next_step
+from winslow_nomad.api.lanes import Lane, Roads, at_last, roads
 from winslow_nomad.api.patience import UNLIMITED
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
@@ -239,7 +239,7 @@ async def file_sum(given: Given, area: Readable, road: Road, path: Where) -> Res
     """Whether something has to be brought in at all. One JSON object a line, with the `bytes` that were read, about
     one a second; the last one also has `sha256`, and the `tag` that the file had."""
     opened, lane = await _opened(given, area, road, path)
-    return StreamingResponse(_summed(opened, lane), media_type="application/x-ndjson")
+    return Held(_summed(opened, lane), opened.close, "application/x-ndjson")
 
 
 async def _summed(opened: Opened, lane: Lane) -> AsyncIterator[str]:
@@ -250,15 +250,12 @@ async def _summed(opened: Opened, lane: Lane) -> AsyncIterator[str]:
         digest.update(block)
         return len(block)
 
-    try:
-        while count := await lane(step):
-            done += count
-            if time.monotonic() - told >= 1.0:
-                told = time.monotonic()
-                yield json.dumps({"bytes": done}) + "\n"
-        yield json.dumps({"bytes": done, "sha256": digest.hexdigest(), "tag": opened.entry.tag}) + "\n"
-    finally:
-        opened.close()
+    while count := await lane(step):
+        done += count
+        if time.monotonic() - told >= 1.0:
+            told = time.monotonic()
+            yield json.dumps({"bytes": done}) + "\n"
+    yield json.dumps({"bytes": done, "sha256": digest.hexdigest(), "tag": opened.entry.tag}) + "\n"
 
 
 @router.get(
@@ -338,7 +335,7 @@ async def put_file(
     except Gone as error:
         raise Conflict("The request ended before its body did; nothing was kept.", code="upload.gone") from error
     finally:
-        await road.write(target.close)
+        await at_last(target.close)
     entry: Entry = await road.to("").look(partial(given.files.entry, area, done))
     response.headers["etag"] = etag(entry)
     response.status_code = 200 if replace else 201

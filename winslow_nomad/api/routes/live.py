@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from winslow_nomad.api.authority import check_project, denied, identify, may
+from winslow_nomad.api.delivery import Held
 from winslow_nomad.api.following import still_allowed
 from winslow_nomad.api.live.connection import DENIED, LARGEST, SESSION_ENDED, Connection, Ended, close, heard, serve
 from winslow_nomad.api.live.events import EXAMPLE, EventLine, EventsView, Following
@@ -135,31 +136,28 @@ async def follow_events(
 
     written = lines(request, following, still_allowed(given, request, look))
     headers = {"x-accel-buffering": "no", "content-encoding": "identity"}
-    return StreamingResponse(written, headers=headers, media_type="application/x-ndjson")
+    return Held(written, following.leave, "application/x-ndjson", headers)
 
 
 async def lines(request: Request, following: Following, allowed_still: Callable[[], bool]) -> AsyncIterator[bytes]:
     lane = sockets_of(request).hub.lane
     silent = checked = time.monotonic()
-    try:
-        while not request.app.state.stopping.is_set():
-            found = await following.take(STEP)
-            now = time.monotonic()
-            if now - checked >= CHECKED:
-                checked = now
-                with contextlib.suppress(Unavailable):
-                    if not await lane(allowed_still):
-                        return
-            told = [EventLine(type="gap", cursor=found.cursor)] if found.gap else []
-            told += [EventLine(type="event", at=h.at.isoformat(), **h.model_dump(exclude={"at"})) for h in found.items]
-            if not told and now - silent >= BEAT:
-                told = [EventLine(type="beat", cursor=found.cursor)]
-            if told:
-                silent = now
-                texts = (line.model_dump_json(exclude_defaults=line.entry is None) for line in told)
-                yield "".join(f"{text}\n" for text in texts).encode()
-    finally:
-        following.leave()
+    while not request.app.state.stopping.is_set():
+        found = await following.take(STEP)
+        now = time.monotonic()
+        if now - checked >= CHECKED:
+            checked = now
+            with contextlib.suppress(Unavailable):
+                if not await lane(allowed_still):
+                    return
+        told = [EventLine(type="gap", cursor=found.cursor)] if found.gap else []
+        told += [EventLine(type="event", at=h.at.isoformat(), **h.model_dump(exclude={"at"})) for h in found.items]
+        if not told and now - silent >= BEAT:
+            told = [EventLine(type="beat", cursor=found.cursor)]
+        if told:
+            silent = now
+            texts = (line.model_dump_json(exclude_defaults=line.entry is None) for line in told)
+            yield "".join(f"{text}\n" for text in texts).encode()
 
 
 async def followed(request: Request, given: Services, who: Principal, project: str) -> Following:

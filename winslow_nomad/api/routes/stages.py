@@ -11,6 +11,7 @@ from pydantic import Field
 from winslow_nomad.api import showing
 from winslow_nomad.api.authority import may
 from winslow_nomad.api.commanding import IdempotencyKey, IfMatch, etag, request_hash, seen, send
+from winslow_nomad.api.inputs import check_inputs
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given
 from winslow_nomad.api.sweeping import grid
@@ -226,6 +227,7 @@ def switch_pipeline(
     """From the library. Edits of the project's own copy are lost."""
     pipeline = given.library.version(body.library, body.version).pipeline
     command = m.EditPipeline(pipeline=pipeline, actor=who.user)
+    check_inputs(given, who, pipeline, command)
     request = request_hash(project, body) if idempotency_key else ""
     after = given.client.send(project, command, key=idempotency_key, request=request, expected=seen(if_match))
     response.headers["ETag"] = etag(after)

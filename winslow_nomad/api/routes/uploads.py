@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from winslow_nomad.api.areas import FileRoute, Gone, area_of, in_header, pour
 from winslow_nomad.api.authority import may, open_to_all
-from winslow_nomad.api.lanes import Roads, roads
+from winslow_nomad.api.lanes import Roads, at_last, roads
 from winslow_nomad.api.patience import UNLIMITED
 from winslow_nomad.api.problems import documented
 from winslow_nomad.api.services import Given, Services
@@ -35,6 +36,7 @@ VERSION = "1.0.0"
 EXTENSIONS = "creation,termination,expiration,checksum"
 BODY = "application/offset+octet-stream"
 LONGEST_METADATA = 8192
+SUM = re.compile(r"([0-9a-fA-F]{64})?", re.ASCII)  # empty: it is not told
 MAKE_WAY = 15.0  # seconds that an older connection gets for writing what it has
 Own = Annotated[Principal, Depends(may(Action.WRITE_FILES))]
 Road = Annotated[Roads, Depends(roads)]
@@ -155,7 +157,7 @@ async def _empty(given: Services, area: Area, made: Upload, road: Roads) -> str:
     try:
         return await road.write(target.finish)
     finally:
-        await road.write(target.close)
+        await at_last(target.close)
 
 
 @router.head(
@@ -232,7 +234,7 @@ async def continue_upload(request: Request, given: Given, who: Own, road: Road, 
             await _take(request, target, road)
             return await _after(target, found, expected, road)
         finally:
-            await road.write(target.close)
+            await at_last(target.close)
     except asyncio.CancelledError:
         if not mine.superseded:
             raise
@@ -245,11 +247,13 @@ async def continue_upload(request: Request, given: Given, who: Own, road: Road, 
 
 
 async def _end_older(under_way: dict[str, Connection], upload: str) -> None:
-    """A connection whose client has gone without a word would hold the upload until its time is over."""
+    """A connection whose client has gone without a word would hold the upload until its time is over. It is cancelled
+    once, whoever else waits for it: what it does at its end is not to be cut off."""
     older = under_way.get(upload)
     if older is not None:
-        older.superseded = True
-        older.task.cancel()
+        if not older.superseded:
+            older.superseded = True
+            older.task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(MAKE_WAY):
                 await older.ended.wait()
@@ -323,7 +327,7 @@ def metadata(text: str) -> dict[str, Any]:
             raise ValueError
         if "/" in found["filename"]:
             raise ValueError
-        if found.get("sha256") and len(bytes.fromhex(found["sha256"])) != 32:
+        if not SUM.fullmatch(found.get("sha256", "")):
             raise ValueError
     except (ValueError, binascii.Error) as error:
         raise Invalid(
