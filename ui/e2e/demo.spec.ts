@@ -20,7 +20,7 @@ test("a street video becomes counts, and other counts with another value", async
   await page.getByLabel("Upload", { exact: true }).setInputFiles(clip);
   await expect(page.locator("#value-VIDEO")).toHaveValue("bikes.mp4", { timeout: 30_000 });
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("bikes"); // it is called like its video
-  await page.getByRole("button", { name: /^Make it and start/ }).click();
+  await page.getByRole("button", { name: /^Create and start/ }).click();
   await page.waitForURL(/projects\/p\w+$/);
   const id = page.url().split("/").at(-1) ?? "";
 

@@ -18,7 +18,7 @@ test("@smoke a project from its making to its end, by hand", async ({ browser, w
   await page.getByRole("radio", { name: /First steps/ }).check();
   await page.locator("#value-COUNT").fill("50");
   await page.getByLabel("Name", { exact: true }).fill("street of ada");
-  await page.getByRole("button", { name: "Make it and start make" }).click();
+  await page.getByRole("button", { name: "Create and start make" }).click();
   await page.waitForURL(/projects\/p\w+/);
   await expect(page.getByRole("heading", { name: "street of ada" })).toBeVisible();
 

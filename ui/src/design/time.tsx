@@ -36,12 +36,13 @@ export function Ago({ at }: { at: string }) {
   );
 }
 
-/** "16:28". */
-export function Clock({ at }: { at: string }) {
+/** "16:28", or "16:28:07" where one thing follows another closely. */
+export function Clock({ at, seconds = false }: { at: string; seconds?: boolean }) {
   const moment = Date.parse(at);
+  const text = clock(moment, useNow());
   return (
     <time dateTime={at} title={fullTime(moment)}>
-      {clock(moment, useNow())}
+      {seconds ? `${text}:${String(new Date(moment).getSeconds()).padStart(2, "0")}` : text}
     </time>
   );
 }

@@ -5,6 +5,8 @@ import { sideways } from "@/design/sideways.ts";
 import { HEIGHT, layout, WIDTH } from "./layout.ts";
 import "./pipeline-graph.css";
 
+const BESIDE = 560; // px that such a column has
+
 export interface Drawable {
   id: string;
   needs: readonly string[];
@@ -29,17 +31,26 @@ export function PipelineGraph({
   stages,
   marks,
   stale = false,
+  beside = false,
   onPick,
 }: {
   stages: readonly Drawable[];
   marks?: Marks;
   /** of a text before the present one, which cannot be read */
   stale?: boolean;
+  /** in a column beside the text, which is high and narrow: what is too wide for it goes downwards */
+  beside?: boolean;
   onPick?: (id: string) => void;
 }) {
-  const drawn = useMemo(() => layout(stages), [stages]);
+  const drawn = useMemo(() => {
+    const across = layout(stages);
+    return beside && across.width > BESIDE ? layout(stages, "down") : across;
+  }, [stages, beside]);
   return (
-    <div ref={sideways} className={stale ? "scroll-x p-graph-stale" : "scroll-x"}>
+    <div
+      ref={sideways}
+      className={["scroll-x", stale ? "p-graph-stale" : "", beside ? "p-graph-beside" : ""].join(" ")}
+    >
       <svg
         className="p-graph"
         style={{ width: "100%", maxWidth: drawn.width, minWidth: Math.min(drawn.width, 900) * 0.75 }}

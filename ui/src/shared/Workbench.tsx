@@ -122,6 +122,7 @@ export function Workbench({
               stages={drawn.map((s) => ({ ...s, needs: s.needs ?? [] }))}
               marks={marks}
               stale={!checked?.pipeline}
+              beside
               onPick={(id) => {
                 const spot = stageSpot(text, id);
                 if (spot) wished({ go: spot });

@@ -17,10 +17,14 @@ export interface Drawn {
   height: number;
 }
 
-/** `stages` in the order of the file; `needs` name others of them. Left to right. */
-export function layout(stages: readonly { id: string; needs: readonly string[] }[]): Drawn {
+/** `stages` in the order of the file; `needs` name others of them. Left to right, or downwards. */
+export function layout(
+  stages: readonly { id: string; needs: readonly string[] }[],
+  way: "across" | "down" = "across",
+): Drawn {
+  const across = way === "across";
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 20, ranksep: 26, marginx: 2, marginy: 4 });
+  graph.setGraph({ rankdir: across ? "LR" : "TB", nodesep: 20, ranksep: 26, marginx: 2, marginy: 4 });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(stages.map((s) => s.id));
   for (const stage of stages) graph.setNode(stage.id, { width: WIDTH, height: HEIGHT });
@@ -29,7 +33,7 @@ export function layout(stages: readonly { id: string; needs: readonly string[] }
   }
   dagre.layout(graph);
   const nodes = new Map<string, Placed>();
-  const upsideDown = turned(stages.map((s) => graph.node(s.id)));
+  const upsideDown = across && turned(stages.map((s) => graph.node(s.id)));
   const height = graph.graph().height ?? HEIGHT;
   for (const stage of stages) {
     const at = graph.node(stage.id);
@@ -38,7 +42,10 @@ export function layout(stages: readonly { id: string; needs: readonly string[] }
   }
   const edges = graph.edges().map(({ v, w }) => {
     const [a, b] = [nodes.get(v) as Placed, nodes.get(w) as Placed];
-    return { from: v, to: w, path: curve(a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2) };
+    const path = across
+      ? curve(a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2)
+      : drop(a.x + WIDTH / 2, a.y + HEIGHT, b.x + WIDTH / 2, b.y);
+    return { from: v, to: w, path };
   });
   const size = graph.graph();
   return { nodes, edges, width: size.width ?? WIDTH, height: size.height ?? HEIGHT };
@@ -51,6 +58,11 @@ function turned(placed: readonly { x: number; y: number }[]): boolean {
     for (const b of placed.slice(at + 1)) if (a.x === b.x) against += a.y > b.y ? 1 : -1;
   });
   return against > 0;
+}
+
+function drop(x1: number, y1: number, x2: number, y2: number): string {
+  const middle = (y1 + y2) / 2;
+  return `M${x1} ${y1}C${x1} ${middle} ${x2} ${middle} ${x2} ${y2}`;
 }
 
 function curve(x1: number, y1: number, x2: number, y2: number): string {

@@ -35,6 +35,7 @@ describe("side by side", () => {
       against(100, 100),
       against(5, 0),
       against("x", 1),
-    ]).toEqual(["+19 %", "−4.5 %", "", "", ""]);
+      against(4838, 100),
+    ]).toEqual(["+19 %", "−4.5 %", "", "", "", "× 48"]);
   });
 });

@@ -106,3 +106,12 @@ describe("a question that was answered", () => {
     expect(answered(history.slice(1) as never).size).toBe(0);
   });
 });
+
+it("when a running one is likely to end stands in what is expected, not before its beginning", () => {
+  const spans = [
+    { kind: "ran" as const, from: 20, to: 60 },
+    { kind: "expected" as const, from: 60, to: 97 },
+  ];
+  const lane = { key: "1", name: "track", number: 1, state: "running", spans, text: "" };
+  expect(beside(lane, { from: 0, to: 100 })).toBe("on");
+});

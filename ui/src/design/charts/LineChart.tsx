@@ -151,7 +151,7 @@ function options(props: LineChartProps, width: number, format: (v: number) => st
     series: [
       time
         ? { value: (_u, v) => (v == null ? "" : new Date(v * 1000).toLocaleTimeString("en-GB")) }
-        : { label: xLabel ?? "x" },
+        : { label: xLabel ?? "x", value: (_u: uPlot, v: number | null) => (v == null ? "" : count(v)) },
       ...series.map((each, at) => ({
         label: each.label,
         stroke: token(`--wn-c${(at % 5) + 1}`),
@@ -159,7 +159,8 @@ function options(props: LineChartProps, width: number, format: (v: number) => st
         dash: DASHES[at % DASHES.length] ?? [],
         fill: !points && (spark || series.length === 1) ? `${token(`--wn-c${(at % 5) + 1}`)}1f` : undefined,
         points: points ? { show: true, size: 8, fill: token(`--wn-c${(at % 5) + 1}`) } : { show: false },
-        value: (_u: uPlot, v: number | null) => (v == null ? "–" : format(v)),
+        // nothing is pointed at: the legend names, and claims no value
+        value: (u: uPlot, v: number | null) => (v == null ? (u.cursor.idx == null ? "" : "–") : format(v)),
       })),
     ],
   } as uPlot.Options;

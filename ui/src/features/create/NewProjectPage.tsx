@@ -332,10 +332,10 @@ function Filled({ chosen }: { chosen: Chosen }) {
       {error ? <ProblemNote error={error} /> : null}
       <div className="row">
         <Button look="primary" icon="play" type="submit" busy={!!busy}>
-          Make it and start {pipeline.stages[0]?.id}
+          Create and start {pipeline.stages[0]?.id}
         </Button>
         <Button disabled={!!busy} onClick={() => void create(false)}>
-          Only make it
+          Create only
         </Button>
       </div>
     </form>

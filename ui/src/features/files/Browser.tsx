@@ -1,5 +1,6 @@
 /** A folder of the input pool or of a project: list, preview, and what can be done with what is in it. */
 import { Modal } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type DragEvent, type FormEvent, useEffect, useMemo, useRef, useState } from "react";
@@ -20,6 +21,7 @@ import "./files.css";
 export type Entry = components["schemas"]["winslow_nomad__core__filing__Entry"];
 
 const ROW = 32;
+const ROW_TOUCHED = 44; // a finger needs that much
 const PAGE = 500;
 
 export interface BrowserProps {
@@ -246,9 +248,8 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
         ) : null}
         {all.length ? (
           <p className="files-foot small m3">
-            {plural(all.length, "entry", "entries")}
-            {list.hasNextPage ? " and more" : ""},{" "}
-            {bytes(all.reduce((sum, e) => sum + (e.kind === "file" ? e.bytes : 0), 0))} in files.
+            {contents(all)}
+            {list.hasNextPage ? " and more" : ""}.
             {writable ? " Drop files or folders here to bring them." : ""}
           </p>
         ) : null}
@@ -303,6 +304,19 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
   );
 }
 
+/** "3 folders, 7 files of 1.6 MiB". */
+function contents(all: readonly Entry[]): string {
+  const files = all.filter((e) => e.kind === "file");
+  const folders = all.length - files.length;
+  const size = bytes(files.reduce((sum, e) => sum + e.bytes, 0));
+  return [
+    folders ? plural(folders, "folder") : "",
+    files.length ? `${plural(files.length, "file")} of ${size}` : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
 function join(path: string, name: string): string {
   return path ? `${path}/${name}` : name;
 }
@@ -341,12 +355,15 @@ function Rows({
   onEnd: () => void;
 }) {
   const box = useRef<HTMLDivElement>(null);
+  const height = useMediaQuery("(max-width: 760px)") ? ROW_TOUCHED : ROW;
   const virtual = useVirtualizer({
     count: entries.length,
     getScrollElement: () => box.current,
-    estimateSize: () => ROW,
+    estimateSize: () => height,
     overscan: 12,
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height stand elsewhere
+  useEffect(() => virtual.measure(), [height]);
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {

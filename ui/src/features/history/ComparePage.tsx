@@ -240,6 +240,9 @@ function Compared({ line }: { line: Line }) {
   const textual = line.group === "definition" && line.values.some((v) => typeof v === "object" && v !== null);
   const look = line.differs && line.group === "values" ? "differs" : "";
   const winner = line.group === "run" && LOW.has(line.name) ? best(line.values, "low") : -1;
+  // what reads alike is alike to the eye: no percentage and no winner among equals
+  const texts = line.values.map((value) => shownAs(line, value));
+  const alike = texts.every((text) => text === texts[0]);
   return (
     <tr>
       <td className={line.group === "values" ? "mono" : ""}>
@@ -252,8 +255,11 @@ function Compared({ line }: { line: Line }) {
       {line.values.map((value, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: the columns are the stages, in their order
         <td key={at} className={`${look} ${textual ? "text" : "num"}`}>
-          {at === winner ? <span className="best">best </span> : null}
-          {shownAs(line, value)} <span className="m3 small">{at ? against(value, line.values[0]) : ""}</span>
+          {at === winner && !alike ? <span className="best">best </span> : null}
+          {texts[at]}{" "}
+          <span className="m3 small nowrap">
+            {at && texts[at] !== texts[0] ? against(value, line.values[0]) : ""}
+          </span>
         </td>
       ))}
     </tr>

@@ -47,7 +47,7 @@ export function EventsPage() {
         {told.map((each) => (
           <li key={each.version}>
             <span className="m3 small nowrap">
-              <Clock at={each.at} />
+              <Clock at={each.at} seconds />
             </span>
             <span className="m2">{each.actor ? (each.actor === me ? "you" : each.actor) : "Winslow"}</span>
             <span>

@@ -42,6 +42,7 @@ export function best(values: unknown[], rule: "low" | "high"): number {
 export function against(value: unknown, base: unknown): string {
   if (typeof value !== "number" || typeof base !== "number" || !base || value === base) return "";
   const part = ((value - base) / Math.abs(base)) * 100;
+  if (part >= 1000) return `× ${Math.round(value / base).toLocaleString("en-GB")}`;
   const text = Math.abs(part) >= 10 ? Math.round(part).toString() : part.toFixed(1);
   return `${part > 0 ? "+" : "−"}${text.replace("-", "")} %`;
 }

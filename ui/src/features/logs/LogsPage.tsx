@@ -259,25 +259,27 @@ function Log({ project, pipeline, editable, stages, stage, attempt, search }: Lo
         <span className="small m2" role="status">
           {clean === below ? `no error from line ${count(below + 1)} on` : ""}
         </span>
-        <Button
-          small
-          look="ghost"
-          icon="warn"
-          hotkey="e"
-          onClick={() => void nextError().catch(tellFailure("The next error could not be looked for"))}
-        >
-          Next error
-        </Button>
-        <Button small icon="clock" aria-pressed={times} onClick={() => setTimes(!times)}>
-          Times
-        </Button>
-        <Highlights all={saved} pipeline={pipeline} onChange={setSaved} />
-        <Button small icon="table" aria-pressed={parsing} onClick={() => setParsing(!parsing)}>
-          Make a table…
-        </Button>
-        <a className="btn sm" href={raw} download>
-          Raw
-        </a>
+        <div className="lt-acts row">
+          <Button
+            small
+            look="ghost"
+            icon="warn"
+            hotkey="e"
+            onClick={() => void nextError().catch(tellFailure("The next error could not be looked for"))}
+          >
+            Next error
+          </Button>
+          <Button small icon="clock" aria-pressed={times} onClick={() => setTimes(!times)}>
+            Times
+          </Button>
+          <Highlights all={saved} pipeline={pipeline} onChange={setSaved} />
+          <Button small icon="table" aria-pressed={parsing} onClick={() => setParsing(!parsing)}>
+            Make a table…
+          </Button>
+          <a className="btn sm" href={raw} download title="The log as it was written, as one file">
+            Raw
+          </a>
+        </div>
       </div>
       {parsing ? (
         <ParserPanel

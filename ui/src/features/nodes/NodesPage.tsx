@@ -14,7 +14,6 @@ import { type State, StateTag } from "@/design/state.tsx";
 import { Took, useNow } from "@/design/time.tsx";
 import { useTopic } from "@/shared/live.ts";
 import { OpenInNomad, useNomad } from "@/shared/Nomad.tsx";
-import { numbered } from "@/shared/project.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
@@ -168,9 +167,9 @@ function Card({ node, hours }: { node: Node; hours: number }) {
                     {cell.busy.name}
                   </Link>
                   <span className="trunc">
-                    {cell.busy.id} {numbered(cell.busy.stage)}
+                    {cell.busy.id}
                     {cell.busy.percent != null ? `, ${percent(cell.busy.percent)}` : ""}
-                    {cell.busy.expected ? `, ends about ${clock(Date.parse(cell.busy.expected), now)}` : ""}
+                    {cell.busy.expected ? `, to ${clock(Date.parse(cell.busy.expected), now)}` : ""}
                   </span>
                 </>
               ) : (

@@ -29,6 +29,7 @@ export function EnvironmentPage() {
     enabled: about !== undefined,
   });
   if (!project) return null;
+  const hides = record.data?.environment.some((variable) => hidden(variable).length) ?? false;
   if (about === undefined) {
     return (
       <Empty icon="info" title="No stage yet">
@@ -73,7 +74,7 @@ export function EnvironmentPage() {
                 <th>Name</th>
                 <th>Value</th>
                 <th>From</th>
-                <th>Hidden</th>
+                {hides ? <th>Hidden</th> : null}
               </tr>
             </thead>
             <tbody>
@@ -86,7 +87,7 @@ export function EnvironmentPage() {
                         <Icon name="lock" /> secret
                       </>
                     ) : (
-                      (variable.value ?? <span className="m3">set when it starts</span>)
+                      (variable.value ?? <span className="m3">set by Winslow at its start</span>)
                     )}
                   </td>
                   <td>
@@ -94,15 +95,15 @@ export function EnvironmentPage() {
                       {originWord(variable.origin)}
                     </Tag>
                   </td>
-                  <td className="small m3">
-                    {(variable.layers ?? [])
-                      .filter((layer) => layer.origin !== variable.origin)
-                      .map((layer) => (
+                  {hides ? (
+                    <td className="small m3">
+                      {hidden(variable).map((layer) => (
                         <span key={layer.origin} className="hidden-layer">
                           <s className="mono">{layer.value}</s> {originWord(layer.origin)}
                         </span>
                       ))}
-                  </td>
+                    </td>
+                  ) : null}
                 </tr>
               ))}
             </tbody>
@@ -111,6 +112,11 @@ export function EnvironmentPage() {
       ) : null}
     </div>
   );
+}
+
+/** What nearer layers have hidden. */
+function hidden(variable: components["schemas"]["Variable"]) {
+  return (variable.layers ?? []).filter((layer) => layer.origin !== variable.origin);
 }
 
 /** What the image's name was found to stand for when the stage began: the same for all its attempts. */

@@ -84,7 +84,7 @@ function subject(project: Project): string {
   const with_ = (state: string) => steps.find((s) => s.state === state)?.definition.id;
   return (
     named(project.gates[0]?.stage || undefined) ??
-    named(project.failures.findLast((f) => !f.acknowledged)?.stage) ??
+    named(project.failures.find((f) => !f.acknowledged)?.stage) ??
     with_("running") ??
     with_("submitted") ??
     with_("preparing") ??

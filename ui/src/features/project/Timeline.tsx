@@ -57,7 +57,7 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
           <span />
           <div>
             {marks.map((at) => (
-              <span key={at} style={{ left: `${part(at, r)}%` }}>
+              <span key={at} style={{ left: `${part(at, r)}%` }} data-end={part(at, r) > 94 || undefined}>
                 {fine ? SECONDS.format(at) : clock(at, now)}
               </span>
             ))}
@@ -92,11 +92,12 @@ function Row({
   const last = lane.spans.at(-1);
   const words = [...lane.spans.map((s) => label(s)), lane.text].filter(Boolean).join(", ");
   const where = beside(lane, r);
+  const begins = part(lane.spans[0]?.from ?? r.to, r);
   const at =
     where === "behind"
       ? { left: `${part(last?.to ?? r.from, r)}%` }
       : where === "before"
-        ? { right: `${100 - part(lane.spans[0]?.from ?? r.to, r)}%` }
+        ? { right: `${100 - begins}%`, maxWidth: `calc(${begins}% - 12px)` }
         : { right: `${Math.max(0, 100 - part(last?.to ?? r.to, r))}%` };
   return (
     <div className="r">

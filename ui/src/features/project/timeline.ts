@@ -190,6 +190,8 @@ export function beside(lane: Lane, r: Range): "behind" | "before" | "on" {
   if (!first || !last) return "behind";
   const words = last.kind === "expected" ? 12 : Math.min(45, 3 + lane.text.length);
   if (100 - part(last.to, r) >= words) return "behind";
+  // when it ends stands in what is expected: before the beginning it would read as the beginning
+  if (last.kind === "expected" && part(last.to, r) - part(last.from, r) >= words) return "on";
   return part(first.from, r) >= words ? "before" : "on";
 }
 

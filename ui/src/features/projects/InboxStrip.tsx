@@ -33,6 +33,11 @@ export function asked(rows: Row[]): Ask[] {
   return found.sort((a, b) => (a.since < b.since ? -1 : 1));
 }
 
+/** Something follows: it has to end. */
+function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
 export function InboxStrip({ rows }: { rows: Row[] }) {
   const all = asked(rows);
   if (!all.length) return null;
@@ -56,7 +61,7 @@ export function InboxStrip({ rows }: { rows: Row[] }) {
             <Picture project={row.id} path={row.thumbnail} name={row.name} width={64} height={42} />
             <b className="trunc">{row.name}</b>
             <p className="clamp">
-              <StateMark state={failed ? "failed" : "waiting"} /> {text}{" "}
+              <StateMark state={failed ? "failed" : "waiting"} /> {sentence(text)}{" "}
               <span className="nowrap">
                 For <Took from={since} />
               </span>

@@ -43,7 +43,12 @@ export function stripOf(row: Row): StripStage[] {
     name: cell.total > 1 && at === now ? `${cell.id} ${count(cell.done)}/${count(cell.total)}` : cell.id,
     state: STRIP[cell.state] ?? (cell.state as State),
     now: at === now,
-    percent: at === now ? (cell.total > 1 ? (100 * cell.done) / cell.total : row.percent) : null,
+    percent:
+      at === now && cell.state !== "waiting"
+        ? cell.total > 1
+          ? (100 * cell.done) / cell.total
+          : row.percent
+        : null,
   }));
 }
 

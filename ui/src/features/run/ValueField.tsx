@@ -3,7 +3,7 @@ import { useState } from "react";
 import { Button, Tag } from "@/design/parts.tsx";
 import { originWord } from "@/shared/origin.ts";
 import { FILES, ParameterInput } from "@/shared/ParameterInput.tsx";
-import { changed, type Draft, type Field, mistake, textOf } from "./draft.ts";
+import { changed, type Draft, type Field, limitsOf, mistake, textOf } from "./draft.ts";
 
 export function ValueField({
   field,
@@ -30,9 +30,9 @@ export function ValueField({
   };
   const sweepable = parameter && !FILES.includes(parameter.kind) && parameter.kind !== "boolean";
   return (
-    <div className="value" data-changed={blue || undefined}>
+    <div className={sweepable ? "value" : "value wide"} data-changed={blue || undefined}>
       <label htmlFor={id}>
-        <span>{field.title || field.name}</span>
+        {field.title ? <span>{field.title}</span> : null}
         <code>{field.name}</code>
       </label>
       <div className="col gap-s">
@@ -84,9 +84,7 @@ export function ValueField({
             Sweep
           </button>
         </div>
-      ) : (
-        <span />
-      )}
+      ) : null}
       <div id={`${id}-help`} className="help">
         {describe(field)}
         {blue && !sweeping ? (
@@ -113,8 +111,5 @@ export function ValueField({
 }
 
 function describe(field: Field): string {
-  const p = field.parameter;
-  const limits =
-    p && (p.min != null || p.max != null) ? `${p.kind}, ${p.min ?? "…"} to ${p.max ?? "…"}. ` : "";
-  return `${limits}${field.help} `;
+  return `${limitsOf(field)}${field.help} `;
 }

@@ -70,6 +70,26 @@ export function mistake(field: Field, text: string): string {
   return mistakeIn(field.parameter, text, field.required ?? false);
 }
 
+/** "Whole number, 20 to 100,000. "; empty where nothing limits it. */
+export function limitsOf(field: Pick<Field, "parameter">): string {
+  const p = field.parameter;
+  if (!p || (p.min == null && p.max == null)) return "";
+  const kind = p.kind === "integer" ? "Whole number" : "Number";
+  const range =
+    p.min == null
+      ? `up to ${grouped(p.max)}`
+      : p.max == null
+        ? `from ${grouped(p.min)}`
+        : `${grouped(p.min)} to ${grouped(p.max)}`;
+  return `${kind}, ${range}. `;
+}
+
+/** The limits are kept as they were written; only their thousands are told apart. */
+function grouped(text: string | number | null | undefined): string {
+  const [whole = "", ...rest] = String(text).split(".");
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...rest].join(".");
+}
+
 /** `grid` as the server has worked the sweeps out. */
 export function commandOf(
   form: Form,

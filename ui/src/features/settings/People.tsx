@@ -78,7 +78,7 @@ export function People() {
                 </td>
                 <td>
                   <select
-                    className="in narrow"
+                    className="in narrow in-row"
                     aria-label={`Role of ${user.name}`}
                     value={user.role}
                     disabled={user.name === me}

@@ -61,7 +61,7 @@ function Disk({ project }: { project: string }) {
       {disk.error ? <ProblemNote error={disk.error} again={() => void disk.refetch()} /> : null}
       {!disk.data && !disk.error ? <Skeleton rows={3} height={32} /> : null}
       {disk.data && !rows.length ? (
-        <p className="m2">Nothing is counted yet. It is, every ten minutes, in the background.</p>
+        <p className="m2">Not counted yet. That happens every ten minutes, in the background.</p>
       ) : null}
       {rows.length ? (
         <div ref={sideways} className="scroll-x">
