@@ -18,7 +18,7 @@ from winslow_nomad.core.operations import Operations
 from winslow_nomad.core.outstanding import of_stage
 from winslow_nomad.core.ports import AttemptRef, Attempts, Driver, Observation, Store
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import AttemptState, Cause, Outcome, Stage
+from winslow_nomad.core.stage import Attempt, AttemptState, Cause, Outcome, Stage
 from winslow_nomad.events.admission import Limits, no_limits
 from winslow_nomad.events.contact import Heartbeats
 from winslow_nomad.events.each import each
@@ -53,8 +53,11 @@ class Sweep:
         self.pinning = pinning
         self.send = send
         self.limits = limits
+        self._behind: set[AttemptRef] = set()  # at the last look at everything, by what their driver counts
+        self._behind_now: set[AttemptRef] = set()
 
     def __call__(self, epoch: int) -> None:
+        self._behind, self._behind_now = self._behind_now, set()
         each("sweep", self.ledger.open_projects(), lambda project: self.of_project(project, epoch))
 
     def of_project(self, project_id: str, epoch: int) -> None:
@@ -95,7 +98,16 @@ class Sweep:
                 return found
         if lost:
             return self.patience(stage, seen)
-        return [f for f in facts_of(seen) if is_news(stage, f)]
+        facts = [f for f in facts_of(seen) if is_news(stage, f)]
+        return [f.but(index=0) for f in facts] if self._counts_anew(seen, attempt) else facts
+
+    def _counts_anew(self, seen: Observation, attempt: Attempt) -> bool:
+        """Whether its driver counts lower than it did, at two looks in a row: what it says now is no late word then, it
+        was restored from a backup."""
+        if not 0 < seen.index < attempt.index:
+            return False
+        self._behind_now.add(seen.ref)
+        return seen.ref in self._behind
 
     def vanished(self, ref: AttemptRef) -> list[m.AnyFact]:
         """The driver knows nothing of it. Only the claim can tell that nothing runs and nothing ever will."""

@@ -135,7 +135,7 @@ class FakeNomad:
             self.allocations = {k: a for k, a in self.allocations.items() if a["JobID"] not in dead}
 
     def restore(self, index: int) -> None:
-        """From a snapshot of an empty cluster: all that was is gone, and indexes begin anew."""
+        """From a snapshot of an empty cluster: all that was is gone, and `index` is that of its last change."""
         with self._lock:
             self.jobs, self.allocations, self.evaluations, self._events = {}, {}, {}, []
             self.index = index
@@ -146,6 +146,12 @@ class FakeNomad:
         with self._lock:
             for subscriber in self._subscribers:
                 subscriber.put(None)
+            self._subscribers = []
+
+    def stand_still(self) -> None:
+        """No stream that is open tells anything from here on but that it lives: what becomes of them when a server
+        takes a snapshot in."""
+        with self._lock:
             self._subscribers = []
 
     def forget_events(self) -> None:

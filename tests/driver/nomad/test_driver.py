@@ -44,7 +44,7 @@ class World:
         self.driver = self.another()
         self.worker = self.another()
 
-    def another(self, *, resync: float = 1000.0, **changes: Any) -> NomadDriver:
+    def another(self, *, resync: float = 1000.0, pulse: float = 1000.0, **changes: Any) -> NomadDriver:
         access = Access(**{"address": self.server.address, "answer": 0.3, **changes})
         site = Site(installation="test", share_roots={"*": "/srv"}, runner_version="1")
         return NomadDriver(
@@ -55,6 +55,7 @@ class World:
             monotonic=lambda: self.seconds,
             end_grace=GRACE,
             resync=resync,
+            pulse=pulse,
         )
 
     def spec(self, **more: Any) -> AttemptSpec:
@@ -505,6 +506,110 @@ def test_a_stream_that_is_rejected_says_why_and_is_asked_for_with_pauses(
     done.set()
     thread.join()
     assert "secret-token" not in caplog.text
+
+
+def test_what_came_after_the_snapshot_of_a_cluster_that_was_put_back_is_gone_though_nothing_was_listed_since(
+    world: World, server: FakeNomad
+) -> None:
+    """The index of the snapshot is higher than that of the last list, and lower than that of the last event."""
+    with Followed(world.driver) as followed:
+        world.submitted()
+        snapshot = server.index
+        after = world.submitted()
+        followed.heard(after.ref, "waiting")
+        server.restore(index=snapshot)
+        until(lambda: world.driver.lag.reconnects >= 2 and world.driver.lag.following)
+        assert world.see(after.ref).phase == "absent"
+
+
+def test_a_stream_that_stands_still_is_noticed_though_it_gives_signs_of_life(world: World, server: FakeNomad) -> None:
+    with Followed(world.another(pulse=0.1)) as followed:
+        spec = world.submitted()
+        followed.heard(spec.ref, "waiting")
+        server.stand_still()
+        world.runs(spec.ref)
+        followed.heard(spec.ref, "running")
+
+
+def test_a_cluster_that_was_put_back_is_noticed_though_its_stream_gives_signs_of_life(
+    world: World, server: FakeNomad
+) -> None:
+    driver = world.another(pulse=0.1)
+    with Followed(driver) as followed:
+        spec = world.submitted()
+        followed.heard(spec.ref, "waiting")
+        server.stand_still()
+        server.restore(index=3)
+        until(lambda: driver.lag.reconnects >= 2 and driver.lag.following)
+        assert driver.observe([spec.ref])[0].phase == "absent"
+
+
+def test_a_quiet_cluster_is_followed_on_one_stream(world: World, server: FakeNomad) -> None:
+    """Also where others do something that is not told: that costs one more look."""
+    driver = world.another(pulse=0.05)
+    with Followed(driver) as followed:
+        followed.heard(world.submitted().ref, "waiting")
+        asked = server.count("GET", "/v1/jobs")
+        until(lambda: server.count("GET", "/v1/jobs") > asked + 10)
+        assert driver.lag.reconnects == 1
+        server.index += 1
+        until(lambda: driver.lag.reconnects == 2 and driver.lag.following)
+        asked = server.count("GET", "/v1/jobs")
+        until(lambda: server.count("GET", "/v1/jobs") > asked + 10)
+        assert driver.lag.reconnects == 2
+
+
+def test_who_follows_learns_within_seconds_that_nomad_refuses_though_the_stream_goes_on(
+    world: World, server: FakeNomad
+) -> None:
+    driver = world.another(pulse=0.1)
+    with Followed(driver):
+        until(lambda: driver.lag.following)
+        server.answers = lambda method, path: (403, "Permission denied") if path == "/v1/jobs" else None
+        until(lambda: not driver.lag.following)
+        server.answers = lambda method, path: None
+        until(lambda: driver.lag.following)
+
+
+def test_a_nomad_that_answers_slowly_keeps_no_event_waiting(world: World, server: FakeNomad) -> None:
+    driver = world.another(pulse=0.1, answer=30.0)
+    with Followed(driver) as followed:
+        spec = world.submitted()
+        followed.heard(spec.ref, "waiting")
+        slow = threading.Event()
+
+        def answers(method: str, path: str) -> None:
+            if path == "/v1/jobs":
+                slow.set()
+                time.sleep(3.0)
+
+        server.answers = answers
+        assert slow.wait(5.0)
+        begun = time.monotonic()
+        world.runs(spec.ref)
+        followed.heard(spec.ref, "running")
+        assert time.monotonic() - begun < 2.0
+
+
+def test_an_event_that_comes_before_the_lists_have_it_is_not_lost(
+    world: World, server: FakeNomad, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nomad tells of a change an instant before it can be read."""
+    with Followed(world.driver) as followed:
+        spec = world.submitted()
+        followed.heard(spec.ref, "waiting")
+        asked = server.count("GET", "/v1/jobs")
+        jobs, index, server.jobs, server.index = server.jobs, server.index, {}, 10
+
+        def answers(method: str, path: str) -> None:
+            if path == "/v1/jobs" and server.count("GET", path) > asked + 1:
+                server.jobs, server.index = jobs, index
+
+        server.answers = answers
+        server.hang_up()
+        until(lambda: world.driver.lag.reconnects >= 2 and world.driver.lag.following)
+        assert world.see(spec.ref).phase == "waiting"
+        assert "put back" not in caplog.text
 
 
 def test_a_cluster_that_was_put_back_to_an_earlier_state_is_read_anew(world: World, server: FakeNomad) -> None:

@@ -128,6 +128,11 @@ class Client:
         asked = {"prefix": prefix, "meta": "true", **({"filter": "Stop == false"} if only_wanted else {})}
         return self._list("list jobs", LISTS_JOBS, lambda n: n.jobs, asked)
 
+    def index(self, prefix: str) -> int:
+        """Of the newest change of any job, also of others'; 0: it does not say."""
+        asked = {"prefix": prefix, "per_page": "1"}
+        return self._ask("list jobs", LISTS_JOBS, partial(_get_page, lambda n: n.jobs, asked))[0].index
+
     def allocations(self, *, filtered: str = "") -> Listing:
         asked = {"task_states": "true", "resources": "true", **({"filter": filtered} if filtered else {})}
         return self._list("list allocations", READS_JOBS, lambda n: n.allocations, asked)

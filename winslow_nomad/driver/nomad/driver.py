@@ -29,6 +29,7 @@ from winslow_nomad.driver.nomad.load import NomadLoads
 from winslow_nomad.driver.nomad.nodes import NodeDetail
 from winslow_nomad.driver.nomad.outcome import Verdict, judge, observation
 from winslow_nomad.driver.nomad.picture import NODES_AGE, Picture
+from winslow_nomad.driver.nomad.pulse import EVERY
 from winslow_nomad.driver.nomad.site import Site
 from winslow_nomad.driver.nomad.view import Attempt
 
@@ -56,11 +57,12 @@ class NomadDriver:
         monotonic: Callable[[], float] = time.monotonic,
         end_grace: float = END_GRACE,
         resync: float = RESYNC,
+        pulse: float = EVERY,
     ) -> None:
         self._client, self._site = client, site
         self._attempts, self._clock, self._monotonic = attempts, clock, monotonic
         self._end_grace = end_grace
-        self.resync = resync
+        self.resync, self.pulse = resync, pulse
         self._picture = Picture(client, job.prefix(site.installation), monotonic)
         self.loads = NomadLoads(client, self._picture, self._nodes, site.installation, monotonic)
         self._claims: dict[AttemptRef, Claim] = {}  # of runners, and such that say "cancelled": they never change
@@ -338,8 +340,9 @@ class Following:
             driver._picture,
             self._tell,
             self._look_again,
-            lambda: driver._client.jobs(driver._picture.prefix, only_wanted=True),
+            lambda: driver._client.index(driver._picture.prefix),
             resync=driver.resync,
+            pulse=driver.pulse,
             lag=driver.lag,
         )
         follower.run(stopping)

@@ -1,5 +1,6 @@
 """Follows Nomad's event stream for the whole installation: subscribe, list, apply, go on; and again on every
-reconnect and every few minutes, since a gap gives no sign.
+reconnect and every few minutes, since a gap gives no sign; and at once where Nomad is found to be elsewhere than its
+stream.
 
 There is one follower at a time in an installation (the active controller). What it learns goes into the process's
 Picture, and the jobs that changed to `tell`. Must never judge, and never end because Nomad is away."""
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.picture import Picture
+from winslow_nomad.driver.nomad.pulse import EVERY, Pulse
 from winslow_nomad.driver.nomad.stream import SILENCE, SUBSCRIBED_WITHIN, Ended, EventStream
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ class Lag:
 
 class Follower:
     """`tell` gets the jobs whose picture has changed; `look_again` is called every TICK, for what waits for a moment
-    to pass. `probe` asks Nomad something cheap, for the reason of a rejection."""
+    to pass. `probe` asks Nomad for the index of its newest change of a job, which also gives the reason of a rejection;
+    it is asked every `pulse` seconds."""
 
     def __init__(
         self,
@@ -50,15 +53,16 @@ class Follower:
         picture: Picture,
         tell: Callable[[set[str]], None],
         look_again: Callable[[], None],
-        probe: Callable[[], object],
+        probe: Callable[[], int],
         *,
         silence: float = SILENCE,
         resync: float = RESYNC,
+        pulse: float = EVERY,
         lag: Lag | None = None,
     ) -> None:
         self._access, self._picture = access, picture
         self._tell, self._look_again, self._probe = tell, look_again, probe
-        self._silence, self._resync = silence, resync
+        self._silence, self._resync, self._every = silence, resync, pulse
         self._index = 0
         self._failures = 0
         self.lag = lag or Lag()
@@ -83,7 +87,10 @@ class Follower:
 
     def _follow_once(self, stopping: Callable[[], bool]) -> None:
         self.lag.reconnects += 1
-        with EventStream(self._access, self._index, silence=self._silence) as stream:
+        with (
+            EventStream(self._access, self._index, silence=self._silence) as stream,
+            Pulse(self._probe, self._every) as pulse,
+        ):
             if not self._subscribed(stream, stopping):
                 return
             self._resynchronise()
@@ -91,9 +98,14 @@ class Follower:
             self.lag.following = True
             self._failures = 0
             next_resync = self._next_resync()
+            before, events = 0, self.lag.events
             while not stopping():
                 self._take(stream)
                 self._look_again()
+                index = pulse.take()
+                if index is not None:
+                    self._compare(index, before if events == self.lag.events else 0)
+                    before, events = index, self.lag.events
                 if time.monotonic() >= next_resync:
                     self._resynchronise()
                     next_resync = self._next_resync()
@@ -107,6 +119,16 @@ class Follower:
             if time.monotonic() > deadline:
                 raise Ended(f"Nomad did not confirm the subscription within {SUBSCRIBED_WITHIN:g} s", subscribed=False)
         return False
+
+    def _compare(self, index: int, before: int) -> None:
+        """Raises Ended where the stream stands still. `index`: of Nomad's newest change, 0 where that is not known;
+        `before`: what it was a while ago, if nothing has come since then. A change in another namespace may look the
+        same, which then costs one more look at everything."""
+        reach = self._picture.reach
+        if 0 < index < reach:
+            raise Ended(f"Nomad is at {index} and was at {reach}, so it was put back", subscribed=True)
+        if before > max(reach, self._index):
+            raise Ended(f"Nomad is at {index}, and its stream stands still at {self._index}", subscribed=True)
 
     def _resynchronise(self) -> None:
         changed = self._picture.refresh()

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable
 
 from winslow_nomad.core.errors import DriverUnavailable, WinslowError
-from winslow_nomad.driver.nomad.client import Client
+from winslow_nomad.driver.nomad.client import Client, Listing
 from winslow_nomad.driver.nomad.view import Attempt, Document, View
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS_AGE = 2.0  # seconds that a list of attempts is good for, where nobody follows
 NODES_AGE = 10.0  # the same for nodes and what is in use on them, and for the line before what is just submitted
+SETTLED = 0.3  # seconds after which a list has all that an event has told before it
 LOOKED_UP = 5.0  # seconds that "there is no such job" is good for
 REFUSED = 1.0  # seconds in which a failure is told again without asking
 FEW = 20  # jobs asked for one by one; if more, all allocations are listed
@@ -122,6 +123,12 @@ class Picture:
             self._attempts_at = self._nodes_at = float("-inf")
 
     @property
+    def reach(self) -> int:
+        """The highest index of a change of a job that is known."""
+        with self._lock:
+            return self._view.reach[0]
+
+    @property
     def is_followed(self) -> bool:
         return self._followed
 
@@ -151,15 +158,14 @@ class Picture:
         return found
 
     def _list_attempts(self) -> set[str]:
-        """Jobs first: an allocation that is made in between belongs to a job that is known."""
         begun = self._monotonic()
-        jobs = self._client.jobs(self.prefix, only_wanted=True)
-        allocations = self._client.allocations(filtered=ALIVE)
+        jobs, allocations, put_back = self._listed()
         evaluations = self._client.evaluations(UNSETTLED)
         with self._lock:
-            if 0 < jobs.index < self._view.listed:
-                log.warning("Nomad was put back from index %d to %d: all is read anew", self._view.listed, jobs.index)
+            if put_back:
+                log.warning("Nomad was put back to an earlier state (index %d): all is read anew", jobs.index)
                 self._view = View(self._client.access.namespace)
+                self._own = 0
             changed = self._view.apply_jobs(jobs.items, jobs.index)
             changed |= self._view.apply_allocations(allocations.items, allocations.index)
             changed |= self._view.apply_evaluations(evaluations.items)
@@ -170,6 +176,22 @@ class Picture:
         self._attempts_at = begun if jobs.index >= self._own else float("-inf")
         self._allocations_at = begun
         return changed
+
+    def _listed(self) -> tuple[Listing, Listing, bool]:
+        """Jobs, living allocations, and whether the server knows less than it did: one that was restored from a
+        snapshot. Jobs first: an allocation that is made in between belongs to a job that is known. An event may come
+        an instant before the lists have it, so what they lack is looked for twice."""
+        with self._lock:
+            reach = self._view.reach
+        for last in (False, True):
+            jobs = self._client.jobs(self.prefix, only_wanted=True)
+            allocations = self._client.allocations(filtered=ALIVE)
+            indexes = jobs.index, allocations.index
+            behind = any(index < known for index, known in zip(indexes, reach, strict=True))
+            if last or not behind or not all(indexes):  # 0: something on the way has kept the index to itself
+                break
+            time.sleep(SETTLED)
+        return jobs, allocations, behind and all(indexes)
 
     def _explain(self, jobs: list[str]) -> set[str]:
         """Fetch what became of allocations that live no more."""

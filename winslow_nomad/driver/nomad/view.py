@@ -36,9 +36,10 @@ class Attempt:
 @dataclass
 class _Table:
     """Objects of one kind. `listed`: the index of the newest list; nothing older is news about an object that is not
-    here."""
+    here. `reach`: the highest that was ever seen; a server that was never put back has no lower one."""
 
     listed: int = 0
+    reach: int = 0
     objects: dict[str, Document] = field(default_factory=dict)
     buried: dict[str, int] = field(default_factory=dict)  # purged after the newest list: the index of its end
 
@@ -56,6 +57,7 @@ class _Table:
         if index <= self.listed:
             return False
         self.buried[key] = max(index, self.buried.get(key, 0))
+        self.reach = max(self.reach, index)
         before = self.objects.get(key)
         if before is not None and modified(before) > index:
             return False
@@ -72,6 +74,7 @@ class _Table:
             del self.objects[key]
             changed.add(key)
         self.listed = max(self.listed, index)
+        self.reach = max(self.reach, index)
         self.buried = {k: i for k, i in self.buried.items() if i > index}
         return changed
 
@@ -88,6 +91,7 @@ class _Table:
         if before is not None and GIVEN in before and GIVEN not in found:
             found = {**found, GIVEN: before[GIVEN]}
         self.objects[key] = found
+        self.reach = max(self.reach, modified(found))
 
 
 class View:
@@ -102,9 +106,10 @@ class View:
         self._others: tuple[Document, ...] = ()  # allocations of other namespaces: they use nodes, too
 
     @property
-    def listed(self) -> int:
-        """The index up to which lists have told everything; 0: none yet."""
-        return min(self._jobs.listed, self._allocations.listed)
+    def reach(self) -> tuple[int, int]:
+        """The highest index ever seen, of jobs and of allocations: lists that end before it are those of a server that
+        was put back."""
+        return self._jobs.reach, self._allocations.reach
 
     # --- what is asked
 
