@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
+import json
 import re
 import shutil
 import zipfile
@@ -283,6 +285,27 @@ def test_publishing_goes_on_while_the_share_is_away_and_the_copy_follows(member:
         return (share / "pipelines" / "library" / "traffic" / "shelf.json").exists()
 
     assert until(copied, every=0.1)
+
+
+def test_a_copy_that_was_overtaken_while_it_was_written_is_written_anew(member: TestClient, world: World) -> None:
+    publish(member)
+    shelf = world.installation.settings.share / "pipelines" / "library" / "traffic" / "shelf.json"
+    scribe = world.installation.scribe
+
+    class Late:
+        """Writes when somebody else has published, and written, a further version."""
+
+        def perform(self, *what: Any) -> object:
+            assert member.put(f"{PATH}/traffic", json={"text": "# mine\n" + TEXT}).status_code == 200
+            assert json.loads(shelf.read_bytes())["newest"] == 2
+            return scribe.perform(*what)
+
+    late = copy.copy(world.installation)
+    vars(late)["scribe"] = Late()
+    world.installation.state.sadd(world.installation.keys.unmirrored, "traffic")
+    InstalledLibrary(late, InstalledTexts(late)).mirror()
+    InstalledLibrary(world.installation, InstalledTexts(world.installation)).mirror()
+    assert json.loads(shelf.read_bytes())["newest"] == 2
 
 
 def test_a_pipeline_with_a_folder_is_checked_as_what_it_is(member: TestClient) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
+import threading
+import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,11 +16,12 @@ from tests.waiting import until
 from winslow_nomad import bootstrap
 from winslow_nomad.bootstrap.engine import Engine
 from winslow_nomad.bootstrap.housekeeping import Housekeeping
-from winslow_nomad.bootstrap.installation import Installation
+from winslow_nomad.bootstrap.installation import Installation, part
 from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.pipeline import Pipeline, Resources, StageDefinition
 from winslow_nomad.core.project import Project, ProjectState
+from winslow_nomad.resources.trash import Trash
 
 SMALL = Resources(cpu=0.1, memory=16 * 2**20)
 
@@ -110,6 +115,50 @@ def test_a_deleted_project_can_be_taken_back_with_its_files(engine: Engine) -> N
     engine.client.send(project, m.RestoreProject(actor="ada"))
     assert result.read_text() == "x\n"
     assert engine.client.project(project).trashed is None
+
+
+def test_a_project_whose_files_cannot_be_moved_keeps_no_other_from_being_tidied(engine: Engine) -> None:
+    first, second = (create(engine, pipeline(sh("bad", "echo y > lost; exit 3"))) for _ in range(2))
+    for project in (first, second):
+        at_rest(engine, project)
+
+    class Stuck(Trash):
+        """As with a folder that a stage has made read-only."""
+
+        def put_obsolete(self, removals: Any, entry: str, at: Any, actor: str = "") -> Any:
+            found = list(removals)
+            if found and found[0].project == min(first, second):
+                raise PermissionError(13, "Permission denied")
+            return super().put_obsolete(found, entry, at, actor)
+
+    installation = copy.copy(engine.installation)
+    installation.clock = Later(8, installation.clock)  # type: ignore[assignment]
+    housekeeping = Housekeeping(installation)
+    housekeeping.trash = Stuck(installation.settings.share)
+    housekeeping()
+    left = installation.settings.share / "projects"
+    assert (left / min(first, second) / "stages/0001-bad/attempts/1/workspace").exists()
+    assert not (left / max(first, second) / "stages/0001-bad/attempts/1/workspace").exists()
+    assert housekeeping.usage.below("projects")
+
+
+def test_parts_of_an_installation_are_made_once_however_many_ask_at_once() -> None:
+    made: list[str] = []
+
+    class Whole:
+        @part
+        def one(self) -> str:
+            made.append("made")
+            time.sleep(0.05)
+            return "part"
+
+    whole, found = Whole(), []
+    threads = [threading.Thread(target=lambda: found.append(whole.one)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (made, found) == (["made"], ["part"] * 4)
 
 
 def test_the_trash_is_emptied_after_its_time(engine: Engine) -> None:

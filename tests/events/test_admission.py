@@ -74,3 +74,16 @@ def test_while_the_driver_cannot_be_asked_what_waits_says_why(world: World) -> N
     assert isinstance(held, m.HeldBack)
     assert held.reason.kind == "driver_away"
     assert held.reason.text.endswith("show its nodes: Nomad cannot be reached: Connection refused")
+
+
+def test_a_reason_is_told_once_whatever_other_drivers_have_to_do(world: World) -> None:
+    """A driver for which nothing waits made all others forget what they had told."""
+    world.admission = Admission({"idle": world, "d": world}, world, world, world)  # type: ignore[dict-item, arg-type]
+    large = LONE.but(resources=LONE.resources.but(cpu=400))
+    world.waiting = lambda driver: (large,) if driver == "d" else ()  # type: ignore[method-assign]
+    for second in range(5):
+        world.time = NOW + timedelta(seconds=2 * second)
+        node = Node(name="n", cpu=4, memory=(1 << 40) + second)  # something is new at each look
+        world.nodes = lambda node=node: Inventory(driver="d", nodes=(node,), seen=world.time)  # type: ignore[misc]
+        world.admission.run()
+    assert [fact.kind for fact in world.told] == ["became_impossible"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,13 +43,14 @@ class Housekeeping:
         now = self.installation.clock.now()
         self.policy = policy(self.installation.choices.now())
         for project in self.projects():
-            try:
+            with others_go_on(f"{project.id} was not tidied"):
                 self.tidy(project, now)
-            except Refused as error:
-                log.warning("%s was not tidied: %s", project.id, error)
-        self.empty_trash(now)
-        self.installation.pool.sweep([o.id for o in self.installation.operations.list()], older=DAY)
-        self.expire_uploads(now)
+        with others_go_on("the trash was not emptied"):
+            self.empty_trash(now)
+        with others_go_on("what broken imports left was not removed"):
+            self.installation.pool.sweep([o.id for o in self.installation.operations.list()], older=DAY)
+        with others_go_on("what broken uploads left was not removed"):
+            self.expire_uploads(now)
         self.usage.survey(self.projects, self.trash.entries(), now)
         remember(largest_file(self.installation), self.usage.largest())
 
@@ -118,6 +121,16 @@ class Housekeeping:
                 id=f"empty-trash-{now:%Y%m%dt%H%M}", kind="delete", arguments={"before": before.isoformat()}, made=now
             )
             self.installation.operations.put(operation)
+
+
+@contextmanager
+def others_go_on(what: str) -> Iterator[None]:
+    """One folder that cannot be moved or read, whoever has made it so, must not keep all others from being cleaned up.
+    A share that is away holds up all of them."""
+    try:
+        yield
+    except (Refused, OSError) as error:
+        log.warning("%s: %s", what, error)
 
 
 def directories(count: int) -> str:

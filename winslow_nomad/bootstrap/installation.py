@@ -8,12 +8,12 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 from redis import Redis
 
@@ -118,6 +118,34 @@ class Drivers(dict[str, Driver]):
         )
 
 
+class part(Generic[T]):  # noqa: N801 - used as a decorator
+    """What is made when it is first asked for, and once: threads that ask at the same time wait for the one that makes
+    it (functools.cached_property lets them make several of it, since Python 3.12)."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._lock = threading.RLock()
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, owner: None, _: type) -> Self: ...
+
+    @overload
+    def __get__(self, owner: object, _: type) -> T: ...
+
+    def __get__(self, owner: object | None, _: type) -> Self | T:
+        if owner is None:
+            return self
+        made = vars(owner)
+        with self._lock:
+            if self._name not in made:
+                made[self._name] = self._make(owner)
+        found: T = made[self._name]
+        return found
+
+
 class Installation:
     """`close` lets go of everything; stages run on."""
 
@@ -133,7 +161,7 @@ class Installation:
 
     # --- the store
 
-    @cached_property
+    @part
     def server(self) -> Embedded | None:
         """The embedded server, joined or started; None when another one is named."""
         if self.settings.redis_url:
@@ -153,7 +181,7 @@ class Installation:
         self._closing.append(server.stop)
         return server
 
-    @cached_property
+    @part
     def address(self) -> Address:
         return Address(url=self.settings.redis_url) if self.server is None else self.server.address
 
@@ -162,7 +190,7 @@ class Installation:
         self._closing.append(client.close)
         return client
 
-    @cached_property
+    @part
     def state(self) -> Redis:
         """Refused where the server would lose what was acknowledged, or is newer than this Winslow."""
         client = self._client(state_client)
@@ -173,27 +201,27 @@ class Installation:
         open_schema(client, self.keys)
         return client
 
-    @cached_property
+    @part
     def store(self) -> RedisStore:
         return RedisStore(self.state, keys=self.keys, clock=self.clock)
 
-    @cached_property
+    @part
     def breakers(self) -> Breakers:
         return Breakers(self.state, self.clock, self.keys)
 
-    @cached_property
+    @part
     def operations(self) -> RedisOperations:
         return RedisOperations(self.state, self._client(reader_client), self.clock, self.keys, gone)
 
-    @cached_property
+    @part
     def live(self) -> Live:
         return Live(self._client(reader_client), self.keys)
 
-    @cached_property
+    @part
     def journal(self) -> JournalFeed:
         return JournalFeed(self.state, self.clock, self.keys)
 
-    @cached_property
+    @part
     def secrets(self) -> Secrets:
         return Secrets(self.state, self.settings.home / "secret.key", self.clock, self.keys)
 
@@ -208,18 +236,18 @@ class Installation:
 
     # --- the share
 
-    @cached_property
+    @part
     def scribe(self) -> Scribe:
         writer = Scribe(self.settings.share)
         self._closing.append(writer.close)
         writer.establish(self.settings.installation)
         return writer
 
-    @cached_property
+    @part
     def reader(self) -> Reader:
         return Reader(self.settings.share)
 
-    @cached_property
+    @part
     def attempts(self) -> ShareAttempts:
         here = str(Path(sys.executable).parent)
         path = f"{here}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
@@ -235,7 +263,7 @@ class Installation:
             largest=lambda: largest(self),
         )
 
-    @cached_property
+    @part
     def handlers(self) -> dict[OperationKind, Handler]:
         """What the process for files can do."""
         copies = CopyWorkspace(
@@ -247,23 +275,23 @@ class Installation:
             "clean": self.housekeeping.clean, "take_back": self.housekeeping.take_back,
         }  # fmt: skip
 
-    @cached_property
+    @part
     def housekeeping(self) -> Housekeeping:
         return Housekeeping(self)
 
-    @cached_property
+    @part
     def mapped(self) -> dict[str, Path]:
         return {name: Path(path) for name, path in self.settings.roots.items()}
 
-    @cached_property
+    @part
     def trash(self) -> Trash:
         return Trash(self.settings.share)
 
-    @cached_property
+    @part
     def pool(self) -> Pool:
         return Pool(self.settings.share, self.mapped, lambda: new_id("o"), self.clock.now)
 
-    @cached_property
+    @part
     def files(self) -> ShareFiles:
         """What people see as files, and change by processes of their own."""
         porters = Porters(self.settings.share, establish=lambda: self.scribe)
@@ -285,7 +313,7 @@ class Installation:
 
     # --- drivers and what moves projects
 
-    @cached_property
+    @part
     def drivers(self) -> dict[str, Driver]:
         """The one that is set, and always `local`: projects that were begun with it go on."""
         name = self.settings.driver
@@ -310,7 +338,7 @@ class Installation:
             made["nomad"] = self.nomad
         return made
 
-    @cached_property
+    @part
     def nomad(self) -> NomadDriver:
         """What containers mount has to be there before: docker makes no directory on the share."""
         self.install_runner()
@@ -320,7 +348,7 @@ class Installation:
         self._closing.append(made.close)
         return made
 
-    @cached_property
+    @part
     def loads(self) -> dict[str, Loads]:
         """What drivers can say of how busy their nodes are."""
         here = machine.this_machine(cpu=self.settings.cpu or None, memory=self.settings.memory or None)
@@ -328,11 +356,11 @@ class Installation:
         found: dict[str, Loads] = {"local": local} if "local" in self.drivers else {}
         return {**found, "nomad": self.nomad.loads} if "nomad" in self.drivers else found
 
-    @cached_property
+    @part
     def sender(self) -> Sender:
         return Sender(self.store, self.clock)
 
-    @cached_property
+    @part
     def choices(self) -> Choices:
         """Settings as they are now; `settings` are those of the start."""
         return Choices(self)
@@ -342,19 +370,19 @@ class Installation:
         items = self.choices.now().environment.items()
         return tuple(EnvironmentValue(name=k, value=v, origin="installation") for k, v in items)
 
-    @cached_property
+    @part
     def limits(self) -> Limits:
         return Limits(self)
 
-    @cached_property
+    @part
     def admission(self) -> Admission:
         return Admission(self.drivers, self.store, self.clock, self.sender, self.variables, self.limits)
 
-    @cached_property
+    @part
     def registry_logins(self) -> RedisRegistries:
         return RedisRegistries(self.state, self.secrets, self.clock, self.keys)
 
-    @cached_property
+    @part
     def registries(self) -> Registries:
         found = self.settings.registries
         site = Site(insecure=found.insecure, unasked=found.unasked, authority=found.ca_cert)
@@ -367,17 +395,17 @@ class Installation:
         self._closing.append(made.close)
         return made
 
-    @cached_property
+    @part
     def pinning(self) -> Pinning:
         """Who is asked what the names of images stand for. Of drivers, `nomad` alone has images."""
         return Pinning(self.attempts, {"nomad": self.registries}, self.admission.inventory, time.monotonic)
 
-    @cached_property
+    @part
     def advance(self) -> Advance:
         performer = Performer(self.drivers, self.attempts, self.operations, self.pinning)
         return Advance(self.store, self.sender, performer, self.admission, self.breakers)
 
-    @cached_property
+    @part
     def sweep(self) -> Sweep:
         heartbeats = Heartbeats(self.attempts, time.monotonic)
         return Sweep(

@@ -148,9 +148,10 @@ class InstalledLibrary:
         """Bring what the share lacks; while it cannot be written to, it is left for the next time."""
         try:
             for name in self._shelves.unmirrored():
-                steps = library.steps(self._shelves.get(name), self._shelves.versions(name))
+                shelf = self._shelves.get(name)
+                steps = library.steps(shelf, self._shelves.versions(name))
                 self._installation.scribe.perform(steps, f"the pipeline {name} was not written to the share")
-                self._shelves.mirrored(name)
+                self._shelves.mirrored(shelf)
         except Unavailable as error:
             log.warning("the library waits for the share: %s", error)
 

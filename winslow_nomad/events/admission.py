@@ -67,7 +67,7 @@ class Admission:
         self.limits = limits
         self._lock = threading.Lock()
         self._inventories: dict[str, tuple[datetime, Inventory]] = {}
-        self._told: dict[tuple[str, int], Reason] = {}
+        self._told: dict[str, dict[tuple[str, int], Reason]] = {}  # by driver
         self._looked_at: dict[str, tuple[object, bool]] = {}
         self._explained: dict[str, datetime] = {}
 
@@ -79,8 +79,10 @@ class Admission:
 
     def _run(self, name: str, prepare: Prepare, quiet: str) -> int:
         waiting = self.ledger.waiting(name)
+        told = self._told.setdefault(name, {})
+        for gone in told.keys() - {w.key for w in waiting}:
+            del told[gone]
         if not waiting:
-            self._told.clear()
             return 0
         active = self.ledger.at_driver(name)
         inventory = self.inventory(name)
@@ -98,22 +100,22 @@ class Admission:
         verdict = admit(waiting, inventory, [w for w, unplaced in active if unplaced], policy, standing)
         variables = tuple(self.installation()) if verdict.admitted else ()
         for chosen in verdict.admitted:
-            self._told.pop(chosen.key, None)
+            told.pop(chosen.key, None)
             admitted = m.Admitted(stage=chosen.stage, installation=variables)
             self.send.admit(chosen.project, admitted, prepare, quiet=chosen.project == quiet)
         for key, reason in verdict.held.items():
-            self._tell(key, reason)
+            self._tell(told, key, reason)
         # where something was admitted the very same may stand in line again, for another attempt
         self._looked_at[name] = (None if verdict.admitted else state, explains)
         if explains:
             self._explained[name] = now
         return len(verdict.admitted)
 
-    def _tell(self, key: tuple[str, int], reason: Reason) -> None:
+    def _tell(self, told: dict[tuple[str, int], Reason], key: tuple[str, int], reason: Reason) -> None:
         """A reason is sent once, not at every look."""
-        if self._told.get(key) == reason:
+        if told.get(key) == reason:
             return
-        self._told[key] = reason
+        told[key] = reason
         project, stage = key
         if reason.kind == "impossible":
             text = reason.text.removeprefix("cannot start: ")

@@ -119,8 +119,14 @@ class Shelves:
     def unmirrored(self) -> list[str]:
         return sorted(texts(ask(self._client, ("SMEMBERS", self._keys.unmirrored))[0]))
 
-    def mirrored(self, name: str) -> None:
-        ask(self._client, ("SREM", self._keys.unmirrored, name))
+    def mirrored(self, written: Shelf) -> None:
+        """It lies on the share as `written`. Where it is another by now it is marked, even if it was not any more: who
+        wrote the newer one may have been overtaken by this."""
+
+        def step(shelf: Shelf | None, _: Version | None) -> list[Command]:
+            return [("SREM" if shelf == written else "SADD", self._keys.unmirrored, written.name)]
+
+        self._insist(written.name, step)
 
     def _shelf(self, shelf: Shelf) -> list[Command]:
         return [
