@@ -252,3 +252,33 @@ def test_a_home_that_is_a_file_is_called_one(tmp_path: Path) -> None:
     environment.pop("REDIS_URL", None)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 5 and "cannot be made: it is a file. Nothing was changed." in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_answer_that_a_full_disk_swallows_is_told_with_a_code_of_its_own(unbuffered: str, tmp_path: Path) -> None:
+    for command in ("version", "schema"):  # into a buffer, and past it
+        done = alone(command, stdout=Path("/dev/full"), home=tmp_path, PYTHONUNBUFFERED=unbuffered)
+        assert done.returncode == 74, done.stderr
+        assert b"stdout cannot be written: No space left on device" in done.stderr and b"[cli.output]" in done.stderr
+
+
+def test_a_command_whose_streams_were_closed_does_what_it_does_and_keeps_its_exit_code(tmp_path: Path) -> None:
+    """As some schedulers start programs. A file of ours must not take the place of one of the three either."""
+    for typed, code in (("version >&-", 0), ("show nothing <&- >&- 2>&-", 2)):
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m winslow_nomad.cli {typed}"],
+            env=environment(tmp_path), capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False), (typed, done.stderr)
+
+
+def alone(*args: str, stdout: Path, home: Path, **more: str) -> subprocess.CompletedProcess[bytes]:
+    with stdout.open("wb") as out:
+        return subprocess.run(
+            [sys.executable, "-m", "winslow_nomad.cli", *args],
+            env=environment(home, **more), stdout=out, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "WINSLOW_HOME": str(home / "h"), **more}

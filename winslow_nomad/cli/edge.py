@@ -5,6 +5,7 @@ only typer and the standard library, since it is loaded by `winslow --help`."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -111,14 +112,28 @@ def _command(error: Any) -> str:
     return context.command_path if context is not None else "winslow"
 
 
+class Stdout(io.FileIO):
+    """Where answers go. Remembers why it took nothing more, since what failed may be gone from all buffers."""
+
+    trouble = ""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+            raise
+
+
 def _trouble_with_stdout() -> str:
     """Why stdout takes nothing more; empty: it does."""
-    try:
+    with suppress(OSError):
         sys.stdout.flush()
-    except OSError as error:
-        _leave_stdout()
-        return error.strerror or str(error)
-    return ""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, Stdout) or not raw.trouble:
+        return ""
+    _leave_stdout()
+    return raw.trouble
 
 
 def _leave_stdout() -> None:

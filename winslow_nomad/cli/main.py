@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from winslow_nomad.cli import (
     commands_submit,
     doors,
 )
-from winslow_nomad.cli.edge import Wall
+from winslow_nomad.cli.edge import Stdout, Wall
 
 app = typer.Typer(
     name="winslow",
@@ -60,6 +61,19 @@ commands_installation.register(app)
 
 def main(doors: Any = None) -> None:
     """Run the command line of this process; `doors` lead to another installation than this machine's."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal cannot write ends nothing
+    standard_streams()
     app(obj=doors, prog_name="winslow")
+
+
+def standard_streams() -> None:
+    """There are three, whoever started us; each says when it takes nothing more."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # one that was closed: else a file of ours took its place
+        pass
+    os.close(spare)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    encoding = sys.stdout.encoding if sys.stdout else None
+    # a name that this terminal cannot write ends nothing
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(Stdout(1, "w", closefd=False)), encoding, "backslashreplace", line_buffering=True
+    )
