@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.access import Principal, Role
 from winslow_nomad.core.client import Report, unreported
-from winslow_nomad.core.errors import Invalid, NotFound, Refused
-from winslow_nomad.core.filing import Area, Entry, Opened, Space, from_text, to_text
+from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused
+from winslow_nomad.core.filing import Area, Entry, Opened, Space, aside_name, from_text, to_text
 from winslow_nomad.core.filing import Conflict as OnConflict
 from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.receiving import ShareUploads
@@ -71,35 +73,49 @@ class LocalFiles:
                     code="path.taken",
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name[:200]}.part")
-            with partial.open("wb") as file:
-                done = 0
-                while block := opened.read(done, BLOCK):
-                    file.write(block)
-                    done += len(block)
-                    self.report(opened.entry.name, done, opened.entry.bytes)
-                file.flush()
-                os.fsync(file.fileno())
-            os.utime(partial, (modified, modified))
-            partial.rename(target)
+            partial = target.with_name(aside_name(target.name, secrets.token_hex(4)))
+            try:
+                with partial.open("xb") as file:
+                    self._copy(opened, file)
+                os.utime(partial, (modified, modified))
+                partial.rename(target)
+            finally:
+                partial.unlink(missing_ok=True)
         finally:
             opened.close()
+
+    def _copy(self, opened: Opened, file: BinaryIO) -> None:
+        entry, done = opened.entry, 0
+        while done < entry.bytes:
+            block = opened.read(done, min(BLOCK, entry.bytes - done))
+            if not block:
+                raise Conflict(
+                    f"{shown(entry.path)} became shorter while it was fetched; it was not kept.",
+                    hint="Fetch it again.",
+                    code="path.version",
+                )
+            file.write(block)
+            done += len(block)
+            self.report(entry.name, done, entry.bytes)
+        file.flush()
+        os.fsync(file.fileno())
 
     def put(self, source: Path, space: str, path: str, *, conflict: OnConflict = "refuse") -> str:
         area = self._area(space)
         if not source.is_dir():
             return self._put_file(source, area, path, conflict)
-        for place, folders, names in os.walk(source):
+        for place, folders, names in os.walk(source, onerror=_unreadable):
             folders.sort()
             below = str(Path(place).relative_to(source))
             target = path if below == "." else f"{path}/{to_text(below)}"
             if self._there(area, target) is None:
                 self._installation.files.make_folder(area, target)
-            for name in sorted(names):
+            for name in sorted([*names, *(f for f in folders if (Path(place) / f).is_symlink())]):
                 file = Path(place) / name
                 if not file.is_file():
                     raise Invalid(
-                        f"{shown(str(file))} is no file (a link to nothing, a device, a pipe). It was not brought.",
+                        f"{shown(str(file))} is no file (a link to a folder or to nothing, a device, a pipe). "
+                        "It was not brought.",
                         hint="Take it away, or put what it names in its place.",
                         code="import.not_a_file",
                     )
@@ -157,6 +173,10 @@ class LocalFiles:
         if found is None:
             raise NotFound(f"There is no project {project[:100]!r}.", code="project.not_found")
         return Area(who=who, project=found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise error
 
 
 def _equal(read: Callable[[int], bytes], opened: Opened) -> bool:

@@ -49,6 +49,7 @@ AWAY: dict[str, type[errors.Unavailable]] = {
     "share": errors.ShareUnavailable,
 }
 SHOWN = 5  # mistakes of a request that are told
+PROBLEM = "application/problem+json"
 _LETTERS = re.compile(r"[^a-z0-9_.]")
 
 
@@ -59,7 +60,8 @@ def error_of(response: httpx.Response) -> WinslowError:
     except ValueError:
         told = None
     if not isinstance(told, dict) or "code" not in told or "title" not in told:
-        return _not_ours(response)
+        bare = _without_words(response)
+        return bare if bare is not None else _not_ours(response)
     status = response.status_code
     code = _LETTERS.sub("", str(told["code"]))
     message, hint = str(told["title"]), str(told.get("hint") or "")
@@ -86,6 +88,18 @@ def _failed(response: httpx.Response, code: str, message: str, hint: str, reques
         )
     kind = BY_CODE.get(code) or AWAY.get(code.partition(".")[0], errors.Unavailable)
     return kind(message, hint=hint, code=code)
+
+
+def _without_words(response: httpx.Response) -> WinslowError | None:
+    """An answer to HEAD has no body: that it is a problem of ours, and its status, are all that it tells. None: it is
+    not one."""
+    if response.request.method != "HEAD" or not response.headers.get("content-type", "").startswith(PROBLEM):
+        return None
+    status = response.status_code
+    message = f"{response.request.url.path} cannot be had: the server says {status}, and no more."
+    if status == 429:
+        return errors.TooMany(message, retry_after=retry_after(response))
+    return errors.Unavailable(message) if status >= 500 else BY_STATUS.get(status, errors.Invalid)(message)
 
 
 def _not_ours(response: httpx.Response) -> WinslowError:

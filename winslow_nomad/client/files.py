@@ -3,6 +3,7 @@ already is not sent again."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,13 +16,13 @@ from urllib.parse import quote
 
 import httpx
 
-from winslow_nomad.client.memory import Fingerprint, Memory, Sent, state_directory
-from winslow_nomad.client.uploads import PATIENCE, Sending
+from winslow_nomad.client.memory import Fingerprint, Memory, Sent, leads_to, state_directory
+from winslow_nomad.client.uploads import PATIENCE, PAUSE, Sending
 from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.client import Report, unreported
 from winslow_nomad.core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
 from winslow_nomad.core.filing import Conflict as OnConflict
-from winslow_nomad.core.filing import Entry, from_text, to_text
+from winslow_nomad.core.filing import Entry, aside_name, from_text, to_text
 
 PAGE = 1000
 SMALL = 4 * 1024 * 1024  # bytes up to which a file goes in one request
@@ -127,11 +128,9 @@ class HttpFiles:
         while True:
             try:
                 self._wire.ask("PUT", f"{_space(space)}/content", params={"path": path}, headers=headers, content=data)
-            except Unavailable:
+            except Unavailable as error:
                 first = first or time.monotonic()
-                if time.monotonic() - first > PATIENCE:
-                    raise
-                self._wire.get("about")  # waits until it is back
+                self._until_it_is_back(error, first)
                 continue
             except Refused as error:
                 if not first or error.code != "path.taken":
@@ -140,6 +139,14 @@ class HttpFiles:
                     raise
             self.report(source.name, len(data), len(data))
             return path
+
+    def _until_it_is_back(self, error: Unavailable, since: float) -> None:
+        """Raises the error when it has been so for too long. A server that answers may still lack what was asked for,
+        such as its share: it gets a pause."""
+        if time.monotonic() - since > self._wire.patience:
+            raise error
+        time.sleep(PAUSE)
+        self._wire.get("about")
 
     def _put_folder(self, source: Path, space: str, path: str, conflict: OnConflict) -> None:
         for folder, file in walk(source):
@@ -244,47 +251,63 @@ class HttpFiles:
 
     def _get_file(self, space: str, entry: Entry, target: Path) -> None:
         modified = entry.modified.timestamp()
-        if target.exists():
-            found = target.stat()
-            if target.is_file() and found.st_size == entry.bytes and abs(found.st_mtime - modified) < 1.0:
-                return
-            raise Refused(
-                f"{target} is there already and is something else; it was not touched.",
-                hint="Name another target, or move it away.",
-                code="path.taken",
-            )
-        partial = target.with_name(f".{target.name[:200]}.{hashlib.sha256(entry.tag.encode()).hexdigest()[:8]}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("ab") as file:
-            done = os.fstat(file.fileno()).st_size
-            while done < entry.bytes:
-                done = self._fetch(space, entry, file, done)
-            file.flush()
-            os.fsync(file.fileno())
-        os.utime(partial, (modified, modified))
-        partial.rename(target)
+        partial = target.with_name(aside_name(target.name, hashlib.sha256(entry.tag.encode()).hexdigest()[:8]))
+        while not _there_already(target, entry.bytes, modified):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # whoever else fetches it here is waited for
+                if not leads_to(partial, file.fileno()):
+                    continue  # and has put it into its place
+                self._fetch_rest(space, entry, file)
+                os.fsync(file.fileno())
+                os.utime(partial, (modified, modified))
+                partial.rename(target)
 
-    def _fetch(self, space: str, entry: Entry, file: BinaryIO, done: int) -> int:
-        """Some of it; answers how much there is then. Raises Unavailable when the server does not come back."""
+    def _fetch_rest(self, space: str, entry: Entry, file: BinaryIO) -> None:
+        """What of it is not there yet. Raises Unavailable when nothing of it comes for too long."""
+        if file.tell() > entry.bytes:
+            file.truncate(0)  # nobody knows what this is
+            file.seek(0, os.SEEK_END)
+        since = time.monotonic()
+        while (began := file.tell()) < entry.bytes:
+            try:
+                self._fetch(space, entry, file)
+            except Unavailable as error:
+                if file.tell() == began:
+                    self._until_it_is_back(error, since)
+            if file.tell() > began:
+                since = time.monotonic()
+        file.flush()
+
+    def _fetch(self, space: str, entry: Entry, file: BinaryIO) -> None:
+        done = file.tell()
         headers = {"range": f"bytes={done}-", "if-range": f'"{entry.tag}"'}
-        began = done
-        try:
-            url = f"{_space(space)}/content"
-            with self._wire.stream("GET", url, params={"path": entry.path}, headers=headers) as answer:
-                if answer.status_code != httpx.codes.PARTIAL_CONTENT or answer.headers.get("etag") != f'"{entry.tag}"':
-                    raise Conflict(
-                        f"{entry.path} changed while it was fetched; what had come of it is left aside.",
-                        hint="Fetch it again.",
-                        code="path.version",
-                    )
-                for block in answer.iter_bytes(BLOCK):
-                    file.write(block)
-                    done += len(block)
-                    self.report(entry.name, done, entry.bytes)
-        except Unavailable:
-            if done == began:
-                self._wire.get("about")  # waits until it is back; raises when it stays away
-        return done
+        params = {"path": entry.path}
+        with self._wire.stream("GET", f"{_space(space)}/content", params=params, headers=headers) as answer:
+            if answer.status_code != httpx.codes.PARTIAL_CONTENT or answer.headers.get("etag") != f'"{entry.tag}"':
+                raise Conflict(
+                    f"{entry.path} changed while it was fetched; what had come of it is left aside.",
+                    hint="Fetch it again.",
+                    code="path.version",
+                )
+            for block in answer.iter_bytes(BLOCK):
+                file.write(block)
+                done += len(block)
+                self.report(entry.name, done, entry.bytes)
+
+
+def _there_already(target: Path, size: int, modified: float) -> bool:
+    """Raises Refused (path.taken) where something else is."""
+    if not target.exists():
+        return False
+    found = target.stat()
+    if target.is_file() and found.st_size == size and abs(found.st_mtime - modified) < 1.0:
+        return True
+    raise Refused(
+        f"{target} is there already and is something else; it was not touched.",
+        hint="Name another target, or move it away.",
+        code="path.taken",
+    )
 
 
 def _space(space: str) -> str:

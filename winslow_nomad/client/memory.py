@@ -68,7 +68,7 @@ class Memory:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 self._lock(fd)
-                if _leads_to(path, fd):  # not swept while we waited
+                if leads_to(path, fd):  # not swept while we waited
                     yield Entry(fd)
                     return
             finally:
@@ -93,7 +93,7 @@ class Memory:
                     path.unlink()
 
 
-def _leads_to(path: Path, fd: int) -> bool:
+def leads_to(path: Path, fd: int) -> bool:
     try:
         return path.stat().st_ino == os.fstat(fd).st_ino
     except FileNotFoundError:

@@ -138,7 +138,8 @@ class Wire:
                     hint=f"Log in again: winslow login {self.url}",
                     code=error.code,
                 ) from error
-            if response.status_code in (404, 405) and error.code in ("not_found", "request.method"):
+            wordless = response.request.method == "HEAD"  # without words nobody can tell what it is that is not there
+            if not wordless and response.status_code in (404, 405) and error.code in ("not_found", "request.method"):
                 raise self._skewed("does not know what was asked for") from error  # no such route
             raise error
         return response

@@ -50,6 +50,14 @@ def from_text(text: str) -> str:
     return bytes_back.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
+def aside_name(name: str, mark: str) -> str:
+    """Under which a file lies beside its place until it is complete: no longer than a name may be (255 bytes). `mark`:
+    ASCII."""
+    tail = f".{mark}.part"
+    raw = name.encode("utf-8", "surrogateescape")[: 255 - 1 - len(tail)]
+    return f".{raw.decode(errors='ignore')}{tail}"
+
+
 class Space(Value):
     """`inputs`, or `project:<id>`. `project` is empty for the input pool."""
 
