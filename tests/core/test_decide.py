@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.core.stories import DIAMOND, FAILED, SUCCESS, ids, open_ids, run_until, run_until_attempt, started
 from tests.core.world import World, chain, pipeline
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.errors import Conflict, NotFound, Refused
@@ -13,50 +14,7 @@ from winslow_nomad.core.facts import describe
 from winslow_nomad.core.line import why
 from winslow_nomad.core.pipeline import Gpu, Resources
 from winslow_nomad.core.project import ProjectState
-from winslow_nomad.core.stage import Cause, Outcome, Overrides, Reason, Stage, StageState
-
-FAILED = Outcome(cause=Cause.EXIT, code=3)
-SUCCESS = Outcome(cause=Cause.EXIT, code=0)
-
-
-def started(made, **fields) -> World:
-    world = World(made, **fields)
-    world.send(m.StartProject(actor="ada"))
-    return world
-
-
-def ids(world: World) -> list[str]:
-    """What has ended, in order: `detect:succeeded`."""
-    return [f"{e.id}:{e.state.value}" for e in world.project.ended.values()]
-
-
-def open_ids(world: World) -> list[str]:
-    return sorted(s.definition.id for s in world.project.stages.values())
-
-
-def run_until(world: World, stage_id: str) -> int:
-    """Let it go on until a stage of this id runs; its number."""
-    for _ in range(200):
-        for s in world.project.stages.values():
-            if s.definition.id == stage_id and s.state is StageState.RUNNING:
-                return s.number
-        if world.deliver() or world.admit():
-            continue
-        effects = world.effects()
-        for effect in effects:
-            world.perform(effect)
-        if not effects and world.running():
-            world.end(world.running()[0], SUCCESS.but(started=world.now))
-    raise AssertionError(f"{stage_id} never ran")
-
-
-def run_until_attempt(world: World, number: int, attempt: int) -> Stage:
-    """Let the stage go on until this attempt of it runs."""
-    while len(world.project.stages[number].attempts) < attempt:
-        if not (world.deliver() or world.admit()):
-            world.wait(60)
-    assert run_until(world, world.project.stages[number].definition.id) == number
-    return world.project.stages[number]
+from winslow_nomad.core.stage import Cause, Outcome, Overrides, Reason, StageState
 
 
 def test_a_chain_runs_to_its_end_and_the_project_has_succeeded():
@@ -87,11 +45,6 @@ def test_parallel_branches_are_open_at_the_same_time():
     run_until(world, "c")
     assert open_ids(world) == ["b", "c"]
     assert len(world.running()) == 2
-
-
-DIAMOND = pipeline(
-    {"id": "a"}, {"id": "b", "needs": ("a",)}, {"id": "c", "needs": ("a",)}, {"id": "d", "needs": ("b", "c")}
-)
 
 
 def test_a_join_of_all_waits_for_every_branch():

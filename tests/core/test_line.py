@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def stages(draw: st.DrawFn, number: int) -> Stage:
 
 @st.composite
 def sweeps(draw: st.DrawFn, number: int) -> Sweep:
-    flags = {name: draw(st.booleans()) for name in ("closed", "halted", "confirmed")}
+    flags: dict[str, Any] = {name: draw(st.booleans()) for name in ("closed", "halted", "confirmed")}
     return sweep(number, turn=draw(st.integers(1, 3)), next=draw(st.integers(0, 2)), **flags)
 
 

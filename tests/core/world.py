@@ -8,7 +8,7 @@ from typing import Any
 from tests.core.invariants import check
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide
-from winslow_nomad.core.effects import Effect, PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt, WakeAt
+from winslow_nomad.core.effects import Effect, Notify, PrepareWorkspace, SealStage, StopAttempt, SubmitAttempt, WakeAt
 from winslow_nomad.core.errors import WinslowError
 from winslow_nomad.core.line import startable
 from winslow_nomad.core.outstanding import outstanding
@@ -44,6 +44,7 @@ class World:
         self.post: list[m.AnyFact] = []
         self.delivered: list[m.AnyFact] = []
         self.entries: list[m.Entry] = []
+        self.notices: list[Notify] = []
         create = m.CreateProject(project="p1", name="test", pipeline=made, actor="ada", **fields)
         self._apply(create)
 
@@ -53,6 +54,7 @@ class World:
             assert decision.project == self.project
         self.project = decision.project
         self.entries += decision.facts
+        self.notices += [e for e in decision.effects if isinstance(e, Notify)]
         check(self.project, self.now)
         for number, ended in self.project.ended.items():
             assert self.seen_ended.setdefault(number, ended) == ended, "an ended stage never changes"

@@ -9,7 +9,6 @@ from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.draft import Draft, with_attempt
 from winslow_nomad.core.effects import Notify
-from winslow_nomad.core.errors import Invalid
 from winslow_nomad.core.graph import end_stage
 from winslow_nomad.core.line import startable
 from winslow_nomad.core.lineage import source
@@ -50,13 +49,9 @@ def admitted(draft: Draft, fact: m.Admitted) -> None:
     if stage is None:
         return
     environment, folder = stage.environment, stage.folder
-    try:
-        if environment is None:
-            environment = expand.environment(draft.project, stage, fact.installation)
-            folder = draft.project.pipeline.folder
-    except Invalid as error:
-        end_stage(draft, stage, StageState.FAILED, str(error))
-        return
+    if environment is None:
+        environment = expand.environment(draft.project, stage, fact.installation)
+        folder = draft.project.pipeline.folder
     image = stage.attempts[-1].image if stage.attempts else None  # a retry runs what was tried before
     number = len(stage.attempts) + 1
     attempt = Attempt(number=number, driver=draft.project.driver, made=draft.now, image=image)
@@ -151,7 +146,9 @@ def workspace_failed(draft: Draft, fact: m.WorkspaceFailed) -> None:
         conclude(draft, stage, Outcome(cause=Cause.WORKSPACE, message=fact.text))
         return
     # The same attempt again: an operation that failed is forgotten, so that the effect is outstanding again.
-    draft.put(stage.but(operation=None, reason=Reason(kind="share", text=fact.text)))
+    waiting = stage.but(operation=None, reason=Reason(kind="share", text=fact.text))
+    if waiting != stage:
+        draft.put(waiting)
 
 
 def attempt_accepted(draft: Draft, fact: m.AttemptAccepted) -> None:
@@ -234,8 +231,11 @@ def attempt_ended(draft: Draft, fact: m.AttemptEnded) -> None:
 
 def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     """The newest attempt has ended: the stage ends with it, or is tried again."""
-    if outcome.started is not None and stage.attempts[-1].state in (A.INTENDED, A.SUBMITTED):
-        started = m.AttemptStarted(stage=stage.number, attempt=len(stage.attempts), started=outcome.started)
+    if (outcome.started is not None or outcome.succeeded) and stage.attempts[-1].state is not A.RUNNING:
+        if stage.attempts[-1].state is A.PREPARING:
+            stage = draft.move_attempt(stage, A.INTENDED)
+        began = outcome.started or draft.now
+        started = m.AttemptStarted(stage=stage.number, attempt=len(stage.attempts), started=began)
         stage = mark_running(draft, stage, stage.attempts[-1].node, started)
     elif stage.attempts[-1].state is A.INTENDED and outcome.cause is Cause.REJECTED:
         stage = mark_submitted(draft, stage)
@@ -243,13 +243,7 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     draft.note("attempt_ended", stage, outcome.message, cause=outcome.cause.value, code=outcome.code)
     if outcome.succeeded:
         results, problems = expand.typed_results(stage.definition, outcome.results)
-        end_stage(
-            draft,
-            stage.but(stop=""),
-            reachable(draft, stage, StageState.SUCCEEDED),
-            "; ".join(problems),
-            results=results,
-        )
+        end_stage(draft, stage.but(stop=""), StageState.SUCCEEDED, "; ".join(problems), results=results)
     elif stage.stop in ("terminate", "kill"):
         who = f" by {stage.stop_actor}" if stage.stop_actor else ""
         end_stage(draft, stage, StageState.STOPPED, f"stopped{who}")
@@ -260,13 +254,6 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     else:
         results, _ = expand.typed_results(stage.definition, outcome.results)
         end_stage(draft, stage, StageState.FAILED, describe(stage, outcome), results=results)
-
-
-def reachable(draft: Draft, stage: Stage, state: StageState) -> StageState:
-    """A success of an attempt whose start nobody saw has been through submitted all the same."""
-    if stage.state is StageState.PREPARING:
-        draft.put(stage)
-    return state
 
 
 def left(stage: Stage, cause: Cause) -> int:
