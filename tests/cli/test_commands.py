@@ -142,6 +142,33 @@ def test_redo_carries_everything_that_was_changed(winslow: Call, world: World, d
     assert command.actor == "mara"
 
 
+def test_show_says_with_which_values_of_its_own_a_stage_runs(winslow: Call, done: str) -> None:
+    assert winslow("redo", done, "one", "--set", "SPEED=3").exit_code == 0
+    assert "-one (SPEED=3)" in winslow("show", done).stdout
+    assert "0001-one " in winslow("show", done).stdout, "it ran with the values that all have"
+
+
+def test_a_stage_that_has_not_started_is_changed_and_keeps_what_was_changed_before(
+    winslow: Call, world: World, done: str
+) -> None:
+    assert winslow("redo", done, "one", "--set", "SPEED=3", "--cpu", "1.5").exit_code == 0
+    changed = winslow("change", done, "one", "--memory", "2 GiB", "--env", "DEBUG=1", "--comment", "too small")
+    assert changed.exit_code == 0, changed.output
+    command = last(world)
+    assert isinstance(command, m.ChangeQueued) and command.comment == "too small"
+    stage = world.projects[done].stages[command.stage]
+    assert stage.overrides.values == {"SPEED": "3"} and stage.overrides.environment == {"DEBUG": "1"}
+    assert stage.overrides.resources is not None
+    assert (stage.overrides.resources.cpu, stage.overrides.resources.memory) == (1.5, 2 * GIB)
+
+
+def test_a_change_of_nothing_is_refused(winslow: Call, world: World, done: str) -> None:
+    sent = len(world.sent)
+    assert "[cli.nothing_to_do]" in winslow("change", done, "one").stderr
+    assert len(world.sent) == sent
+    assert "[stage.ended]" in winslow("change", done, "one", "--cpu", "2").stderr
+
+
 def test_redo_as_a_sweep(winslow: Call, world: World, done: str) -> None:
     assert winslow("redo", done, "1", "--sweep", "SPEED=1..3").exit_code == 0
     assert last(world).sweep == {"SPEED": ("1", "2", "3")}
@@ -327,6 +354,8 @@ def test_every_command_carries_a_key_of_its_own(winslow: Call, world: World, don
 def test_a_command_that_nobody_carries_out_says_so(winslow: Call, world: World, done: str) -> None:
     told_so = "Nobody runs stages here now"
     assert told_so in winslow("redo", done, "one").stderr
+    assert told_so in winslow("show", done).stderr, "else a stage seems to wait for its turn for ever"
+    assert told_so not in winslow("show", done, "one").stderr
     assert told_so not in winslow("pause", done).stderr, "there is nothing to carry out"
     world.served = True
     assert told_so not in winslow("resume", done).stderr

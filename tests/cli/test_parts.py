@@ -12,8 +12,13 @@ from rich.console import Console
 
 from tests.cli import worlds
 from tests.fakes.client import FakeClient
-from winslow_nomad.cli import asking, outputs, screen, words
+from tests.resources import some
+from winslow_nomad.cli import asking, edge, outputs, screen, words
+from winslow_nomad.cli.follow import exit_code
+from winslow_nomad.cli.run import what_next
 from winslow_nomad.core.messages import CreateProject
+from winslow_nomad.core.project import Pause
+from winslow_nomad.core.stage import StageState
 
 
 @pytest.mark.parametrize(
@@ -33,6 +38,20 @@ def test_sizes_and_numbers_have_units_and_commas() -> None:
 def test_what_waits_reads_as_one_sentence() -> None:
     assert words.Said("submitted", "waits", "for a GPU: both are in use").sentence == "waits for a GPU: both are in use"
     assert words.Said("failed", "cannot start", "no node has it").sentence == "cannot start: no node has it"
+
+
+def test_who_waits_to_be_changed_is_not_called_stopped_and_is_told_how(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where an earlier try was stopped: it is lined up again."""
+    never = Pause(kind="impossible", text="0002-detect cannot start", stage=2, since=some.NOW)
+    before = some.ended(1, state=StageState.STOPPED)
+    assert exit_code(some.project(before)) == edge.STOPPED
+    found = some.project(before, some.stage(2, attempts=()), pause=never)
+    assert exit_code(found) == edge.WAITING
+    what_next(FakeClient(worlds.world(tmp_path)), found, edge.WAITING)
+    told = capsys.readouterr().err
+    assert "winslow change p1 2 --memory" in told and "winslow skip p1 2" in told
 
 
 def test_of_many_stages_the_open_ones_and_the_newest_are_shown_and_the_rest_is_counted(tmp_path: Path) -> None:

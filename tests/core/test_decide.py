@@ -260,6 +260,37 @@ def test_a_runner_that_never_started_is_not_said_to_have_been_killed():
     assert describe(waiting, lost) == "a could not be started on its node: no image"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome(cause=Cause.EXIT, code=3), "a ended with exit code 3"),
+        (Outcome(cause=Cause.EXIT, signal=9), "a was ended by signal 9 (SIGKILL)"),
+        (Outcome(cause=Cause.EXIT, signal=63), "a was ended by signal 63"),
+        (
+            Outcome(cause=Cause.TIMEOUT, message="not done after ..."),
+            "a ran longer than its 12 h",
+        ),
+        (
+            Outcome(cause=Cause.OUT_OF_MEMORY, message="more than the allowed ...", peak_memory_bytes=247770112),
+            "a used all of its 64 MiB of memory and more: 236.3 MiB",
+        ),
+        (Outcome(cause=Cause.OUT_OF_MEMORY, peak_memory_bytes=2**26), "a used all of its 64 MiB of memory"),
+        (Outcome(cause=Cause.EXEC_FAILED, message="nosuch: not found"), "a could not be started: nosuch: not found"),
+    ],
+)
+def test_how_a_stage_ended_is_told_in_the_units_of_its_pipeline(outcome, words):
+    world = started(pipeline({"id": "a", "timeout": 43200, "resources": {"memory": 2**26}}))
+    stage = world.project.stages[run_until(world, "a")]
+    assert describe(stage, outcome) == words
+
+
+def test_a_stage_that_may_run_for_another_time_in_this_run_ran_longer_than_that():
+    world = started(pipeline({"id": "a", "timeout": 43200}))
+    stage = world.project.stages[run_until(world, "a")]
+    stage = stage.but(overrides=stage.overrides.but(timeout=90))
+    assert describe(stage, Outcome(cause=Cause.TIMEOUT)) == "a ran longer than its 90 s"
+
+
 def test_a_retry_waits_for_its_delay():
     world = started(pipeline({"id": "a", "retry": {"failed": 1, "delay": 60}}))
     number = run_until(world, "a")

@@ -132,6 +132,10 @@ def test_the_reasons_are_sentences_with_what_a_person_needs_to_know() -> None:
     assert said(project(queued(), pause=PAUSED), 1) == "the project is paused: lunch"
     assert said(project(late), 1) == "attempt 2 follows after a delay"
     assert said(behind_both, 3) == "in line behind detect, track of the same project"
+    never = Reason(kind="impossible", text="cannot start: no node has a GPU")
+    behind_never = project(queued(1, "track"), queued(2, reason=never), queued(3, turn=2))
+    stuck = "in line behind detect, track of the same project; 0002-detect cannot start: no node has a GPU"
+    assert said(behind_never, 3) == stuck
     assert said(makes_more, 1) == "in line behind a sweep of the same project"
     assert said(project(queued()), 1) == "waits for its turn among the stages of all projects"
     assert said(project(queued(reason=BUSY)), 1) == "all 4 GPUs are in use"

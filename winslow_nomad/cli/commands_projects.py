@@ -65,7 +65,7 @@ def show(
     from datetime import UTC, datetime
 
     from winslow_nomad.cli import as_json, given, outputs, tables
-    from winslow_nomad.cli.sending import project_of
+    from winslow_nomad.cli.sending import nobody, project_of
 
     with project_of(context, project) as sender:
         found = sender.project
@@ -82,10 +82,11 @@ def show(
             return
         paths = outputs.of_project(sender.client, found)
         begins = sender.client.begins(found.id) if found.stages else {}
-    if json:
-        as_json.put({"project": as_json.project(found, datetime.now(UTC), paths, begins)})
-    else:
-        tables.project(found, datetime.now(UTC), paths, begins)
+        if json:
+            as_json.put({"project": as_json.project(found, datetime.now(UTC), paths, begins)})
+        else:
+            tables.project(found, datetime.now(UTC), paths, begins)
+        nobody(sender.client, found, sender.server)
 
 
 def log(

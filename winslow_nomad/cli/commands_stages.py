@@ -12,6 +12,7 @@ from winslow_nomad.cli import options
 def register(app: typer.Typer) -> None:
     app.command("redo")(redo)
     app.command("enqueue")(enqueue)
+    app.command("change")(change_queued)
     app.command("skip")(skip)
     app.command("stop")(stop)
     app.command("reorder")(reorder)
@@ -108,6 +109,50 @@ def enqueue(
         )
 
     change(context, project, make, "Lined up:", as_json=json)
+
+
+def change_queued(
+    context: typer.Context,
+    project: options.ProjectArgument,
+    stage: options.StageArgument,
+    set_: options.Set = None,
+    env: options.Env = None,
+    command: options.Command = "",
+    image: options.Image = "",
+    cpu: options.Cpu = None,
+    memory: options.Memory = "",
+    comment: options.CommentOption = "",
+    json: options.Json = False,
+) -> None:
+    """Change a stage that has not started yet."""
+    from winslow_nomad.cli import given
+    from winslow_nomad.cli.sending import change
+    from winslow_nomad.core.errors import Invalid
+    from winslow_nomad.core.graph import merge_overrides
+    from winslow_nomad.core.messages import ChangeQueued
+    from winslow_nomad.core.project import Project
+    from winslow_nomad.core.stage import Overrides
+
+    def make(found: Project) -> ChangeQueued:
+        number = given.stage_number(found, stage)
+        overrides = given.overrides(
+            found,
+            given.resources_of(found, number),
+            set_=set_ or (),
+            env=env or (),
+            command=command,
+            image=image,
+            cpu=cpu,
+            memory=memory,
+        )
+        if overrides == Overrides() and not comment:
+            hint = "See winslow change --help for what can be."
+            raise Invalid("Nothing is to be changed.", hint=hint, code="cli.nothing_to_do")
+        known = found.stages.get(number)
+        merged = merge_overrides(known.overrides, overrides) if known is not None else overrides
+        return ChangeQueued(stage=number, overrides=merged, comment=comment or None)
+
+    change(context, project, make, "Changed:", as_json=json)
 
 
 def skip(

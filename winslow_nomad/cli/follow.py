@@ -69,7 +69,8 @@ def attempts_of(project: Project) -> Attempts:
 
 def stopped(project: Project) -> bool:
     """The newest execution of some stage was stopped."""
-    newest = {project.ended[n].id: project.ended[n].state for n in sorted(project.ended)}
+    newest = {e.id: e.state for _, e in sorted(project.ended.items())}
+    newest |= {s.definition.id: s.state for s in project.stages.values()}  # what is lined up again was not the end
     return StageState.STOPPED in newest.values()
 
 

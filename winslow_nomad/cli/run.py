@@ -240,6 +240,10 @@ def what_next(client: Client, project: Project, code: int, *, go_on: str = "") -
                 say(f"Try again: winslow redo {project.id} {failure.stage}")
         say(f"then go on with: {go_on}")
     elif code == edge.WAITING and not project.gates:
+        if project.pause is not None and project.pause.kind == "impossible" and project.pause.stage:
+            where = f"{project.id} {project.pause.stage}"
+            say(f"It starts by itself once that is there. Else ask for less: winslow change {where} --memory ...")
+            say(f"or go on without it: winslow skip {where}")
         if client.address(project.id):
             say(f"End the pause: winslow resume {project.id}")
         say(f"Go on with: {go_on}")

@@ -75,7 +75,7 @@ def project(
         words_of = words.of_stage(found, stage, now)
         table.add_row(
             shape(out, words_of.look),
-            stage.name + (f" ({words.pairs(stage.point)})" if stage.point else ""),
+            words.named(stage),
             words_of.word,
             took(stage, now),
             words.results(stage.results),
@@ -120,7 +120,7 @@ def end_of_run(out: Console, found: Project, now: datetime, paths: Mapping[int, 
         why = now_said.detail if stage.ended is None or not stage.results else ""
         table.add_row(
             shape(out, now_said.look),
-            stage.name + (f" ({words.pairs(stage.point)})" if stage.point else ""),
+            words.named(stage),
             now_said.word,
             took(stage, now),
             words.results(stage.results) or words.safe(why),

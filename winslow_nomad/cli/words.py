@@ -86,6 +86,12 @@ def of_project(project: Project) -> Said:
     return Said(told.look, told.word, told.detail)
 
 
+def named(stage: Stage | EndedStage) -> str:
+    """`0006-detect (MIN_AREA=340)`: with the values that were given for it alone."""
+    own = pairs({**stage.overrides.values, **stage.point})
+    return f"{stage.name} ({own})" if own else stage.name
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `41 s`, `3 min 20 s`, `3 h 14 min`, `2 d 3 h`."""
     if seconds < 0:

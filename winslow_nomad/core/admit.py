@@ -220,7 +220,7 @@ def _best(nodes: Sequence[Node], gpu: Gpu, worth: Callable[[GpuGroup], int]) -> 
 def size(amount: int) -> str:
     """Bytes as people write them: 16 GiB, 1.5 GiB, 512 MiB."""
     if amount >= GIB:
-        return f"{round(amount / GIB, 1):g} GiB"
+        return f"{round(amount / GIB, 1):.12g} GiB"
     return f"{round(amount / MIB, 1):g} MiB"
 
 

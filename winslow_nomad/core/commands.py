@@ -154,7 +154,7 @@ def redo_stage(draft: Draft, message: m.RedoStage) -> None:
     if base.state is StageState.QUEUED:
         raise Refused(
             f"Stage {message.stage} has not run yet.",
-            hint="Change it where it is queued.",
+            hint="It can still be changed: winslow change. To try it again, stop it first.",
             code="stage.still_queued",
         )
     stage_id = base.definition.id if isinstance(base, Stage) else base.id

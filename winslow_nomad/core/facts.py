@@ -3,10 +3,12 @@ known, or about something that is gone changes nothing."""
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime, timedelta
 
 from winslow_nomad.core import expand
 from winslow_nomad.core import messages as m
+from winslow_nomad.core.admit import size
 from winslow_nomad.core.draft import Draft, with_attempt
 from winslow_nomad.core.effects import Notify
 from winslow_nomad.core.graph import end_stage
@@ -277,22 +279,21 @@ def requeue(draft: Draft, stage: Stage, delay: float) -> None:
 
 def describe(stage: Stage, outcome: Outcome) -> str:
     """How an attempt ended, in words."""
-    name = stage.definition.id
+    name, more = stage.definition.id, f": {outcome.message}" if outcome.message else ""
     match outcome.cause:
         case Cause.EXIT if outcome.signal:
-            text = f"{name} was ended by signal {outcome.signal}"
+            text = f"{name} was ended by signal {outcome.signal}{called(outcome.signal)}"
         case Cause.EXIT:
             text = f"{name} ended with exit code {outcome.code}"
         case Cause.TIMEOUT:
-            text = (
-                f"{name} ran longer than its {stage.definition.timeout:g} s"
-                if stage.definition.timeout
-                else f"{name} ran too long"
-            )
+            limit = stage.overrides.timeout or stage.definition.timeout
+            text, more = f"{name} ran longer than its {span(limit)}" if limit else f"{name} ran too long", ""
         case Cause.OUT_OF_MEMORY:
-            limit = stage.overrides.resources or stage.definition.resources
-            gib = (limit.memory_max or limit.memory) / 2**30
-            text = f"{name} used all of its {gib:g} GiB of memory"
+            resources = stage.overrides.resources or stage.definition.resources
+            most, used = resources.memory_max or resources.memory, outcome.peak_memory_bytes
+            text, more = f"{name} used all of its {size(most)} of memory", ""
+            if used > most:
+                text += f" and more: {size(used)}"
         case Cause.EXEC_FAILED:
             text = f"{name} could not be started"
         case Cause.RUNNER_LOST if outcome.started is None and stage.attempts[-1].started is None:
@@ -308,7 +309,23 @@ def describe(stage: Stage, outcome: Outcome) -> str:
         case _:
             text = f"{name} could not get its workspace"
     tries = f" (attempt {len(stage.attempts)})" if len(stage.attempts) > 1 else ""
-    return f"{text}{tries}" + (f": {outcome.message}" if outcome.message else "")
+    return f"{text}{tries}{more}"
+
+
+def called(number: int) -> str:
+    """` (SIGKILL)`; empty: it has no name here."""
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""
+
+
+def span(seconds: float) -> str:
+    """As it was written: 12 h, 90 min, 45 s."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def stop_sent(draft: Draft, fact: m.StopSent) -> None:

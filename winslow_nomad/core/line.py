@@ -58,5 +58,10 @@ def why(project: Project, stage: Stage, now: datetime) -> Reason | None:
     if turn is not None and stage.turn > turn:
         ahead = [s for s in project.stages.values() if s.turn < stage.turn]
         names = ", ".join(sorted({s.definition.id for s in ahead})) or "a sweep"
-        return Reason(kind="line", text=f"in line behind {names} of the same project", ahead=len(ahead))
+        text = f"in line behind {names} of the same project"
+        for other in sorted(ahead, key=lambda s: s.number):
+            if other.reason is not None and other.reason.kind == "impossible":
+                text += f"; {other.name} {other.reason.text}"
+                break
+        return Reason(kind="line", text=text, ahead=len(ahead))
     return stage.reason or Reason(kind="busy", text="waits for its turn among the stages of all projects")
