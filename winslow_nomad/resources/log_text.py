@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import re2
 
+from winslow_nomad.core.client import LogChunk
 from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.logs import SecretTexts
-from winslow_nomad.resources.logs import Mask, overlap
 
 SHOWN = 16 * 1024  # bytes of a line
 TELLING = 4  # characters of the beginning of a secret; fewer tell nothing and are met everywhere
+HIDDEN = b"********"
 SHORTEST = 8  # characters of a secret that is masked: shorter ones would hide what is no secret
 
 
@@ -38,7 +39,7 @@ class Masker:
         """Of data[start:end]; a secret that is cut by either end is hidden as a whole."""
         if self._pattern is None:
             return data[start:end]
-        return b"".join(self._pieces(data, start, min(end, len(data)), lambda _: Mask.HIDDEN))
+        return b"".join(self._pieces(data, start, min(end, len(data)), lambda _: HIDDEN))
 
     def same_length(self, data: bytes, *, cut: bool = False) -> bytes:
         """As many asterisks as there were bytes: positions stay true. cut: more may follow, so that what may be the
@@ -49,11 +50,15 @@ class Masker:
         whole = b"".join(self._pieces(data, 0, len(data), lambda length: b"*" * length))
         return whole[: len(whole) - held] + b"*" * held
 
-    def held(self, data: bytes) -> int:
-        """How many bytes at the end may be the beginning of a secret whose rest is still to come."""
+    def held(self, data: bytes, telling: int = TELLING) -> int:
+        """How many bytes at the end may be the beginning of a secret whose rest is still to come; a whole secret that
+        ends among them is not cut. `telling`: fewer bytes of a beginning do not count."""
         tail = data[-self.longest :] if self.longest else b""
-        found = max((overlap(tail, s) for s in self._secrets), default=0)
-        return found if found >= TELLING else 0
+        found = max((_overlap(tail, s) for s in self._secrets), default=0)
+        if found < telling or self._pattern is None:
+            return 0
+        cut = len(data) - found
+        return len(data) - next((m.start() for m in self._pattern.finditer(data) if m.start() < cut < m.end()), cut)
 
     def _pieces(self, data: bytes, start: int, end: int, hidden: Callable[[int], bytes]) -> Iterator[bytes]:
         behind = start
@@ -67,6 +72,14 @@ class Masker:
         yield data[behind:end]
 
 
+def _overlap(data: bytes, secret: bytes) -> int:
+    """How many bytes at the end of `data` could be the beginning of `secret`."""
+    for length in range(min(len(data), len(secret) - 1), 0, -1):
+        if secret.startswith(data[-length:]):
+            return length
+    return 0
+
+
 def _options(size: int) -> re2.Options:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
@@ -78,6 +91,28 @@ def _options(size: int) -> re2.Options:
 
 
 NOTHING = Masker(())
+
+
+class Mask:
+    """Hides secrets in a stream of chunks, also where one is cut by the end of a chunk. `masker`: the present one."""
+
+    def __init__(self, masker: Callable[[], Masker]) -> None:
+        self._masker = masker
+        self._held: dict[str, bytes] = {}
+
+    def apply(self, chunk: LogChunk) -> LogChunk:
+        masker = self._masker()
+        data = self._held.pop(chunk.stream, b"") + chunk.data
+        keep = masker.held(data, telling=1)
+        if keep:
+            self._held[chunk.stream] = data[-keep:]
+        return chunk.but(data=masker.line(data, 0, len(data) - keep))
+
+    def rest(self) -> list[LogChunk]:
+        """What was held back because it could have become a secret."""
+        masker = self._masker()
+        held, self._held = self._held, {}
+        return [LogChunk.model_validate({"stream": s, "data": masker.line(d)}) for s, d in held.items()]
 
 
 class Masks:

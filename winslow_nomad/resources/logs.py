@@ -7,7 +7,7 @@ files anew, and what the index promises but the stream does not show yet is wait
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -99,38 +99,3 @@ def chunks(log: LogReader, follow: bool, ended: Callable[[], bool], wait: Callab
                 yield from rest
             return
         wait()
-
-
-class Mask:
-    """Hides secrets in a stream of chunks, also where one is cut by the end of a chunk."""
-
-    HIDDEN = b"********"
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = sorted((s.encode() for s in secrets if len(s) >= 8), key=len, reverse=True)
-        self._held: dict[str, bytes] = {}
-
-    def apply(self, chunk: LogChunk) -> LogChunk:
-        if not self._secrets:
-            return chunk
-        data = self._held.pop(chunk.stream, b"") + chunk.data
-        for secret in self._secrets:
-            data = data.replace(secret, self.HIDDEN)
-        keep = max((overlap(data, s) for s in self._secrets), default=0)
-        if keep:
-            self._held[chunk.stream] = data[-keep:]
-            data = data[:-keep]
-        return chunk.but(data=data)
-
-    def rest(self) -> list[LogChunk]:
-        """What was held back because it could have become a secret."""
-        held, self._held = self._held, {}
-        return [LogChunk.model_validate({"stream": s, "data": d}) for s, d in held.items()]
-
-
-def overlap(data: bytes, secret: bytes) -> int:
-    """How many bytes at the end of `data` could be the beginning of `secret`."""
-    for length in range(min(len(data), len(secret) - 1), 0, -1):
-        if secret.startswith(data[-length:]):
-            return length
-    return 0

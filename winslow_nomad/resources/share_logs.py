@@ -135,8 +135,8 @@ class ShareLog:
     def page(self, start: int, count: int, stream: Stream | None = None) -> LogPage:
         if self.lines is None:
             return LogPage(start=0, total=0, complete=True, ended=self.ended)
-        masker, number = self._logs.masks.now(), NUMBERS[stream]
         places, complete = self._whole() if start < 0 else self.lines.refresh(final=self.ended)
+        masker, number = self._logs.masks.now(), NUMBERS[stream]
         total = places.reached.lines(number)
         first = max(0, total + start) if start < 0 else start
 
@@ -152,8 +152,8 @@ class ShareLog:
     def unfinished(self) -> Sequence[LogLine]:
         if self.lines is None:
             return []
-        masker = self._logs.masks.now()
         places, _ = self.lines.refresh(final=self.ended)
+        masker = self._logs.masks.now()
         reached = places.reached
         numbers = [(s, reached.lines(s) - 1) for s in (0, 1) if reached.start(s) != reached.position(s)]
 
@@ -170,8 +170,8 @@ class ShareLog:
         compiled = LinePattern(pattern, regex=regex, case=case)
         if self.lines is None:
             return LogHits(total=0, ended=self.ended)
-        masker = self._logs.masks.now()
         places, complete = self._whole() if backwards and start is None else self.lines.refresh(final=self.ended)
+        masker = self._logs.masks.now()
         total = places.reached.lines(None)
         begin = (total if backwards else 0) if start is None else min(start, total)
         wanted = Wanted(compiled, backwards, begin, limit, NUMBERS[stream])
@@ -212,9 +212,8 @@ class ShareLog:
     def read(self, start: int, limit: int, stream: Stream | None = None) -> Sequence[LogChunk]:
         if self.lines is None:
             return []
-        masker = self._logs.masks.now()
         places, _ = self.lines.refresh(final=self.ended)
-        number = NUMBERS[stream]
+        masker, number = self._logs.masks.now(), NUMBERS[stream]
         return self.lines.call(lambda files: log_raw.read(files, places, masker, start, limit, number))
 
     def _whole(self) -> tuple[Places, bool]:
