@@ -259,13 +259,15 @@ def remove_queued(draft: Draft, message: m.RemoveQueued) -> None:
 
 
 def reorder(draft: Draft, message: m.Reorder) -> None:
-    """The named stages take their places among themselves: turns first, then the order within a turn."""
+    """The named stages take their places among themselves: turns first, then the order within a turn, where they stand
+    before all others, also before those that an earlier command put first."""
     stages = [queued_stage(draft.project, n) for n in message.stages]
     if len({s.number for s in stages}) != len(stages):
         raise Refused("A stage is named twice.", code="reorder.repeated")
     turns = sorted(s.turn for s in stages)
+    first = min((s.order for s in draft.project.stages.values()), default=0.0) - len(stages)
     for place, (stage, turn) in enumerate(zip(stages, turns, strict=True)):
-        draft.put(stage.but(turn=turn, order=float(place) - len(stages)))
+        draft.put(stage.but(turn=turn, order=first + place))
     draft.note("reordered")
 
 
