@@ -94,7 +94,7 @@ def test_what_alone_is_beyond_a_limit_pauses_its_project_until_the_limit_is_rais
         simulation.run()
     project = simulation.project("p")
     assert project.pause is not None and project.pause.kind == "impossible"
-    assert project.pause.text == "0001-a cannot start: it needs 2 cores, and ada may use 1 core at a time"
+    assert project.pause.text == "a cannot start: it needs 2 cores, and ada may use 1 core at a time"
     version = project.version
     simulation.look(simulation.clock.now())
     assert simulation.project("p").version == version, "it is told once and not at every look"

@@ -26,11 +26,13 @@ test("questions and failures are answered in place, and gone for everybody once 
   await expect(waits.getByRole("listitem")).toHaveCount(2);
   await expect(page).toHaveTitle(/^\(2\)/);
 
-  // the question, with the table that it is about
+  // the question, with the table that it is about: drawn, and to be read
   await waits.getByRole("button", { name: /crossing at six/ }).click();
   await expect(page).toHaveURL(new RegExp(`at=${all.asks}`));
   const detail = page.getByRole("region", { name: "crossing at six" });
-  await expect(detail.getByText("place", { exact: true })).toBeVisible();
+  await expect(detail.getByRole("img", { name: /^numbers.csv: number/ })).toBeVisible();
+  await detail.getByRole("button", { name: "As a table" }).click();
+  await expect(detail.getByRole("columnheader", { name: "place" })).toBeVisible();
   await expect(other.getByRole("list", { name: "What waits" })).toContainText("crossing at six");
   await detail.getByRole("button", { name: /Go on with count/ }).click();
   await expect(waits).not.toContainText("crossing at six");

@@ -24,7 +24,7 @@ test("@smoke a project from its making to its end, by hand", async ({ browser, w
 
   const gate = page.locator(".gate");
   await expect(gate).toBeVisible({ timeout: 30_000 });
-  await expect(gate.getByText("place", { exact: true })).toBeVisible(); // the head of the table that helps to decide
+  await expect(gate.getByRole("img", { name: /^numbers.csv: number/ })).toBeVisible(); // what helps to decide, drawn
   await gate.getByRole("button", { name: /Go on with count/ }).click();
   await expect(page.locator(".head").getByText("succeeded")).toBeVisible({ timeout: 30_000 });
 

@@ -90,7 +90,7 @@ def became_impossible(draft: Draft, fact: m.BecameImpossible) -> None:
     if stage.reason != reason:
         draft.put(stage.but(reason=reason))
     if draft.project.pause is None:
-        draft.pause("impossible", f"{stage.name} cannot start: {fact.text}", stage.number)
+        draft.pause("impossible", f"{stage.definition.id} cannot start: {fact.text}", stage.number)
         draft.notices.append(Notify(what="impossible", text=fact.text, stage=stage.number))
 
 
@@ -120,7 +120,7 @@ def image_unusable(draft: Draft, fact: m.ImageUnusable) -> None:
         found[0], StageState.QUEUED, attempts=found[0].attempts[:-1], operation=None, held=False, reason=reason
     )
     if draft.project.pause is None:
-        draft.pause("impossible", f"{stage.name} cannot start: {fact.text}", stage.number, fact.code)
+        draft.pause("impossible", f"{stage.definition.id} cannot start: {fact.text}", stage.number, fact.code)
         draft.notices.append(Notify(what="impossible", text=fact.text, stage=stage.number))
 
 

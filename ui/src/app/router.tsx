@@ -120,6 +120,7 @@ const run = createRoute({
   path: "/run",
   validateSearch: (search: Record<string, unknown>): RunSearch => ({
     ...numberOf(search, "redo"),
+    ...numberOf(search, "change"),
     ...numberOf(search, "from"),
     ...(search.stage ? { stage: String(search.stage) } : {}),
   }),

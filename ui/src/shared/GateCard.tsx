@@ -1,17 +1,22 @@
 /** A question to a person: what helps to decide at the left, the answers at the right, answered in place. */
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { count } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
-import { Button, Panel } from "@/design/parts.tsx";
+import { Button, Panel, Skeleton } from "@/design/parts.tsx";
 import { sideways } from "@/design/sideways.ts";
 import { StateTag } from "@/design/state.tsx";
 import { Took } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { type Gate, may, numbered, type Project, useCommand } from "@/shared/project.ts";
+import { chartsOf } from "./drawn.ts";
 import { kindOf } from "./files.ts";
 import { Shown } from "./Shown.tsx";
 import "./asks.css";
+
+const StageChart = lazy(() => import("./StageChart.tsx").then((m) => ({ default: m.StageChart })));
+const COMPARED = 8; // side by side, before it becomes a carpet
+const DRAWN = 280; // px of a chart with its title and legend
 
 type Answer = (what: "go" | "skip" | "stop", more?: object) => void;
 
@@ -42,7 +47,7 @@ export function GateCard({ project, gate, first }: { project: Project; gate: Gat
             <div className="gate-shown">
               {show.map((path) => (
                 <div key={path} className={["image", "video", "page"].includes(kindOf(path)) ? "wide" : ""}>
-                  <Shown project={project.id} path={path} />
+                  <ShownOrDrawn project={project} path={path} />
                 </div>
               ))}
             </div>
@@ -75,6 +80,24 @@ export function GateCard({ project, gate, first }: { project: Project; gate: Gat
         ) : null}
       </div>
     </Panel>
+  );
+}
+
+/** A table of which the pipeline has a chart is drawn: who decides looks at it, and can still read it. */
+function ShownOrDrawn({ project, path }: { project: Project; path: string }) {
+  const drawn = chartsOf(project.pipeline.stages, path);
+  if (!drawn) return <Shown project={project.id} path={path} />;
+  return (
+    <Suspense fallback={<Skeleton rows={1} height={DRAWN} />}>
+      {drawn.charts.map((chart) => (
+        <StageChart
+          key={`${chart.file}/${chart.x}/${chart.y.join()}`}
+          project={project.id}
+          chart={chart}
+          stages={[drawn.stage]}
+        />
+      ))}
+    </Suspense>
   );
 }
 
@@ -224,48 +247,73 @@ function Choice({
   const own = project.stages.filter((s) => s.sweep === gate.sweep && s.state === "succeeded").reverse();
   const results = [...new Set(own.flatMap((s) => Object.keys(s.results ?? {})))];
   return (
-    <div ref={sideways} className="scroll-x">
-      <table className="tbl of-sweep">
-        <thead>
-          <tr>
-            <th>Stage</th>
-            <th>Values</th>
-            {results.map((name) => (
-              <th key={name} className="num">
-                {name}
-              </th>
-            ))}
-            <th>
-              <span className="vh">Answer</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {own.map((stage) => (
-            <tr key={stage.number}>
-              <td>{stage.name}</td>
-              <td className="mono small">
-                {Object.entries(stage.point ?? {})
-                  .map(([k, v]) => `${k}=${v}`)
-                  .join(" ")}
-              </td>
+    <>
+      {own.length > 1 ? (
+        <p className="row wrap">
+          <Link
+            className="btn sm"
+            to="/projects/$project/compare"
+            params={{ project: project.id }}
+            search={{
+              stages: own
+                .slice(0, COMPARED)
+                .map((s) => s.number)
+                .join(","),
+            }}
+          >
+            Compare {own.length > COMPARED ? `the first ${COMPARED}` : `all ${count(own.length)}`} side by
+            side
+          </Link>
+          <Link className="btn sm" to="/projects/$project/charts" params={{ project: project.id }}>
+            Draw the results
+          </Link>
+        </p>
+      ) : null}
+      <div ref={sideways} className="scroll-x">
+        <table className="tbl of-sweep">
+          <thead>
+            <tr>
+              <th>Stage</th>
+              <th>Values</th>
               {results.map((name) => (
-                <td key={name} className="num">
-                  {shown(stage.results?.[name])}
-                </td>
+                <th key={name} className="num">
+                  {name}
+                </th>
               ))}
-              <td>
-                {onChoose ? (
-                  <Button small busy={busy} onClick={() => onChoose(stage.number)}>
-                    Go on with {numbered(stage.number)}
-                  </Button>
-                ) : null}
-              </td>
+              <th>
+                <span className="vh">Answer</span>
+              </th>
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {own.map((stage) => (
+              <tr key={stage.number}>
+                <td className="nowrap">
+                  {stage.id} <span className="m3">{numbered(stage.number)}</span>
+                </td>
+                <td className="mono small">
+                  {Object.entries(stage.point ?? {})
+                    .map(([k, v]) => `${k}=${v}`)
+                    .join(" ")}
+                </td>
+                {results.map((name) => (
+                  <td key={name} className="num">
+                    {shown(stage.results?.[name])}
+                  </td>
+                ))}
+                <td>
+                  {onChoose ? (
+                    <Button small busy={busy} onClick={() => onChoose(stage.number)}>
+                      Go on with {numbered(stage.number)}
+                    </Button>
+                  ) : null}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
 }
 

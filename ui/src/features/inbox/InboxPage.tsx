@@ -4,11 +4,12 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
 import { count, plural } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
-import { Button, Empty, Panel, Skeleton, Tag } from "@/design/parts.tsx";
-import { StateMark, StateTag } from "@/design/state.tsx";
+import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { StateMark } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
-import { FailureCard } from "@/shared/FailureCard.tsx";
+import { Failures } from "@/shared/Failures.tsx";
 import { GateCard } from "@/shared/GateCard.tsx";
+import { ImpossibleCard } from "@/shared/ImpossibleCard.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { useTopic } from "@/shared/live.ts";
 import { Picture } from "@/shared/Picture.tsx";
@@ -121,7 +122,6 @@ function Item({ ask, current, onChoose }: { ask: Ask; current: boolean; onChoose
 function Detail({ ask }: { ask: Ask }) {
   const { data: project, error, refetch } = useProject(ask.project);
   const gates = project?.gates.filter((gate) => gate.id === ask.gate) ?? [];
-  const failures = ask.failed ? (project?.failures.filter((f) => !f.acknowledged) ?? []) : [];
   return (
     <section className="in-detail" aria-label={ask.name}>
       <header className="row wrap">
@@ -142,19 +142,11 @@ function Detail({ ask }: { ask: Ask }) {
       {error ? <ProblemNote error={error} again={() => void refetch()} /> : null}
       {!project && !error ? <Skeleton rows={3} height={120} /> : null}
       {project ? gates.map((gate) => <GateCard key={gate.id} project={project} gate={gate} first />) : null}
-      {project
-        ? failures.map((failure, at) => (
-            <FailureCard key={failure.stage} project={project} failure={failure} first={at === 0} />
-          ))
-        : null}
-      {ask.kind === "impossible" ? (
-        <Panel
-          className="fail"
-          title={<StateTag state="paused-failure" word="cannot start" />}
-          about={<Ago at={ask.since} />}
-        >
-          <p>{ask.text}</p>
-        </Panel>
+      {project && ask.failed ? (
+        <>
+          <ImpossibleCard project={project} />
+          <Failures project={project} />
+        </>
       ) : null}
     </section>
   );

@@ -1,10 +1,10 @@
 /** What a project is about now: who has to act, where it stands, since when, and what it says. */
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { plural } from "@/design/format.ts";
-import { Button, Panel } from "@/design/parts.tsx";
-import { FailureCard } from "@/shared/FailureCard.tsx";
+import { Panel } from "@/design/parts.tsx";
+import { Failures } from "@/shared/Failures.tsx";
 import { GateCard } from "@/shared/GateCard.tsx";
+import { ImpossibleCard } from "@/shared/ImpossibleCard.tsx";
 import { type Project, useProject } from "@/shared/project.ts";
 import { Graph } from "./Graph.tsx";
 import { LogTail } from "./LogTail.tsx";
@@ -13,22 +13,19 @@ import { Meters } from "./Meters.tsx";
 import { StagePanel } from "./StagePanel.tsx";
 import { Timeline } from "./Timeline.tsx";
 
-const FAILURES = 3; // shown at once
-
 export function Overview() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
   const { data: project } = useProject(id);
   const [chosen, setChosen] = useState("");
-  const [every, setEvery] = useState(false);
   if (!project) return null;
   const about = chosen || subject(project);
   const step = project.pipeline.stages.find((s) => s.definition.id === about);
   const stage = project.stages.find((s) => s.number === step?.newest);
   const logged = stage?.attempt ? stage : project.stages.find((s) => (s.attempt ?? 0) > 0);
   const choose = (number: number) => setChosen(project.stages.find((s) => s.number === number)?.id ?? "");
-  const failures = project.failures.filter((f) => !f.acknowledged);
+  const troubled = project.pause?.kind === "impossible" || project.failures.some((f) => !f.acknowledged);
   return (
-    <div className={failures.length ? "grid2 troubled" : "grid2"}>
+    <div className={troubled ? "grid2 troubled" : "grid2"}>
       {project.gates.length ? (
         <div className="asks">
           {project.gates.map((gate, at) => (
@@ -47,18 +44,8 @@ export function Overview() {
         {logged ? <LogTail key={`${logged.number}/${logged.attempt}`} project={id} stage={logged} /> : null}
       </div>
       <div>
-        {(every ? failures : failures.slice(0, FAILURES)).map((failure, at) => (
-          <FailureCard key={failure.stage} project={project} failure={failure} first={at === 0} />
-        ))}
-        {failures.length > FAILURES && !every ? (
-          <Button className="many" onClick={() => setEvery(true)}>
-            {plural(failures.length - FAILURES, "more failure")}:{" "}
-            {failures
-              .slice(FAILURES)
-              .map((f) => f.id)
-              .join(", ")}
-          </Button>
-        ) : null}
+        <ImpossibleCard project={project} />
+        <Failures project={project} />
         {step && stage?.state === "running" ? <Meters project={project} step={step} stage={stage} /> : null}
         {step ? <StagePanel project={project} step={step} stage={stage} /> : null}
       </div>
@@ -85,6 +72,7 @@ function subject(project: Project): string {
   return (
     named(project.gates[0]?.stage || undefined) ??
     named(project.failures.find((f) => !f.acknowledged)?.stage) ??
+    named(project.pause?.kind === "impossible" ? project.pause.stage : undefined) ??
     with_("running") ??
     with_("submitted") ??
     with_("preparing") ??

@@ -40,6 +40,22 @@ function offerBack(project: string, stage: StageView): void {
   );
 }
 
+/** Those that wait in line, in their order. */
+function line(project: Project): StageView[] {
+  return project.stages
+    .filter((s) => s.state === "queued")
+    .sort((a, b) => a.turn - b.turn || a.number - b.number);
+}
+
+/** Whether somebody stands before it. */
+function behind(project: Project, stage: StageView): boolean {
+  return line(project).findIndex((s) => s.number === stage.number) > 0;
+}
+
+function firstOfAll(project: Project, stage: StageView): number[] {
+  return [stage.number, ...line(project).flatMap((s) => (s.number === stage.number ? [] : [s.number]))];
+}
+
 export function StagePanel({
   project,
   step,
@@ -57,7 +73,9 @@ export function StagePanel({
   const progress = stage?.progress;
   const asked = project.gates.some((gate) => gate.stage === stage?.number);
   // a card of its own beside this panel asks, or tells of the failure: it is not said twice
-  const told = asked || project.failures.some((f) => f.stage === stage?.number && !f.acknowledged);
+  const impossible = project.pause?.kind === "impossible" && project.pause.stage === stage?.number;
+  const told =
+    asked || impossible || project.failures.some((f) => f.stage === stage?.number && !f.acknowledged);
   const known = [stage?.detail, stage?.word, `${stage?.word} ${stage?.detail}`];
   const reason = stage?.reason && !known.includes(stage.reason.text) ? stage.reason.text : "";
   const message = stage?.state !== "succeeded" && stage?.message !== stage?.detail ? stage?.message : "";
@@ -65,6 +83,7 @@ export function StagePanel({
   const changed = [...Object.entries(stage?.overrides?.values ?? {}), ...Object.entries(stage?.point ?? {})];
   const params = { project: project.id };
   const image = stage?.attempts?.at(-1)?.image;
+  const sweep = project.sweeps.find((s) => s.number === stage?.sweep);
   return (
     <Panel
       title={
@@ -227,7 +246,30 @@ export function StagePanel({
           ) : null}
           {run && stage?.state === "queued" ? (
             <>
-              {asked ? null : (
+              <Link
+                className="btn sm"
+                to="/projects/$project/run"
+                params={params}
+                search={{ change: stage.number }}
+              >
+                Change…
+              </Link>
+              {behind(project, stage) ? (
+                <Button
+                  small
+                  busy={command.isPending}
+                  title="Before all others of this project that wait in line"
+                  onClick={() =>
+                    command.mutate(
+                      { kind: "reorder", stages: firstOfAll(project, stage) },
+                      { onError: failed },
+                    )
+                  }
+                >
+                  First in line
+                </Button>
+              ) : null}
+              {asked || impossible ? null : (
                 <Button
                   small
                   busy={command.isPending}
@@ -251,6 +293,22 @@ export function StagePanel({
                 Take it back
               </Button>
             </>
+          ) : null}
+          {run && sweep && !sweep.halted && (sweep.open > 0 || sweep.next < sweep.total) ? (
+            <Button
+              small
+              look="danger"
+              busy={command.isPending}
+              title="What runs of it is stopped, and no more of it is made; what has ended stays"
+              onClick={() =>
+                command.mutate(
+                  { kind: "stop_sweep", sweep: sweep.number, running: true },
+                  { onError: failed },
+                )
+              }
+            >
+              Stop the sweep
+            </Button>
           ) : null}
           {run && stage && ["preparing", "submitted", "running"].includes(stage.state) ? (
             <Button

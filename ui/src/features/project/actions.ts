@@ -74,6 +74,8 @@ export function actions(project: Project): Action[] {
       icon: "play",
     };
     if (project.pause.kind === "failure") return [{ ...resume, word: "Go on without" }];
+    // the card says what is asked for, and how to ask for less
+    if (project.pause.kind === "impossible") return [{ ...resume, word: "Try again" }, ...redo()];
     return [resume, single, ...redo()];
   }
   if (project.state === "idle" || project.state === "queued") {

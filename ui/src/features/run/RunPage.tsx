@@ -6,13 +6,17 @@ import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import { count, duration, plural } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
-import { Button, Skeleton, Tag } from "@/design/parts.tsx";
+import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
 import { StateMark } from "@/design/state.tsx";
 import { useKeys } from "@/shared/keys.ts";
-import { numbered, type Project, useCommand, useProject } from "@/shared/project.ts";
+import { numbered, type Project, type StageView, useCommand, useProject } from "@/shared/project.ts";
 import { useTitle } from "@/shared/title.ts";
 import {
+  afterWith,
+  baseOf,
   changed,
+  changeOf,
+  choices,
   commandOf,
   type Draft,
   type Field,
@@ -25,6 +29,7 @@ import {
   textOf,
 } from "./draft.ts";
 import { Machine } from "./Machine.tsx";
+import { Program } from "./Program.tsx";
 import { Secrets } from "./Secrets.tsx";
 import { ValueField } from "./ValueField.tsx";
 import "./run.css";
@@ -35,6 +40,8 @@ const FEW = 24; // values that are all shown; of more those with a default are f
 export interface RunSearch {
   redo?: number;
   stage?: string;
+  /** a stage that waits in line, to be changed where it stands */
+  change?: number;
   /** whose values fill the form */
   from?: number;
 }
@@ -45,20 +52,41 @@ export function RunPage() {
   const { data: project } = useProject(id);
   if (!project) return null;
   const redone = project.stages.find((s) => s.number === search.redo);
+  const queued = project.stages.find((s) => s.number === search.change);
+  if (queued && queued.state !== "queued") return <Begun project={project} stage={queued} />;
   const stageId =
     redone?.id ??
+    queued?.id ??
     search.stage ??
     project.pipeline.stages.find((s) => s.state === "later")?.definition.id ??
     project.pipeline.stages[0]?.definition.id ??
     "";
   return (
     <Filled
-      key={`${stageId}/${search.redo}/${search.from}`}
+      key={`${stageId}/${search.redo}/${search.change}/${search.from}`}
       project={project}
       stageId={stageId}
       redo={redone ? redone.number : null}
-      from={search.from ?? search.redo}
+      change={queued ?? null}
+      from={search.from ?? search.redo ?? search.change}
     />
+  );
+}
+
+/** It has left the line while one was about to change it. */
+function Begun({ project, stage }: { project: Project; stage: StageView }) {
+  return (
+    <Empty
+      icon="info"
+      title={`${stage.id} ${numbered(stage.number)} no longer waits in line`}
+      action={
+        <Link className="btn" to="/projects/$project" params={{ project: project.id }}>
+          To the project
+        </Link>
+      }
+    >
+      It is {stage.word}. Nothing was changed; it can be redone with other values once it has ended.
+    </Empty>
   );
 }
 
@@ -66,11 +94,13 @@ function Filled({
   project,
   stageId,
   redo,
+  change,
   from,
 }: {
   project: Project;
   stageId: string;
   redo: number | null;
+  change: StageView | null;
   from: number | undefined;
 }) {
   const form = useQuery({
@@ -88,16 +118,30 @@ function Filled({
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });
-  useTitle(`${redo !== null ? "Redo" : "Run"} ${stageId} · ${project.name}`);
+  useTitle(`${change ? "Change" : redo !== null ? "Redo" : "Run"} ${stageId} · ${project.name}`);
   if (form.error) return <ProblemPage error={form.error} again={() => void form.refetch()} />;
   if (!form.data) return <Skeleton rows={5} />;
-  return <Editor project={project} form={form.data} redo={redo} />;
+  return <Editor project={project} form={form.data} redo={redo} change={change} />;
 }
 
-function Editor({ project, form, redo }: { project: Project; form: Form; redo: number | null }) {
+function Editor({
+  project,
+  form,
+  redo,
+  change,
+}: {
+  project: Project;
+  form: Form;
+  redo: number | null;
+  change: StageView | null;
+}) {
   const navigate = useNavigate();
   const command = useCommand(project.id);
-  const [draft, setDraft] = useState<Draft>(() => fresh(form));
+  const [draft, setDraft] = useState<Draft>(() =>
+    change
+      ? { ...fresh(form), sweeps: {}, comment: change.comment ?? "", pauseAfter: change.pause_after ?? false }
+      : fresh(form),
+  );
   const [before, setBefore] = useState<Draft[]>([]);
   const [all, setAll] = useState(false);
   const [shell, setShell] = useState(false);
@@ -113,13 +157,18 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
   const values = form.fields.filter((f) => f.kind !== "variable");
   const variables = form.fields.filter((f) => f.kind === "variable");
   const own = values.length <= FEW ? values : values.filter((f) => relevant(f) || changed(f, draft));
-  const word = redo !== null ? "Redo" : "Run";
+  const word = change ? "Change" : redo !== null ? "Redo" : "Run";
+  const about = change?.number ?? redo;
   const single = soleChange(form, draft);
+  const needs = project.pipeline.stages.find((s) => s.definition.id === form.id)?.definition.needs ?? [];
 
   const send = (event?: FormEvent) => {
     event?.preventDefault();
     if (!ready || command.isPending) return;
-    command.mutate(commandOf(form, draft, redo, size.data?.grid ?? {}), {
+    const asked = change
+      ? changeOf(form, draft, change.number)
+      : commandOf(form, draft, redo, size.data?.grid ?? {});
+    command.mutate(asked, {
       onSuccess: () => void navigate({ to: "/projects/$project", params: { project: project.id } }),
     });
   };
@@ -129,15 +178,17 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
     <form className="run" onSubmit={send} noValidate>
       <div className="run-form">
         <h1>
-          {word} {form.id} {redo !== null ? <span className="m3">{numbered(redo)}</span> : null}
+          {word} {form.id} {about !== null ? <span className="m3">{numbered(about)}</span> : null}
         </h1>
         <p className="sub">
-          {form.blueprint
-            ? `Filled in from ${form.id} ${numbered(form.blueprint)}.`
-            : "Filled in from the pipeline."}{" "}
+          {change
+            ? "It waits in line, and keeps its place."
+            : form.blueprint
+              ? `Filled in from ${form.id} ${numbered(form.blueprint)}.`
+              : "Filled in from the pipeline."}{" "}
           Changed fields are blue. <BlueprintChoice project={project} form={form} redo={redo} />
         </p>
-        <section className="part">
+        <section className="part" hidden={!values.length}>
           <div>
             <h2>Values</h2>
             <p className="small m2">
@@ -152,6 +203,7 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
                 field={field}
                 draft={draft}
                 grid={size.data?.grid ?? {}}
+                alone={!!change}
                 onChange={put}
               />
             ))}
@@ -180,6 +232,7 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
             <Variables fields={variables} draft={draft} onChange={put} />
           </div>
         </section>
+        <Program form={form} draft={draft} onChange={put} />
         <Machine
           value={(draft.resources ?? (form.resources.value as Resources)) as Resources}
           inherited={form.resources.inherited as Resources}
@@ -188,21 +241,58 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
         />
         <section className="part">
           <h2>Workspace</h2>
-          <div className="choices" role="radiogroup" aria-label="Workspace">
-            {workspaces(form, redo).map((each) => (
-              <label key={each.value} className="choice">
-                <span className="row">
-                  <input
-                    type="radio"
-                    name="workspace"
-                    checked={(draft.workspace ?? (form.workspace.value as string)) === each.value}
-                    onChange={() => put({ workspace: each.value })}
-                  />
-                  {each.title}
-                </span>
-                <span className="small m2">{each.text}</span>
+          <div className="col gap">
+            {redo === null && !change
+              ? choices(form, needs).map(({ id, bases }) => (
+                  <label key={id} className="row">
+                    <span className="m2">Goes on from {id}</span>
+                    <select
+                      className="in fitting"
+                      value={baseOf(form, draft.after, id)}
+                      onChange={(event) =>
+                        put({ after: afterWith(form, needs, draft.after, Number(event.target.value)) })
+                      }
+                    >
+                      {bases.map((base, at) => (
+                        <option key={base.number} value={base.number}>
+                          {numbered(base.number)}
+                          {at ? "" : ", the newest"}
+                        </option>
+                      ))}
+                    </select>
+                  </label>
+                ))
+              : null}
+            <div className="choices" role="radiogroup" aria-label="Workspace">
+              {workspaces(form, redo).map((each) => (
+                <label key={each.value} className="choice">
+                  <span className="row">
+                    <input
+                      type="radio"
+                      name="workspace"
+                      checked={(draft.workspace ?? (form.workspace.value as string)) === each.value}
+                      onChange={() => put({ workspace: each.value })}
+                    />
+                    {each.title}
+                  </span>
+                  <span className="small m2">{each.text}</span>
+                </label>
+              ))}
+            </div>
+            {total > 1 ? (
+              <label className="row">
+                <span className="m2">The {count(total)} of them get</span>
+                <select
+                  className="in fitting"
+                  value={draft.sweepWorkspace}
+                  onChange={(event) => put({ sweepWorkspace: event.target.value as Draft["sweepWorkspace"] })}
+                >
+                  <option value="separate">a copy each</option>
+                  <option value="shared">one workspace together</option>
+                  <option value="nested">one workspace together, with a folder for each</option>
+                </select>
               </label>
-            ))}
+            ) : null}
           </div>
         </section>
         <section className="part">
@@ -221,7 +311,21 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
       </div>
       <aside className="run-plan">
         <h2>What will happen</h2>
-        <Plan project={project} form={form} total={total} seconds={size.data?.seconds ?? null} redo={redo} />
+        {change ? (
+          <p className="m2">
+            {form.id} {numbered(change.number)} keeps its number and its place in line, and starts with what
+            stands here once it is its turn. What runs is left alone.
+          </p>
+        ) : (
+          <Plan
+            project={project}
+            form={form}
+            draft={draft}
+            total={total}
+            seconds={size.data?.seconds ?? null}
+            redo={redo}
+          />
+        )}
         {total > 1 ? (
           <label className="row">
             <span className="m2">At most at once</span>
@@ -242,14 +346,26 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
           />
           Pause when it has succeeded
         </label>
-        <label className="row">
-          <input
-            type="checkbox"
-            checked={draft.atOnce}
-            onChange={(event) => put({ atOnce: event.target.checked })}
-          />
-          Start beside what is already lined up
-        </label>
+        {change ? null : (
+          <label className="row">
+            <input
+              type="checkbox"
+              checked={draft.atOnce}
+              onChange={(event) => put({ atOnce: event.target.checked })}
+            />
+            Start beside what is already lined up
+          </label>
+        )}
+        {project.pause && !change ? (
+          <label className="row">
+            <input
+              type="checkbox"
+              checked={draft.keepPaused}
+              onChange={(event) => put({ keepPaused: event.target.checked })}
+            />
+            Only line it up: the project stays paused
+          </label>
+        ) : null}
         {lacking.length ? (
           <p className="err">
             {lacking.join(", ")} {lacking.length === 1 ? "needs" : "need"} a value.
@@ -262,9 +378,11 @@ function Editor({ project, form, redo }: { project: Project; form: Form; redo: n
               ? `Enqueue ${count(total)} stages`
               : `${word} ${form.id}${single ? ` with ${single}` : ""}`}
           </Button>
-          <Button icon="terminal" aria-pressed={shell} onClick={() => setShell(!shell)}>
-            As command
-          </Button>
+          {change ? null : (
+            <Button icon="terminal" aria-pressed={shell} onClick={() => setShell(!shell)}>
+              As command
+            </Button>
+          )}
           <Button
             look="ghost"
             disabled={!before.length}
@@ -459,12 +577,14 @@ function Variables({
 function Plan({
   project,
   form,
+  draft,
   total,
   seconds,
   redo,
 }: {
   project: Project;
   form: Form;
+  draft: Draft;
   total: number;
   seconds: number | null;
   redo: number | null;
@@ -487,7 +607,7 @@ function Plan({
             ? ""
             : form.bases.length
               ? `, after ${form.bases
-                  .filter((b) => b.suggested)
+                  .filter((b) => draft.after?.includes(b.number) ?? b.suggested)
                   .map((b) => `${b.id} ${numbered(b.number)}`)
                   .join(" and ")}`
               : ""}

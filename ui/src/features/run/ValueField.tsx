@@ -9,11 +9,14 @@ export function ValueField({
   field,
   draft,
   grid,
+  alone = false,
   onChange,
 }: {
   field: Field;
   draft: Draft;
   grid: Record<string, string[]>;
+  /** one execution that is there already: one value */
+  alone?: boolean;
   onChange: (next: Partial<Draft>) => void;
 }) {
   const parameter = field.parameter;
@@ -28,7 +31,7 @@ export function ValueField({
     const { [field.name]: _, ...rest } = draft.sweeps;
     onChange({ sweeps: value === null ? rest : { ...rest, [field.name]: value } });
   };
-  const sweepable = parameter && !FILES.includes(parameter.kind) && parameter.kind !== "boolean";
+  const sweepable = !alone && parameter && !FILES.includes(parameter.kind) && parameter.kind !== "boolean";
   return (
     <div className={sweepable ? "value" : "value wide"} data-changed={blue || undefined}>
       <label htmlFor={id}>

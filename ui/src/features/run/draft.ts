@@ -22,6 +22,9 @@ export interface Draft {
   comment: string;
   atOnce: boolean;
   pauseAfter: boolean;
+  /** lined up only: a pause of the project goes on */
+  keepPaused: boolean;
+  sweepWorkspace: "separate" | "shared" | "nested";
   goOnAfterFailure: boolean;
   maxRunning: number;
 }
@@ -42,6 +45,8 @@ export function fresh(form: Form): Draft {
     comment: "",
     atOnce: false,
     pauseAfter: false,
+    keepPaused: false,
+    sweepWorkspace: "separate",
     goOnAfterFailure: form.sweep.on_failure === "continue",
     maxRunning: form.sweep.max_running ?? 4,
   };
@@ -102,12 +107,12 @@ export function commandOf(
   const common = {
     overrides,
     sweep: grid,
-    sweep_workspace: "" as const,
+    sweep_workspace: sweeping ? draft.sweepWorkspace : ("" as const),
     max_running: sweeping ? draft.maxRunning : null,
     comment: draft.comment,
     pause_after: draft.pauseAfter,
     at_once: draft.atOnce,
-    resume: true,
+    resume: !draft.keepPaused,
   };
   if (redo !== null) return { kind: "redo_stage", stage: redo, ...common };
   return {
@@ -116,6 +121,44 @@ export function commandOf(
     after: draft.after ?? form.bases.filter((b) => b.suggested).map((b) => b.number),
     ...common,
   };
+}
+
+/** What waits in line is changed where it stands. */
+export function changeOf(form: Form, draft: Draft, stage: number): Command {
+  return {
+    kind: "change_queued",
+    stage,
+    overrides: overridesOf(form, draft),
+    comment: draft.comment,
+    pause_after: draft.pauseAfter,
+  };
+}
+
+/** The executions that a run can go on from, by the stages that it needs: where there is a choice. */
+export function choices(
+  form: Pick<Form, "bases">,
+  needs: readonly string[],
+): { id: string; bases: Form["bases"] }[] {
+  return needs
+    .map((id) => ({ id, bases: form.bases.filter((b) => b.id === id) }))
+    .filter(({ bases }) => bases.length > 1);
+}
+
+/** The one that is gone on from: chosen, or taken by itself. */
+export function baseOf(form: Pick<Form, "bases">, after: readonly number[] | null, id: string): number {
+  const bases = form.bases.filter((b) => b.id === id);
+  return (bases.find((b) => after?.includes(b.number)) ?? bases.find((b) => b.suggested))?.number ?? 0;
+}
+
+/** All that a run goes on from, with another execution of one of them. What those were made from comes with them. */
+export function afterWith(
+  form: Pick<Form, "bases">,
+  needs: readonly string[],
+  after: readonly number[] | null,
+  chosen: number,
+): number[] {
+  const id = form.bases.find((b) => b.number === chosen)?.id;
+  return needs.map((need) => (need === id ? chosen : baseOf(form, after, need))).filter((n) => n > 0);
 }
 
 /** Of a redo all that the blueprint had is kept, since an override that is given replaces it whole. */
@@ -135,7 +178,7 @@ function overridesOf(form: Form, draft: Draft): components["schemas"]["Overrides
     environment,
     resources:
       draft.resources ?? (form.resources.origin === "blueprint" ? (form.resources.value as Resources) : null),
-    image: draft.image ?? (form.image.origin === "blueprint" ? (form.image.value as string) : null),
+    image: draft.image || (form.image.origin === "blueprint" ? (form.image.value as string) : null),
     command: draft.command ?? (form.command.origin === "blueprint" ? (form.command.value as string[]) : null),
     entrypoint: form.entrypoint.origin === "blueprint" ? (form.entrypoint.value as string[]) : null,
     workspace:
