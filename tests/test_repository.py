@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from winslow_nomad.cli.main import app
 from winslow_nomad.config import Settings
@@ -120,3 +123,14 @@ def test_the_script_of_the_continuous_integration_runs_the_suite() -> None:
     assert "make --no-print-directory test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for script in ("run", "setup"):
         subprocess.run(["bash", "-n", f".ci/{script}"], cwd=ROOT, check=True)
+
+
+def test_the_unit_for_systemd_starts_what_there_is_and_leaves_stages_alone() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(ROOT / "deploy" / "winslow.service")
+    service = unit["Service"]
+    program, command, *options = shlex.split(service["ExecStart"])
+    assert program.endswith("/.venv/bin/winslow")
+    get_command(app).commands[command].make_context(command, options)  # type: ignore[attr-defined]
+    assert service["KillMode"] == "process", "else systemd ends the stages, and the store that they report to"
+    assert service["Environment"] == f"WINSLOW_HOME=/var/lib/{service['StateDirectory']}"

@@ -6,6 +6,7 @@ import copy
 import secrets
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from tests.core.world import pipeline
 from tests.waiting import until
 from winslow_nomad import bootstrap
-from winslow_nomad.bootstrap.engine import Engine
+from winslow_nomad.bootstrap.engine import Engine, open_engine
 from winslow_nomad.bootstrap.housekeeping import Housekeeping
 from winslow_nomad.bootstrap.installation import Installation, part
 from winslow_nomad.config import Settings
@@ -57,6 +58,13 @@ class Later:
 
     def now(self) -> datetime:
         return self._clock.now() + self._ahead  # type: ignore[attr-defined]
+
+
+def test_a_home_may_be_called_as_people_call_folders(settings: Settings) -> None:
+    odd = replace(settings, home=settings.home / "my #1 %20 é'?", share=settings.home / "my share")
+    with open_engine(odd) as engine:
+        project = create(engine, pipeline(sh("a", "true")))
+        assert at_rest(engine, project).state is ProjectState.SUCCEEDED
 
 
 def test_a_stage_sees_what_the_one_before_it_left_in_workspace_and_output(engine: Engine) -> None:

@@ -69,6 +69,7 @@ def up(
     Stages, the REST API and the web UI, in the foreground; other terminals can give commands meanwhile.
     """
     import logging
+    import shlex
     import sys
 
     from winslow_nomad.bootstrap.logs import write_logs
@@ -80,7 +81,7 @@ def up(
         sys.stdout.write(
             f"Winslow runs stages here with the driver {door.driver}. Its data is in {door.home}.\n"
             f"Its pages are at {front.address}; how to log in follows.\n"
-            f"In another terminal: WINSLOW_HOME={door.home} winslow projects\n"
+            f"In another terminal: WINSLOW_HOME={shlex.quote(str(door.home))} winslow projects\n"
             "Ctrl-C ends it; stages that run go on by themselves.\n"
         )
         sys.stdout.flush()

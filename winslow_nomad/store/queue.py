@@ -150,6 +150,10 @@ class ThreadWorker(SimpleWorker):
                 pipeline.delete(job.key)
                 pipeline.execute()
 
+    def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002
+        """Nobody reads it, and the answer that RQ asks for cannot be read where the socket's path has a space."""
+        self.ip_address = "unknown"
+
     def _install_signal_handlers(self) -> None:
         return None
 
@@ -241,5 +245,9 @@ class WorkerThread:
                 worker = ThreadWorker.on(self._client, self._name)
             except (ServerAway, ServerSilent):
                 self._stopping.wait(0.2)
+                continue
+            except Exception:  # without a worker everything would wait and nobody would know
+                log.exception("the worker could not begin; it is tried again")
+                self._stopping.wait(1.0)
                 continue
             worker.run(self._stopping)
