@@ -378,8 +378,8 @@ def test_an_end_is_told_in_the_words_of_its_cause():
     stage = world.project.stages[run_until(world, "a")]
     told = [
         (Outcome(cause=Cause.EXIT, code=3), "a ended with exit code 3"),
-        (Outcome(cause=Cause.EXIT, code=139, signal=11), "a was ended by signal 11"),
-        (Outcome(cause=Cause.TIMEOUT), "a ran longer than its 60 s"),
+        (Outcome(cause=Cause.EXIT, code=139, signal=11), "a was ended by signal 11 (SIGSEGV)"),
+        (Outcome(cause=Cause.TIMEOUT), "a ran longer than its 1 min"),
         (Outcome(cause=Cause.OUT_OF_MEMORY), "a used all of its 2 GiB of memory"),
         (Outcome(cause=Cause.EXEC_FAILED, message="no such file"), "a could not be started: no such file"),
         (Outcome(cause=Cause.NODE_LOST), "the node of a was lost"),

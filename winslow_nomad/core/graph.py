@@ -4,7 +4,7 @@ its lineage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from winslow_nomad.core import expand, expression
@@ -324,7 +324,7 @@ def finish_sweep(draft: Draft, sweep: Sweep) -> None:
     followers = [pipeline.by_id[i] for i in pipeline.followers.get(sweep.id, ())]
     for definition in followers:
         if definition.gather:
-            gather(draft, definition, sweep)
+            gather_sweep(draft, definition, sweep)
     if any(not f.gather for f in followers):
         winners = [
             e for e in draft.project.ended.values() if e.sweep == sweep.number and e.state is StageState.SUCCEEDED
@@ -336,19 +336,38 @@ def finish_sweep(draft: Draft, sweep: Sweep) -> None:
             draft.open_gate(gate(draft, "choice", question, None, sweep=sweep.number), None)
 
 
-def gather(draft: Draft, definition: StageDefinition, sweep: Sweep) -> None:
-    gathered = {**sweep.gathered, sweep.id: sweep.number}
-    for stage in executions(draft.project, definition.id):
-        if stage.gathered.get(sweep.id) == sweep.number:
-            return
-    inputs = dict(sweep.inputs)
+def gather_sweep(draft: Draft, definition: StageDefinition, sweep: Sweep) -> None:
+    gather(draft, definition, sweep.inputs, {**sweep.gathered, sweep.id: sweep.number}, sweep.turn)
+
+
+def gather(
+    draft: Draft, definition: StageDefinition, inputs: Mapping[str, int], gathered: Mapping[str, int], turn: int
+) -> None:
+    """Make a stage that follows whole sweeps, and single stages beside them, once all of it is there: whichever of
+    them ended last asks for it."""
+    project, inputs, gathered = draft.project, dict(inputs), dict(gathered)
     for need in definition.needs:
-        if need != sweep.id:
-            other = find_need(draft.project, need, inputs)
-            if other is None or other.state not in COUNTS:
-                return
+        if need in gathered:
+            continue
+        other = find_need(project, need, inputs)
+        swept = gatherable(project, need, inputs) if other is None else None
+        if other is not None and other.state in COUNTS:
             inputs = {**inputs, **lineage(other)}
-    make_automatic(draft, definition, inputs, gathered, sweep.turn)
+        elif swept is not None:
+            inputs = {**inputs, **swept.inputs}
+            gathered = {**gathered, **swept.gathered, need: swept.number}
+        else:
+            return
+    made = [*executions(project, definition.id), *(s for s in project.sweeps.values() if s.id == definition.id)]
+    if not any(agree(gathered, m.gathered) and agree(inputs, m.inputs) and m.gathered for m in made):
+        make_automatic(draft, definition, inputs, gathered, turn)
+
+
+def gatherable(project: Project, stage_id: str, inputs: Mapping[str, int]) -> Sweep | None:
+    """The newest sweep of this definition that goes together with this lineage, where it has come to a good end."""
+    found = [s for s in project.sweeps.values() if s.id == stage_id and agree(s.inputs, inputs)]
+    newest = max(found, key=lambda s: s.number, default=None)
+    return newest if newest is not None and newest.closed and not newest.halted and newest.succeeded else None
 
 
 def find_need(project: Project, need: str, inputs: Mapping[str, int]) -> Stage | EndedStage | None:
@@ -367,8 +386,17 @@ def follow(draft: Draft, ended: EndedStage) -> None:
     pipeline = draft.project.pipeline
     for name in pipeline.followers.get(ended.id, ()):
         definition = pipeline.by_id[name]
-        if not definition.gather or ended.sweep is None:
+        if definition.gather and ended.sweep is None and beside_sweeps(draft.project, definition, ended):
+            gather(draft, definition, lineage(ended), ended.gathered, ended.turn)
+        elif not definition.gather or ended.sweep is None:
             follow_with(draft, definition, ended)
+
+
+def beside_sweeps(project: Project, definition: StageDefinition, ended: EndedStage) -> bool:
+    """Something else that the gathering stage needs is a whole sweep."""
+    own = lineage(ended)
+    others = [n for n in definition.needs if find_need(project, n, own) is None]
+    return any(n in ended.gathered or gatherable(project, n, own) is not None for n in others)
 
 
 def follow_with(draft: Draft, definition: StageDefinition, ended: EndedStage) -> None:
@@ -412,9 +440,16 @@ def fill_graph(draft: Draft) -> None:
             make_automatic(draft, project.pipeline.by_id[name], {}, {}, turn)
     draft.set(next_turn=max([draft.project.next_turn, *(s.turn + 1 for s in draft.project.stages.values())]))
     for ended in counting(draft.project):
-        follow(draft, ended)
+        if not being_redone(draft.project, (ended.number, *ended.inputs.values())):
+            follow(draft, ended)
     for sweep in list(draft.project.sweeps.values()):
         make_members(draft, sweep)
+
+
+def being_redone(project: Project, numbers: Iterable[int]) -> bool:
+    """What follows the old executions was taken back; the new one will be followed."""
+    anew = {s.redo_of for s in project.stages.values()} | {s.redo_of for s in project.sweeps.values() if not s.closed}
+    return not anew.isdisjoint(numbers)
 
 
 def withdraw_descendants(draft: Draft, number: int) -> None:

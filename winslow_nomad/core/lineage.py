@@ -4,12 +4,14 @@ descends from: two lineages go together if they agree wherever both say somethin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 
 from winslow_nomad.core.pipeline import Pipeline, StageDefinition
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import EndedStage, Source, Stage, StageState
 
 COUNTS = frozenset({StageState.SUCCEEDED, StageState.SKIPPED})
+LONGEST_POINT = 180  # bytes of a directory's name, which file systems end at 255
 
 
 def agree(a: Mapping[str, int], b: Mapping[str, int]) -> bool:
@@ -135,6 +137,12 @@ def of_ended(project: Project, number: int) -> Source:
 
 
 def point_name(point: Mapping[str, str]) -> str:
-    """A directory name for a point of a sweep: `MIN_AREA=100,MODEL=fast`, with every other sign as `_`."""
-    text = ",".join(f"{k}={v}" for k, v in point.items())
-    return "".join(c if c.isalnum() or c in "=,.-_" else "_" for c in text)[:200] or "point"
+    """A directory name for a point of a sweep, another one for each point: `MIN_AREA=100,MODEL=fast`. Where a value
+    has other signs than these or is long, they are `_` or left out, and a checksum tells it from its like."""
+    plain = ",".join(f"{k}=" + "".join(c if c.isalnum() or c in ".-_" else "_" for c in v) for k, v in point.items())
+    exact = ",".join(f"{k}={v}" for k, v in point.items())
+    short = plain.encode()[:LONGEST_POINT].decode(errors="ignore")
+    if short == exact:
+        return short or "point"
+    told = "\0".join(f"{k}={v}" for k, v in point.items()).encode(errors="surrogatepass")
+    return f"{short}-{sha256(told).hexdigest()[:8]}"
