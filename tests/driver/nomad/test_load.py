@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from tests.driver.nomad import documents
 from tests.driver.nomad.server import FakeNomad
@@ -26,6 +27,44 @@ def figures(watts: int) -> documents.Document:
 def test_a_card_that_tells_little_is_still_shown() -> None:
     (card,) = read({}, NODE, {}).cards
     assert (card.uuid, card.memory, card.percent, card.watts) == ("GPU-a6000", 49140 * 2**20, None, None)
+
+
+def test_what_an_agent_tells_of_its_machine_is_read_in_cores_bytes_and_seconds() -> None:
+    stats: documents.Document = {
+        "Timestamp": 1_700_000_000_500_000_000,
+        "CPU": [{"TotalPercent": 75.5}, {"TotalPercent": 50}, {"TotalPercent": None}],
+        "Memory": {"Total": 64 << 30, "Available": 60 << 30, "Used": 1},
+        "AllocDirStats": {"Size": 1000, "Available": 400},
+        "Uptime": 3600,
+    }
+    found = read(stats, documents.node("n1"), {})
+    assert found.at == datetime(2023, 11, 14, 22, 13, 20, 500_000, UTC)
+    assert (found.cpu, found.memory, found.disk_free, found.disk_total, found.up) == (1.25, 4 << 30, 400, 1000, 3600)
+    assert (found.cards, read({}, {}, {}).cpu, read({}, {}, {}).memory) == ((), None, None)
+    full = read({"CPU": [{"TotalPercent": 0.0}], "Memory": {"Total": 8, "Available": 0}}, {}, {})
+    assert (full.cpu, full.memory) == (0.0, 8), "idle, and full, are figures too"
+
+
+def test_each_card_has_its_own_figures_and_those_that_have_it() -> None:
+    other = documents.gpu_device("Arc", 8192, ("a",)) | {"Vendor": "intel"}
+    node = documents.node("n1", [documents.RTX_A6000, other, documents.RTX_4070])
+    attributes = {
+        "Memory state": {"IntNumeratorVal": 2048, "IntDenominatorVal": 12282},
+        "GPU utilization": {"IntNumeratorVal": 0},
+        "Temperature": {"IntNumeratorVal": 61},
+    }
+    stats = {
+        "DeviceStats": [{"InstanceStats": {"GPU-4070-b": {"Stats": {"Attributes": attributes}}, "GPU-a6000": None}}]
+    }
+    cards = read(stats, node, {"GPU-4070-b": ("p/1/1",)}).cards
+    assert [(c.index, c.uuid, c.attempts) for c in cards] == [
+        (0, "GPU-4070-a", ()),
+        (1, "GPU-4070-b", ("p/1/1",)),
+        (2, "GPU-a6000", ()),
+    ]
+    busy = cards[1]
+    assert (busy.model, busy.memory) == ("NVIDIA GeForce RTX 4070", 12282 << 20)
+    assert (busy.memory_used, busy.percent, busy.temperature, busy.watts) == (2048 << 20, 0.0, 61.0, None)
 
 
 def test_power_is_in_watts_whether_the_plugin_gives_watts_or_milliwatts() -> None:

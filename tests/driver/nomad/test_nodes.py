@@ -114,6 +114,37 @@ def test_a_node_that_cannot_be_used_stays_listed_and_says_why(changes: dict[str,
     assert found.node.gpus, "what it has is known all the same: to be busy is not to be impossible"
 
 
+def drain_of(said: str, status: str = "complete") -> dict[str, Any]:
+    return {"LastDrain": {"Status": status, "Meta": {"message": said}}}
+
+
+DRAINED = {"Message": "Node drain complete"}
+BY_HAND = {"Message": "Node marked as ineligible for scheduling"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        (drain_of("an old one") | {"Events": [DRAINED]}, ""),
+        ({"Drain": True} | drain_of("new disks", "draining"), "new disks"),
+        ({"DrainStrategy": {"Deadline": 1}} | drain_of("new disks", "draining"), "new disks"),
+        ({"Drain": True}, "drained by Nomad's operators"),
+        (drain_of("new disks") | {"Events": [BY_HAND, DRAINED]}, "new disks"),
+        (drain_of("") | {"Events": [DRAINED]}, "made ineligible by Nomad's operators"),
+        (drain_of("new disks") | {"Events": [DRAINED, BY_HAND]}, "made ineligible by Nomad's operators"),
+        (drain_of("new disks", "canceled") | {"Events": [DRAINED]}, "made ineligible by Nomad's operators"),
+        (drain_of("new disks") | {"Events": [DRAINED, {"Message": "Node heartbeat missed"}]}, "new disks"),
+        ({"Events": None, "LastDrain": None}, "made ineligible by Nomad's operators"),
+    ],
+)
+def test_a_node_that_takes_no_work_says_who_wanted_it_so_and_why(changes: dict[str, Any], why: str) -> None:
+    draining = "Drain" in changes or "DrainStrategy" in changes
+    eligible = not why
+    found = one(node("birch", SchedulingEligibility="eligible" if eligible else "ineligible") | changes)
+    assert (found.drained_for, found.draining, found.eligible) == (why, draining, eligible)
+
+
 def test_docker_that_mounts_nothing_is_said_to_need_its_setting() -> None:
     alder = node("alder")
     alder["Attributes"] |= {"driver.docker.volumes.enabled": "false"}
