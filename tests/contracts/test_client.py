@@ -413,7 +413,7 @@ def test_what_failed_stages_left_is_cleaned_up_when_somebody_says_so(kind: Kind)
     (item,) = before.items
     assert (item.stage, item.id, item.attempt, item.kind) == (1, "one", 1, "failed_workspace")
     assert item.bytes and before.trash == () and item.goes == item.since + timedelta(days=7)
-    begun = kind.client.clean(made.id, actor="mem")
+    begun = kind.client.clean(made.id, actor="mem", key="k1")
     assert begun.kind == "clean" and begun.project == made.id
     until(lambda: not workspace.exists(), 30)
     until(lambda: kind.client.leftovers(made.id).trash, 30)
@@ -421,9 +421,15 @@ def test_what_failed_stages_left_is_cleaned_up_when_somebody_says_so(kind: Kind)
     assert kind.client.leftovers(made.id).items == ()
     assert (held.directories, held.until) == (1, held.at + timedelta(days=7))
     assert held.bytes is not None and held.bytes >= item.bytes
-    back = kind.client.take_back(made.id, held.entry, actor="mem")
+    # an answer that was lost is asked for again
+    assert kind.client.clean(made.id, actor="mem", key="k1").id == begun.id, (
+        "an answer that was lost is asked for again"
+    )
+    assert kind.client.clean(made.id, actor="mem").id != begun.id
+    back = kind.client.take_back(made.id, held.entry, actor="mem", key="k1")
     assert (back.kind, back.project) == ("take_back", made.id)
     until(lambda: (workspace / "y").exists() and not kind.client.leftovers(made.id).trash, 30)
+    assert kind.client.take_back(made.id, held.entry, actor="mem", key="k1").id == back.id
     (again,) = kind.client.leftovers(made.id).items
     assert again.since > item.since, "what was taken back is kept as long as if it had just become useless"
     for project, entry in ((made.id, held.entry), (made.id, "p-other-old-o1"), ("p-nothing", held.entry)):

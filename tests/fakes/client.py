@@ -259,14 +259,14 @@ class FakeClient:
     def _end(self, project: str, stage: int, attempt: int, outcome: Outcome) -> None:
         self._apply(project, m.AttemptEnded(stage=stage, attempt=attempt, outcome=outcome))
 
-    def clean(self, project: str, *, actor: str = "") -> Operation:
+    def clean(self, project: str, *, actor: str = "", key: str = "") -> Operation:
         return Operation(id="o1", kind="clean", project=self.project(project).id, actor=actor, made=now())
 
     def leftovers(self, project: str) -> Leftovers:
         self.project(project)
         return self.world.leftovers
 
-    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
+    def take_back(self, project: str, entry: str, *, actor: str = "", key: str = "") -> Operation:
         held = {each.entry for each in self.leftovers(project).trash}
         if entry not in held:
             raise NotFound("That is not in the trash (any more); nothing was done.", code="trash.not_found")

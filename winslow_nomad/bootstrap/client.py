@@ -250,24 +250,30 @@ class LocalClient:
         batch = live.read(cursor or live.now(), timeout=timeout)
         return [h for h in batch.happened if h.project == project]
 
-    def clean(self, project: str, *, actor: str = "") -> Operation:
+    def clean(self, project: str, *, actor: str = "", key: str = "") -> Operation:
         found = self.project(project)
         if found.trashed is not None:
             raise Refused("This project is in the trash.", hint="Restore it first.", code="project.in_trash")
         made = self.installation.clock.now()
-        operation = Operation(id=new_id("o"), kind="clean", project=found.id, actor=actor, made=made)
-        return self.installation.operations.put(operation)
+        name = operation_id(found.id, "clean", actor, key)
+        return self.installation.operations.put(
+            Operation(id=name, kind="clean", project=found.id, actor=actor, made=made)
+        )
 
     def leftovers(self, project: str) -> Leftovers:
         return self._leftovers.of(self.project(project))
 
-    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
+    def take_back(self, project: str, entry: str, *, actor: str = "", key: str = "") -> Operation:
         found = self.project(project)
+        name = operation_id(found.id, f"take_back {entry}", actor, key)
+        known = self.installation.operations.get(name) if key else None
+        if known is not None:
+            return known
         if not self._leftovers.holds(found.id, entry):
             raise not_in_trash()
         made = self.installation.clock.now()
         operation = Operation(
-            id=new_id("o"), kind="take_back", project=found.id, actor=actor, arguments={"entry": entry}, made=made
+            id=name, kind="take_back", project=found.id, actor=actor, arguments={"entry": entry}, made=made
         )
         return self.installation.operations.put(operation)
 
@@ -282,6 +288,13 @@ def uploads(installation: Installation) -> ShareUploads:
     settings = installation.settings
     largest, quota = settings.upload_largest, settings.upload_quota
     return ShareUploads(installation.files, installation.clock, largest=largest, quota=quota)
+
+
+def operation_id(project: str, what: str, actor: str, key: str) -> str:
+    """Of a key always the same one, so that asking again begins nothing again."""
+    if not key:
+        return new_id("o")
+    return f"o{hashlib.sha256(chr(0).join((project, what, actor, key)).encode()).hexdigest()[:24]}"
 
 
 def is_text(given: str) -> bool:

@@ -296,17 +296,17 @@ class HttpClient:
         self._cursors[project] = told["cursor"]
         return [Happened.model_validate(one) for one in told["items"]]
 
-    def clean(self, project: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - the server knows who asks
+    def clean(self, project: str, *, actor: str = "", key: str = "") -> Operation:  # noqa: ARG002 - the server knows who
         path = f"projects/{quote(project, safe='')}/clean"
-        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=uuid4().hex))
+        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=key or uuid4().hex))
         return found
 
     def leftovers(self, project: str) -> Leftovers:
         return Leftovers.model_validate(self.wire.read(dict[str, Any], f"projects/{quote(project, safe='')}/leftovers"))
 
-    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:  # noqa: ARG002 - as in `clean`
+    def take_back(self, project: str, entry: str, *, actor: str = "", key: str = "") -> Operation:  # noqa: ARG002
         path = f"projects/{quote(project, safe='')}/leftovers/{quote(entry, safe='')}/restore"
-        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=uuid4().hex))
+        found: Operation = self.wire.value(Operation, self.wire.command(path, None, key=key or uuid4().hex))
         return found
 
     def active(self) -> str:

@@ -174,17 +174,19 @@ class Client(Protocol):
         """What has happened since, waiting up to `timeout` seconds for something."""
         ...
 
-    def clean(self, project: str, *, actor: str = "") -> Operation:
+    def clean(self, project: str, *, actor: str = "", key: str = "") -> Operation:
         """Begin to move what failed, stopped and superseded attempts left behind to the trash, without waiting until
-        its time has come; records, logs and outputs stay. Refused (project.in_trash)."""
+        its time has come; records, logs and outputs stay. The same `key` again answers the operation that was begun
+        with it. Refused (project.in_trash)."""
         ...
 
     def leftovers(self, project: str) -> Leftovers:
         """What `clean` would move, with its sizes, and what can be taken back. Raises ShareUnavailable."""
         ...
 
-    def take_back(self, project: str, entry: str, *, actor: str = "") -> Operation:
-        """Begin to move an entry of `leftovers(project).trash` back to where it was. NotFound (trash.not_found)."""
+    def take_back(self, project: str, entry: str, *, actor: str = "", key: str = "") -> Operation:
+        """Begin to move an entry of `leftovers(project).trash` back to where it was; `key` as for `clean`. NotFound
+        (trash.not_found)."""
         ...
 
     def active(self) -> str:

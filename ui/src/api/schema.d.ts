@@ -18508,7 +18508,10 @@ export interface operations {
     clean_project: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 project: string;
             };
@@ -18651,7 +18654,10 @@ export interface operations {
     take_back_leftovers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same request again under the same key, within a day, is answered and not done again. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 project: string;
                 entry: string;

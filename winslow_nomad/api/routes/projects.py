@@ -161,10 +161,11 @@ def clean_project(
     project: str,
     given: Given,
     who: Annotated[Principal, Depends(may(Action.RUN_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
 ) -> OperationView:
     """What would go by itself in some days goes to the trash now: workspaces of stages that failed or were stopped,
     and what superseded attempts left. Records, logs and outputs stay, and so does all that a result descends from."""
-    return view(given.client.clean(project, actor=who.user))
+    return view(given.client.clean(project, actor=who.user, key=idempotency_key))
 
 
 @router.get(
@@ -192,6 +193,7 @@ def take_back_leftovers(
     entry: Annotated[str, Path(max_length=200)],
     given: Given,
     who: Annotated[Principal, Depends(may(Action.RUN_PROJECT))],
+    idempotency_key: IdempotencyKey = "",
 ) -> OperationView:
     """All of an entry, to where it was. From then on it is kept as long as if it had just become useless."""
-    return view(given.client.take_back(project, entry, actor=who.user))
+    return view(given.client.take_back(project, entry, actor=who.user, key=idempotency_key))
