@@ -267,6 +267,8 @@ def test_a_topic_that_is_denied_while_it_begins_is_not_followed_for_nobody(ends:
     assert joined == set()
     assert [m["type"] for m in socket.heard][:2] == ["hello", "denied"]
     assert "snapshot" not in [m["type"] for m in socket.heard]
+    said = [m["passing"] for m in socket.heard if m["type"] == "denied"]
+    assert said == ([False] if ends == "well" else [False, True]), "what is away for a while is asked for again"
 
 
 def test_who_listens_in_the_moment_in_which_the_last_one_left_is_told_all_the_same(world: World) -> None:

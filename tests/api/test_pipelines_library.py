@@ -287,6 +287,15 @@ def test_publishing_goes_on_while_the_share_is_away_and_the_copy_follows(member:
     assert until(copied, every=0.1)
 
 
+def test_a_pipeline_whose_address_would_be_somebody_elses_is_not_published(member: TestClient) -> None:
+    clear = {r.path.rpartition("/")[2] for r in member.app.routes if re.fullmatch(r"/api/v1/pipelines/[a-z]+", r.path)
+             and "GET" in r.methods}  # type: ignore[attr-defined]  # fmt: skip
+    assert clear == {"examples", "schema"}
+    for name in clear:
+        refused = member.post(PATH, json={"text": TEXT.replace("name: traffic", f"name: {name}")})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "pipeline.reserved")
+
+
 def test_a_copy_that_was_overtaken_while_it_was_written_is_written_anew(member: TestClient, world: World) -> None:
     publish(member)
     shelf = world.installation.settings.share / "pipelines" / "library" / "traffic" / "shelf.json"

@@ -19,6 +19,7 @@ from winslow_nomad.resources.yaml_text import MAX_BYTES
 from winslow_nomad.store.library import Shelves, Sources
 
 log = logging.getLogger(__name__)
+TAKEN = ("examples", "schema")  # GET /pipelines/<name> answers something else under these
 
 
 class InstalledTexts:
@@ -119,6 +120,9 @@ class InstalledLibrary:
             problem = f"the file is called {pipeline.name}, and this is the pipeline {name}"
             hint = f"write `name: {name}`, or publish it as a pipeline of its own"
             raise InvalidPipeline((Problem(FILE_NAME, 0, 0, problem, hint, "pipeline.other_name"),))
+        if pipeline.name in TAKEN:
+            problem = f"no pipeline of the library can be called {pipeline.name}: its address stands for something else"
+            raise InvalidPipeline((Problem(FILE_NAME, 0, 0, problem, "choose another name", "pipeline.reserved"),))
         version = self._shelves.publish(pipeline, text, author, expected, comment)
         self._texts.remember(version.pipeline, text)
         self.mirror()

@@ -7,6 +7,8 @@ export interface LiveMessage {
   topic?: string;
   cursor?: string;
   data?: unknown;
+  /** of what was denied: store or share do not answer now */
+  passing?: boolean;
 }
 
 export type Listener = (message: LiveMessage) => void;
@@ -15,6 +17,7 @@ const FIRST = 500;
 const LONGEST = 15_000;
 const SILENCE = 45_000; // the server speaks every 20 s
 const HIDDEN = 60_000;
+const AGAIN = 3_000; // until what could not be followed for a while is asked for again
 const SESSION_ENDED = 4401;
 
 interface Topic {
@@ -57,6 +60,7 @@ export class Live {
 
   stop(): void {
     this.wanted = false;
+    this.ready = false; // a line that is dead takes long to say that it is closed
     clearTimeout(this.timer);
     clearTimeout(this.silence);
     this.socket?.close();
@@ -92,13 +96,15 @@ export class Live {
   }
 
   private connect(): void {
-    this.socket?.close();
+    this.ready = false;
+    const old = this.socket;
+    this.socket = undefined;
+    old?.close();
     const socket = this.open();
     this.socket = socket;
     socket.onopen = () => {
       if (socket !== this.socket) return;
       this.ready = true;
-      this.failures = 0;
       this.become({ state: "live" });
       for (const [name, topic] of this.topics) this.send({ op: "sub", topic: name, cursor: topic.cursor });
       this.heard();
@@ -133,9 +139,16 @@ export class Live {
   }
 
   private receive(message: LiveMessage): void {
-    const topic = message.topic ? this.topics.get(message.topic) : undefined;
+    if (message.type === "hello") this.failures = 0; // not before: whom the server does not want it lets in to say so
+    const name = message.topic ?? "";
+    const topic = this.topics.get(name);
     if (!topic) return;
     if (message.cursor) topic.cursor = message.cursor;
+    if (message.type === "denied" && message.passing)
+      setTimeout(() => {
+        if (this.ready && this.topics.get(name) === topic)
+          this.send({ op: "sub", topic: name, cursor: topic.cursor });
+      }, AGAIN);
     for (const listener of topic.listeners) listener(message);
   }
 

@@ -7407,6 +7407,12 @@ export interface components {
             code: string;
             /** Text */
             text: string;
+            /**
+             * Passing
+             * @description store or share do not answer now: follow it again in a while
+             * @default false
+             */
+            passing: boolean;
         };
         /**
          * RegistriesView

@@ -48,7 +48,7 @@ function Steps({ example, version }: { example: Example; version: number }) {
     },
   });
   const pipeline = useQuery({
-    queryKey: ["pipelines", example.name, version],
+    queryKey: ["pipelines", "named", example.name, "newest", version],
     queryFn: ({ signal }) =>
       taken(api.GET("/api/v1/pipelines/{name}", { params: { path: { name: example.name } }, signal })),
     enabled: version > 0,

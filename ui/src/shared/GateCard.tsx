@@ -120,13 +120,17 @@ function Decide({
 }) {
   const name = stage?.id ?? "the next stage";
   const confirm = gate.kind === "confirm";
+  // once for each press: a key that is held must not answer the next question too
+  const once = (what: Parameters<Answer>[0]) => (event?: KeyboardEvent) => {
+    if (!busy && !event?.repeat) answer(what);
+  };
   useKeys(
     "The question",
     keys && confirm
       ? {
-          "1": { does: `Go on with ${name}`, act: () => answer("go") },
-          "2": { does: `Skip ${name}`, act: () => answer("skip") },
-          "3": { does: "Stop here", act: () => answer("stop") },
+          "1": { does: `Go on with ${name}`, act: once("go") },
+          "2": { does: `Skip ${name}`, act: once("skip") },
+          "3": { does: "Stop here", act: once("stop") },
         }
       : {},
   );

@@ -1,7 +1,7 @@
 /** A file of the input pool: found by typing or by walking through the folders. */
 import { Popover } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import { bytes } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
@@ -23,6 +23,8 @@ export function InputPicker({
   onChange: (path: string) => void;
 }) {
   const [opened, setOpened] = useState(false);
+  const told = useRef(onChange); // an upload may end long after it was begun, when the form holds other things
+  told.current = onChange;
   return (
     <span className="row">
       <input
@@ -45,7 +47,7 @@ export function InputPicker({
               accept={accept}
               start={value.includes("/") ? value.slice(0, value.lastIndexOf("/")) : ""}
               onPick={(path) => {
-                onChange(path);
+                told.current(path);
                 setOpened(false);
               }}
             />

@@ -1,6 +1,6 @@
 /** What was typed and not saved yet, kept in this browser for this person until it is saved or thrown away: a reload, an
  *  ended session and a conflict lose nothing. */
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { useSession } from "./session.ts";
 
 /** What the server has: `mark` is its version, whatever counts it. */
@@ -28,6 +28,11 @@ export function settled(draft: Draft | null, server: Kept): Draft | null {
   if (!draft || draft.text === server.text) return null;
   if (draft.base.text !== server.text || draft.base.mark === server.mark) return draft;
   return { ...draft, base: server }; // counted on, yet nothing that was typed over has changed
+}
+
+/** What remains of a draft once the server has taken `text`: what was typed since, on top of it. */
+export function saved(draft: Draft | null, text: string): Draft | null {
+  return !draft || draft.text === text ? null : { ...draft, base: { text, mark: draft.base.mark } };
 }
 
 /** Somebody else has changed what the draft was begun from. */
@@ -58,6 +63,8 @@ export interface Typing {
   draft: Draft | null;
   clash: boolean;
   type: (text: string) => void;
+  /** the server has taken this text */
+  saved: (text: string) => void;
   /** what the server has replaces what was typed */
   drop: () => void;
   /** what was typed goes on, on top of what the server has now */
@@ -68,12 +75,18 @@ export interface Typing {
 export function useDraft(what: string, server: Kept): Typing {
   const user = useSession()?.user ?? "";
   const key = `winslow.draft.${user}.${what}`;
-  const [draft, setDraft] = useState(() => settled(read(key), server));
+  const [held, setHeld] = useState(() => ({ key, draft: settled(read(key), server) }));
+  // another text under the same component has a draft of its own
+  const { draft } = held.key === key ? held : { draft: settled(read(key), server) };
+  if (held.key !== key) setHeld({ key, draft });
   const present = settled(draft, server);
+  const latest = useRef(present); // for what ends while one types on
+  latest.current = present;
   const keep = useCallback(
     (next: Draft | null) => {
       write(key, next);
-      setDraft(next);
+      latest.current = next;
+      setHeld({ key, draft: next });
     },
     [key],
   );
@@ -86,6 +99,7 @@ export function useDraft(what: string, server: Kept): Typing {
     draft: present,
     clash: clashes(present, server),
     type: (text) => keep(typed(present, server, text, Date.now())),
+    saved: (text) => keep(saved(latest.current, text)),
     drop: () => keep(null),
     overtake: () => present && keep({ ...present, base: server }),
   };

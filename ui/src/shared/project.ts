@@ -66,8 +66,16 @@ export function useProject(id: string) {
 export function useCommand(id: string) {
   return useMutation({
     mutationFn: (command: Command) => sendCommand(id, command),
-    onSuccess: (after) => queries.setQueryData(projectQuery(id).queryKey, after),
+    onSuccess: keepAnswer,
   });
+}
+
+/** The project after a command, unless the page knows a newer one already. What was asked for before it was done would come
+ *  later and be older. */
+export async function keepAnswer(after: Project): Promise<void> {
+  const { queryKey } = projectQuery(after.id);
+  await queries.cancelQueries({ queryKey, exact: true });
+  queries.setQueryData(queryKey, (known) => (known && known.version > after.version ? known : after));
 }
 
 export async function sendCommand(id: string, command: Command): Promise<Project> {

@@ -2,8 +2,9 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { create } from "zustand";
 import { api, useToken as keepToken, onExpiry, taken } from "@/api/client.ts";
-import { ApiProblem } from "@/api/problem.ts";
+import { ApiProblem, asProblem } from "@/api/problem.ts";
 import type { components } from "@/api/schema";
+import { live } from "./live.ts";
 import { queries } from "./queries.ts";
 
 export type Session = components["schemas"]["SessionView"];
@@ -43,11 +44,15 @@ export async function logIn(body: { user: string; password: string } | { link: s
   keepToken(session.csrf ?? "");
   queries.setQueryData(sessionQuery.queryKey, session);
   useExpired.setState({ expired: false });
+  live.retry(); // which had come to wait ever longer
   return session;
 }
 
+/** Raises what the server says, or that it cannot be reached: the session would go on, whatever the page showed. */
 export async function logOut(): Promise<void> {
-  await api.DELETE("/api/v1/session").catch(() => undefined);
+  await api.DELETE("/api/v1/session").catch((error) => {
+    if (asProblem(error).status !== 401) throw error;
+  });
   keepToken("");
   queries.clear();
 }

@@ -110,8 +110,11 @@ async function start(item: Transfer): Promise<void> {
     next();
     return;
   }
-  const shown = useTransfers.getState().items.find((t) => t.id === item.id);
-  if (shown?.state !== "running" || mine.turn !== turn) return; // paused or given up meanwhile
+  const over = () => {
+    const shown = useTransfers.getState().items.find((t) => t.id === item.id);
+    return shown?.state !== "running" || mine.turn !== turn; // paused or given up meanwhile
+  };
+  if (over()) return;
   const upload = new tus.Upload(mine.file, {
     endpoint: "/api/v1/uploads",
     chunkSize: PIECE,
@@ -163,10 +166,11 @@ async function start(item: Transfer): Promise<void> {
     },
   });
   mine.upload = upload;
-  void upload.findPreviousUploads().then((previous) => {
-    if (previous[0]) upload.resumeFromPreviousUpload(previous[0]);
-    upload.start();
-  });
+  // a browser that keeps nothing knows of none
+  const previous = await upload.findPreviousUploads().catch(() => []);
+  if (over()) return;
+  if (previous[0]) upload.resumeFromPreviousUpload(previous[0]);
+  upload.start();
 }
 
 function read(body: string, status: number): ApiProblem {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { clashes, settled, typed } from "@/shared/drafts.ts";
+import { clashes, saved, settled, typed } from "@/shared/drafts.ts";
 
 const SERVER = { text: "name: a", mark: 3 };
 
@@ -25,5 +25,14 @@ describe("a draft", () => {
     expect(settled(draft, now)).toEqual(draft);
     expect(clashes(draft, now)).toBe(true);
     expect(typed(draft, now, "name: a", 6)).toMatchObject({ text: "name: a", base: SERVER });
+  });
+  test("keeps what was typed while it was being saved, on top of what was saved", () => {
+    const sent = typed(null, SERVER, "name: b", 5);
+    expect(saved(sent, "name: b")).toBeNull();
+    const more = typed(sent, SERVER, "name: bc", 6);
+    const now = { text: "name: b", mark: 4 };
+    const left = settled(saved(more, "name: b"), now);
+    expect(left).toEqual({ text: "name: bc", base: now, at: 6 });
+    expect(clashes(left, now)).toBe(false);
   });
 });

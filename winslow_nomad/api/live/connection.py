@@ -16,7 +16,7 @@ from winslow_nomad.api.live.directory import Directory
 from winslow_nomad.api.live.messages import SAID, Authenticate, Hello, Ping, Refused, Subscribe
 from winslow_nomad.api.live.topics import Topic
 from winslow_nomad.core.access import Principal
-from winslow_nomad.core.errors import Invalid, NotFound, WinslowError
+from winslow_nomad.core.errors import Invalid, NotFound, Unavailable, WinslowError
 
 log = logging.getLogger(__name__)
 HEARTBEAT = 20.0  # seconds of silence
@@ -109,7 +109,8 @@ class Connection:
         self._something.set()
 
     def _refuse(self, topic: str, error: WinslowError) -> None:
-        self._say(Refused(topic=topic, code=error.code, text=error.message).model_dump_json())
+        passing = isinstance(error, Unavailable)
+        self._say(Refused(topic=topic, code=error.code, text=error.message, passing=passing).model_dump_json())
 
     def _drop(self, name: str) -> None:
         topic = self._topics.pop(name, None)

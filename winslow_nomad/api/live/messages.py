@@ -89,6 +89,7 @@ class Refused(Answer):
     topic: str
     code: str
     text: str
+    passing: bool = Field(default=False, description="store or share do not answer now: follow it again in a while")
 
 
 class ProjectsData(Answer):

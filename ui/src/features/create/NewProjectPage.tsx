@@ -12,6 +12,7 @@ import { bringClip, type Example, examplesQuery, shelvesQuery, takeExample } fro
 import { FILES, mistakeIn, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { projectQuery } from "@/shared/project.ts";
 import { queries } from "@/shared/queries.ts";
+import { shelfQuery } from "@/shared/shelf.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 import "./create.css";
@@ -110,11 +111,7 @@ export function NewProjectPage() {
 }
 
 function FromLibrary({ name }: { name: string }) {
-  const shelf = useQuery({
-    queryKey: ["pipelines", name],
-    queryFn: ({ signal }) =>
-      taken(api.GET("/api/v1/pipelines/{name}", { params: { path: { name } }, signal })),
-  });
+  const shelf = useQuery(shelfQuery(name));
   if (shelf.error) return <ProblemNote error={shelf.error} again={() => void shelf.refetch()} />;
   if (!shelf.data) return <Skeleton rows={4} />;
   return (
@@ -256,8 +253,8 @@ function Filled({ chosen }: { chosen: Chosen }) {
                     parameter={parameter}
                     value={textOf(each)}
                     bad={!!touched[each] && !!mistakes[each]}
-                    onBlur={() => setTouched({ ...touched, [each]: true })}
-                    onChange={(value) => setValues({ ...values, [each]: value })}
+                    onBlur={() => setTouched((old) => ({ ...old, [each]: true }))}
+                    onChange={(value) => setValues((old) => ({ ...old, [each]: value }))}
                   />
                   {each === file && chosen.choice.library ? (
                     <Clip

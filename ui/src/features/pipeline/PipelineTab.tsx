@@ -45,10 +45,10 @@ function Desk({ id, own, project }: { id: string; own: Own; project: Project }) 
   const client = useQueryClient();
   const typing = useDraft(`project.${id}`, { text: own.text, mark: own.version });
   const save = useMutation({
-    mutationFn: () => put(id, typing.text, own),
-    onSuccess: () => {
-      client.setQueryData(["project", id, "pipeline"], (old: Own) => ({ ...old, text: typing.text }));
-      typing.drop();
+    mutationFn: (text: string) => put(id, text, own),
+    onSuccess: (_, text) => {
+      client.setQueryData(["project", id, "pipeline"], (old: Own) => ({ ...old, text }));
+      typing.saved(text); // not what was typed since
       return client.invalidateQueries({ queryKey: projectQuery(id).queryKey });
     },
     onError: () => client.invalidateQueries({ queryKey: ["project", id, "pipeline"] }),
@@ -63,7 +63,7 @@ function Desk({ id, own, project }: { id: string; own: Own; project: Project }) 
       of={{ project: id }}
       readOnly={!editable}
       onChange={typing.type}
-      onSave={() => typing.draft && !typing.clash && save.mutate()}
+      onSave={() => typing.draft && !typing.clash && !save.isPending && save.mutate(typing.text)}
       notice={
         <>
           {told ? <ProblemNote error={told} /> : null}
@@ -91,7 +91,7 @@ function Desk({ id, own, project }: { id: string; own: Own; project: Project }) 
               disabled={!typing.draft || wrong || typing.clash}
               busy={save.isPending}
               hotkey="Ctrl S"
-              onClick={() => save.mutate()}
+              onClick={() => save.mutate(typing.text)}
             >
               Save for this project
             </Button>

@@ -9,10 +9,10 @@ import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton } from "@/design/parts.tsx";
 import { Clash, DraftTag } from "@/shared/Clash.tsx";
 import { useDraft } from "@/shared/drafts.ts";
+import { shelfQuery } from "@/shared/shelf.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 import { Workbench } from "@/shared/Workbench.tsx";
-import { shelfQuery } from "./queries.ts";
 
 export interface EditSearch {
   name?: string;
@@ -97,19 +97,23 @@ function Desk({
   useTitle(name || "A new pipeline");
   const dirty = fresh || !!typing.draft;
   const save = useMutation({
-    mutationFn: () => {
-      const body = { text: typing.text, comment, expected: kept.mark, keep_folder: !fresh };
+    mutationFn: (text: string) => {
+      const body = { text, comment, expected: kept.mark, keep_folder: !fresh };
       return fresh
         ? taken(api.POST("/api/v1/pipelines", { body }))
         : taken(api.PUT("/api/v1/pipelines/{name}", { params: { path: { name } }, body }));
     },
-    onSuccess: async (made) => {
-      typing.drop();
+    onSuccess: async (made, text) => {
+      if (!fresh)
+        client.setQueryData(shelfQuery(name).queryKey, (old) =>
+          old ? { ...old, newest: made.number, version: made } : old,
+        );
+      typing.saved(text);
       setComment("");
       await client.invalidateQueries({ queryKey: ["pipelines"] });
       if (fresh) await navigate({ to: "/pipelines/edit", search: { name: made.name }, replace: true });
     },
-    onError: () => client.invalidateQueries({ queryKey: ["pipelines", name] }),
+    onError: () => client.invalidateQueries({ queryKey: shelfQuery(name).queryKey }),
   });
   // that somebody was quicker is said by the clash, once what they wrote is here
   const told = save.error && asProblem(save.error).code !== "pipeline.changed" ? save.error : null;
@@ -141,7 +145,7 @@ function Desk({
         of={{ pipeline: name }}
         readOnly={!editable}
         onChange={typing.type}
-        onSave={() => dirty && !typing.clash && save.mutate()}
+        onSave={() => dirty && !typing.clash && !save.isPending && save.mutate(typing.text)}
         notice={
           <>
             {told ? <ProblemNote error={told} /> : null}
@@ -179,7 +183,7 @@ function Desk({
                   disabled={!dirty || wrong || typing.clash}
                   busy={save.isPending}
                   hotkey="Ctrl S"
-                  onClick={() => save.mutate()}
+                  onClick={() => save.mutate(typing.text)}
                 >
                   {fresh ? "Keep it" : `Publish version ${kept.mark + 1}`}
                 </Button>

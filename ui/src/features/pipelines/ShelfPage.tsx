@@ -14,9 +14,10 @@ import { type State, StateTag } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
 import { Diff } from "@/shared/Diff.tsx";
 import { PipelineGraph } from "@/shared/PipelineGraph.tsx";
+import { shelfQuery } from "@/shared/shelf.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
-import { shelfQuery, versionQuery, versionsQuery } from "./queries.ts";
+import { versionQuery, versionsQuery } from "./queries.ts";
 import "./pipelines.css";
 
 export interface ShelfSearch {
@@ -309,7 +310,7 @@ function Again({ shelf, number, done }: { shelf: One; number: number; done: (num
       await client.invalidateQueries({ queryKey: ["pipelines"] });
       done(made.number);
     },
-    onError: () => client.invalidateQueries({ queryKey: ["pipelines", shelf.name] }),
+    onError: () => client.invalidateQueries({ queryKey: shelfQuery(shelf.name).queryKey }),
   });
   return (
     <>

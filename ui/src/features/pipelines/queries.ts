@@ -1,17 +1,10 @@
-/** One pipeline of the library, as several pages ask for it. */
+/** The versions of a pipeline of the library, as several pages ask for them. */
 import { queryOptions } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 
-export const shelfQuery = (name: string) =>
-  queryOptions({
-    queryKey: ["pipelines", name],
-    queryFn: ({ signal }) =>
-      taken(api.GET("/api/v1/pipelines/{name}", { params: { path: { name } }, signal })),
-  });
-
 export const versionsQuery = (name: string) =>
   queryOptions({
-    queryKey: ["pipelines", name, "versions"],
+    queryKey: ["pipelines", "named", name, "versions"],
     queryFn: ({ signal }) =>
       taken(api.GET("/api/v1/pipelines/{name}/versions", { params: { path: { name } }, signal })),
   });
@@ -19,7 +12,7 @@ export const versionsQuery = (name: string) =>
 /** A version never changes. */
 export const versionQuery = (name: string, number: number) =>
   queryOptions({
-    queryKey: ["pipelines", name, "versions", number],
+    queryKey: ["pipelines", "named", name, "versions", number],
     queryFn: ({ signal }) =>
       taken(
         api.GET("/api/v1/pipelines/{name}/versions/{number}", { params: { path: { name, number } }, signal }),

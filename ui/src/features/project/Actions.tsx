@@ -8,15 +8,14 @@ import { useNow } from "@/design/time.tsx";
 import { Confirm } from "@/shared/Confirm.tsx";
 import { useActs } from "@/shared/keys.ts";
 import {
+  keepAnswer,
   may,
   numbered,
   type Project,
-  projectQuery,
   sendCommand,
   tellFailure,
   useCommand,
 } from "@/shared/project.ts";
-import { queries } from "@/shared/queries.ts";
 import { undoable, useDescribe } from "@/shared/undo.tsx";
 import { type Action, actions } from "./actions.ts";
 import { FollowDialog } from "./FollowDialog.tsx";
@@ -148,10 +147,7 @@ export function Actions({ project, hidden }: { project: Project; hidden?: boolea
 function trashed(project: Project, leave: () => void): void {
   leave();
   undoable(`${project.name} is in the trash.`, async () => {
-    queries.setQueryData(
-      projectQuery(project.id).queryKey,
-      await sendCommand(project.id, { kind: "restore_project" }),
-    );
+    await keepAnswer(await sendCommand(project.id, { kind: "restore_project" }));
   });
 }
 

@@ -26,8 +26,12 @@ export function LogInAgain() {
     }
   };
   const leave = async () => {
-    await logOut();
-    location.assign("/login");
+    try {
+      await logOut();
+      location.assign("/login");
+    } catch (problem) {
+      setError(problem);
+    }
   };
   return (
     <Modal

@@ -1,6 +1,7 @@
 /** What a person sets for themselves, and what administrators set for all. */
 import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { Button } from "@/design/parts.tsx";
+import { tellFailure } from "@/shared/project.ts";
 import { logOut, useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { keepCurrentInView } from "@/shared/tabs.ts";
@@ -41,9 +42,8 @@ export function SettingsPage() {
         <span className="grow" />
         <Button
           look="ghost"
-          onClick={async () => {
-            await logOut();
-            await navigate({ to: "/login" });
+          onClick={() => {
+            logOut().then(() => navigate({ to: "/login" }), tellFailure("You are still logged in"));
           }}
         >
           Log out
