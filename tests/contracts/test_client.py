@@ -149,6 +149,19 @@ def test_a_project_is_found_by_its_id_the_start_of_it_and_its_name(kind: Kind) -
     assert kind.client.find(one.name) == newer.id
 
 
+def test_the_start_of_several_ids_is_answered_with_them(kind: Kind) -> None:
+    """Ids are drawn by chance: enough of them that two begin alike."""
+    starts: dict[str, list[str]] = {}
+    while max(map(len, starts.values()), default=0) < 2:
+        made = kind.make(f"one of {len(starts)}").id
+        starts.setdefault(made[:3], []).append(made)
+    start = next(start for start, ids in starts.items() if len(ids) > 1)
+    with pytest.raises(NotFound) as error:
+        kind.client.find(start)
+    assert error.value.code == "project.ambiguous" and repr(start) in error.value.message
+    assert error.value.message.count(start) > 2 and error.value.hint
+
+
 @pytest.mark.parametrize("name", ["nothing", "", "..", "../projects", "a/b", "x" * 5000, "\udcff", "a?b#c", "\n"])
 def test_what_is_not_there_is_told(kind: Kind, name: str) -> None:
     for ask in (kind.client.find, kind.client.project):

@@ -21,7 +21,7 @@ from winslow_nomad.bootstrap.library import InstalledLibrary, InstalledTexts
 from winslow_nomad.bootstrap.local_files import LocalFiles
 from winslow_nomad.core import verdicts
 from winslow_nomad.core.begins import Begin
-from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
+from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary, begun
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
 from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.lists import TRASH
@@ -80,8 +80,7 @@ class LocalClient:
         if not found:  # perhaps it was deleted, and is to be restored
             found = [s.id for s in self.projects(state=TRASH, text=name, limit=1000) if s.name == name]
         if not found:
-            starts = [p for p in store.projects() if p.startswith(name)] if len(name) >= 3 else []
-            found = starts if len(starts) == 1 else []
+            found = begun(name, [p for p in store.projects() if p.startswith(name)] if len(name) >= 3 else [])
         if not found:
             raise no_project(name)
         return found[0]

@@ -21,7 +21,7 @@ from winslow_nomad.client.answers import problem
 from winslow_nomad.client.files import HttpFiles
 from winslow_nomad.client.wire import Wire
 from winslow_nomad.core.begins import Begin
-from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary
+from winslow_nomad.core.client import Finding, Happened, LogChunk, Progress, Summary, begun
 from winslow_nomad.core.errors import Invalid, InvalidPipeline, NotFound, OutcomeUnknown, Refused, Unavailable
 from winslow_nomad.core.leftovers import Leftovers
 from winslow_nomad.core.lists import TRASH
@@ -91,8 +91,7 @@ class HttpClient:
             rows = [*rows, *self.projects(state=TRASH, text=name, limit=1000)]
             found = [row.id for row in rows if row.name == name]
         if not found and len(name) >= 3:
-            starts = [row.id for row in rows if row.id.startswith(name)]
-            found = starts if len(starts) == 1 else []
+            found = begun(name, [row.id for row in rows if row.id.startswith(name)])
         if not found:
             raise no_project(name)
         return found[0]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from winslow_nomad.core.begins import Begin
+from winslow_nomad.core.errors import NotFound
 from winslow_nomad.core.filing import Conflict as OnConflict
 from winslow_nomad.core.filing import Entry
 from winslow_nomad.core.leftovers import Leftovers
@@ -22,6 +23,18 @@ from winslow_nomad.core.verdicts import NodeVerdict
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePath
+
+
+def begun(name: str, starts: Sequence[str]) -> list[str]:
+    """The one id that begins with `name`, if any does. NotFound where several do: they are named."""
+    if len(starts) > 1:
+        some = ", ".join(sorted(starts)[:5]) + (" ..." if len(starts) > 5 else "")
+        raise NotFound(
+            f"The ids of {len(starts)} projects begin with {name!r}: {some}.",
+            hint="Write more of the one that you mean.",
+            code="project.ambiguous",
+        )
+    return list(starts)
 
 
 class Happened(Value):
