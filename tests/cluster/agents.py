@@ -36,7 +36,7 @@ class Card:
 class Node:
     """`share` False: a node that does not have the share's volume. `client`: merged over the client block. `also`:
     files that a node of the shipped configuration has beside those of its kind. `docker`: merged over the settings of
-    Nomad's docker plugin."""
+    Nomad's docker plugin; `daemon`: over docker's own."""
 
     name: str
     gpus: Sequence[Card] = ()
@@ -47,6 +47,7 @@ class Node:
     also: Sequence[str] = ()
     client: Mapping[str, Any] = field(default_factory=dict)
     docker: Mapping[str, Any] = field(default_factory=dict)
+    daemon: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -467,6 +467,7 @@ class Cluster:
             "add-runtime": f"nvidia={shutil.which('runc')}",  # what a GPU task asks for; there is no GPU to pass on
             "insecure-registry": self.rack.subnet,
             "live-restore": str(live_restore).lower(),
+            **self.nodes[name].daemon,
         }
         arguments = [f"--{key}={value}" for key, value in options.items()]
         self.dockers[name] = machine.start("dockerd", *arguments, log=directory / "dockerd.log")

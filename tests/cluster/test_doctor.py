@@ -86,4 +86,5 @@ def test_a_node_whose_share_is_not_mounted_is_found_by_the_trial(cluster: Cluste
 
 def test_an_image_that_is_not_there_is_said(cluster: Cluster, tmp_path: Path) -> None:
     code, findings = doctor(cluster, tmp_path, "--image", "nobody/has-this:1")
-    assert code == 1 and "has-this" in of(findings, "n1", "the image could not be fetched there")["text"]
+    found = of(findings, "n1", "the image could not be fetched there")
+    assert code == 1 and "nobody/has-this:1" in found["text"] + found["fix"]

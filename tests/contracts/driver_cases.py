@@ -292,11 +292,12 @@ class SimulatedCase:
             "timeout": None,
             "stop_grace": 30.0,
             "priority": 50,
+            "avoid": (),
         }
         return AttemptSpec(
             ref=ref, stage_id="work", directory=str(ref), workspace=f"{ref}/workspace", image="", entrypoint=None,
-            command=None, run_as="winslow", pipeline_folder=None, stages={}, previous_node="", installation="test",
-            fingerprint=secrets.token_hex(8), **(known | more),
+            command=None, run_as="winslow", pipeline_folder=None, stages={}, previous_node="",
+            installation="test", fingerprint=secrets.token_hex(8), **(known | more),
         )  # fmt: skip
 
     def release(self, ref: AttemptRef) -> None:

@@ -305,6 +305,20 @@ def test_a_retry_waits_for_its_delay():
     assert ids(world) == ["a:succeeded"]
 
 
+def test_what_waits_to_be_tried_again_says_how_it_ended_and_where_though_it_never_started():
+    world = started(pipeline({"id": "a", "retry": {"node_lost": 1, "delay": 60}}))
+    for fact in (m.Admitted(stage=1), m.WorkspaceReady(stage=1, attempt=1), m.AttemptAccepted(stage=1, attempt=1)):
+        world.fact(fact)
+    full = Outcome(cause=Cause.RUNNER_LOST, message="the disk of docker on n1 is full. " + "x" * 900)
+    world.fact(m.AttemptEnded(stage=1, attempt=1, outcome=full, node="n1"))
+    stage = world.project.stages[1]
+    reason = why(world.project, stage, world.now)
+    said = "attempt 2 follows; a could not be started on its node: the disk of docker on n1 is full"
+    assert reason is not None and reason.text.startswith(said)
+    assert len(reason.text) < 350 and reason.until == stage.retry_at
+    assert stage.attempts[0].node == "n1"
+
+
 def test_a_retry_does_not_wait_for_a_clock_that_was_put_back():
     world = started(pipeline({"id": "a", "retry": {"failed": 1, "delay": 60}}))
     number = run_until(world, "a")

@@ -72,6 +72,7 @@ class AttemptTree:
             pipeline_folder=None,
             stages=stages or {},
             previous_node="",
+            avoid=(),
             installation="test",
             fingerprint=secrets.token_hex(8),
         )

@@ -145,6 +145,16 @@ def test_the_smallest_gpu_that_suffices_is_taken_so_that_the_big_one_stays_free(
     assert [g.used for g in world.driver.inventory().nodes[0].gpus] == [1, 1]
 
 
+def test_a_node_that_lost_it_is_taken_only_where_there_is_no_other() -> None:
+    world = World(nodes=tuple(Node(name=name, cpu=1, memory=GIB) for name in ("n1", "n2")))
+    specs = [_SPECS.prepared(Does(), avoid=("n1",), resources=Resources(cpu=1.0, memory=GIB)) for _ in range(3)]
+    for spec in specs:
+        world.driver.submit(spec)
+    world.at(5)
+    seen = world.driver.observe([spec.ref for spec in specs])
+    assert [(o.node, o.phase) for o in seen] == [("n2", "running"), ("n1", "running"), ("", "waiting")]
+
+
 def test_what_was_impossible_starts_when_a_fitting_node_joins() -> None:
     world = World()
     spec = world.submit(1, gpu=Gpu(memory=16 * GIB))

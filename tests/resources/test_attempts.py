@@ -552,6 +552,19 @@ def test_the_node_of_the_workspace_it_continues_from_is_told(attempts, root, boo
     assert attempts.spec(made, 2, 1).previous_node == "n7"
 
 
+def test_nodes_that_lost_it_or_could_not_start_it_are_to_be_avoided_and_no_others(attempts, root, book):
+    causes = (Cause.RUNNER_LOST, Cause.EXIT, Cause.SUPERSEDED, Cause.STOPPED, Cause.NODE_LOST, Cause.RUNNER_LOST)
+    nodes = ("n1", "n2", "n3", "n4", "n1", "")
+    ended = tuple(
+        Attempt(number=n, made=some.NOW, state="ended", node=node, outcome=Outcome(cause=cause))
+        for n, (cause, node) in enumerate(zip(causes, nodes, strict=True), 1)
+    )
+    number = len(ended) + 1
+    made = some.project(some.stage(1, attempts=(*ended, Attempt(number=number, made=some.NOW))))
+    attempts.prepare(made, 1, number)
+    assert attempts.spec(made, 1, number).avoid == ("n1", "n3")
+
+
 def test_killing_the_writing_process_in_the_middle_of_preparing_leaves_nothing_half(attempts, root):
     from tests.resources.test_scribe import children
 

@@ -17,7 +17,7 @@ from winslow_nomad.config import Settings
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import Refused, ShareUnavailable, WinslowError
 from winslow_nomad.driver.nomad.nodes import NodeDetail
-from winslow_nomad.driver.nomad.outcome import wants_login
+from winslow_nomad.driver.nomad.pulls import explained
 from winslow_nomad.resources import probe, scribe
 from winslow_nomad.resources.child import Child
 from winslow_nomad.resources.space import size
@@ -97,11 +97,10 @@ def _of_node(installation: Installation, node: NodeDetail, place: str, wrong: st
     name = node.node.name
     raw = installation.reader.read(f"{place}/told") or b""
     told = dict(line.partition("=")[::2] for line in raw.decode(errors="replace").splitlines())
-    if "Failed to pull" in wrong:
-        fix = "Look whether the name is right, and whether the node reaches the registry."
-        if wants_login(wrong):
-            fix = "Give Nomad's docker plugin there a log-in for that registry (auth), or correct it; docs/cluster.md."
-        yield Finding(severity="problem", subject=name, text=f"the image could not be fetched there: {wrong}", fix=fix)
+    pull = explained(wrong, name)
+    if pull is not None:
+        text = f"the image could not be fetched there: {pull.text}; docker says: {pull.said}"
+        yield Finding(severity="problem", subject=name, text=text, fix=pull.fix)
         return
     if wrong or told.get("whole") != "yes":
         text = f"the share could not be used there: {wrong or 'the trial ended early'}"

@@ -19,6 +19,7 @@ from winslow_nomad.core.pipeline import Retry
 from winslow_nomad.core.stage import Attempt, AttemptState, Cause, Outcome, Reason, Stage, StageState
 
 A = AttemptState
+SHOWN = 300  # characters of how an attempt ended, while the next one waits
 RETRIED_AS: dict[Cause, str] = {
     Cause.EXIT: "failed",
     Cause.EXEC_FAILED: "failed",
@@ -228,6 +229,8 @@ def attempt_ended(draft: Draft, fact: m.AttemptEnded) -> None:
     attempt = stage.attempt if stage is not None else None
     # No index here: how an attempt ended is settled once, on the share, and holds whoever says it and when.
     if stage is not None and attempt is not None and attempt.number == fact.attempt and attempt.state is not A.ENDED:
+        if fact.node and not attempt.node:
+            stage = with_attempt(stage, attempt.but(node=fact.node))
         conclude(draft, stage, fact.outcome)
 
 
@@ -252,7 +255,7 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     elif outcome.cause is Cause.CANCELLED:
         requeue(draft, stage, delay=0.0)
     elif left(stage, outcome.cause) > 0:
-        requeue(draft, stage, delay=stage.definition.retry.delay)
+        requeue(draft, stage, delay=stage.definition.retry.delay, why=describe(stage, outcome))
     else:
         results, _ = expand.typed_results(stage.definition, outcome.results)
         end_stage(draft, stage, StageState.FAILED, describe(stage, outcome), results=results)
@@ -268,11 +271,12 @@ def left(stage: Stage, cause: Cause) -> int:
     return int(getattr(retry, category)) - used + 1
 
 
-def requeue(draft: Draft, stage: Stage, delay: float) -> None:
+def requeue(draft: Draft, stage: Stage, delay: float, why: str = "") -> None:
+    """`why`: how the attempt before ended; who can mend that may do so before the next one."""
     retry_at = draft.now + timedelta(seconds=delay) if delay else None
-    reason = (
-        Reason(kind="retry", text=f"attempt {len(stage.attempts) + 1} follows", until=retry_at) if retry_at else None
-    )
+    said = f"; {shortened(why)}" if why else ""
+    text = f"attempt {len(stage.attempts) + 1} follows{said}"
+    reason = Reason(kind="retry", text=text, until=retry_at) if retry_at else None
     stage = draft.move(stage, StageState.QUEUED, retry_at=retry_at, reason=reason, operation=None, stop="", held=False)
     draft.note("stage_requeued", stage, reason.text if reason else "")
 
@@ -326,6 +330,11 @@ def span(seconds: float) -> str:
         if seconds % length == 0:
             return f"{seconds / length:g} {unit}"
     return f"{seconds:g} s"
+
+
+def shortened(text: str) -> str:
+    """For a line on a screen; the whole of it stands at the attempt."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def stop_sent(draft: Draft, fact: m.StopSent) -> None:

@@ -49,11 +49,9 @@ def why(project: Project, stage: Stage, now: datetime) -> Reason | None:
     if project.pause is not None:
         return Reason(kind="paused", text=f"the project is paused: {project.pause.text}")
     if stage.retry_at is not None and stage.retry_at > now:
-        return Reason(
-            kind="retry",
-            text=f"attempt {len(stage.attempts) + 1} follows after a delay",
-            until=stage.retry_at,
-        )
+        told = stage.reason.text if stage.reason is not None and stage.reason.kind == "retry" else ""
+        text = told or f"attempt {len(stage.attempts) + 1} follows after a delay"
+        return Reason(kind="retry", text=text, until=stage.retry_at)
     turn = current_turn(project)
     if turn is not None and stage.turn > turn:
         ahead = [s for s in project.stages.values() if s.turn < stage.turn]

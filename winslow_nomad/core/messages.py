@@ -319,8 +319,11 @@ class AttemptInContact(OfAttempt):
 
 
 class AttemptEnded(OfAttempt):
+    """`node`: where it was to run, also if it never started there; empty: not known."""
+
     kind: Literal["attempt_ended"] = "attempt_ended"
     outcome: Outcome
+    node: str = ""
 
 
 class StopSent(OfAttempt):

@@ -57,6 +57,7 @@ class AttemptSpec(Value):
     pipeline_folder: str | None  # relative to the share's root
     stages: dict[str, str]  # name below /stages -> directory relative to the share's root
     previous_node: str
+    avoid: tuple[str, ...]  # nodes that failed earlier attempts of it: taken only where no other will do
     installation: str
     fingerprint: str
     starts_in: str = ""  # where the process starts, in the container; empty: its workspace

@@ -147,8 +147,8 @@ def parked(effect: Effect, kind: str, text: str) -> list[m.AnyFact]:
     return []
 
 
-def ended(ref: AttemptRef, outcome: Outcome, index: int = 0) -> m.AttemptEnded:
-    return m.AttemptEnded(stage=ref.stage, attempt=ref.attempt, index=index, outcome=outcome)
+def ended(ref: AttemptRef, outcome: Outcome, index: int = 0, node: str = "") -> m.AttemptEnded:
+    return m.AttemptEnded(stage=ref.stage, attempt=ref.attempt, index=index, outcome=outcome, node=node)
 
 
 def facts_of(seen: Observation) -> list[m.AnyFact]:
@@ -167,6 +167,6 @@ def facts_of(seen: Observation) -> list[m.AnyFact]:
         case "ended" if seen.outcome is not None:
             started = seen.outcome.started
             begun = [m.AttemptStarted(**where, node=seen.node, started=started)] if started is not None else []
-            return [*begun, ended(seen.ref, seen.outcome, seen.index)]
+            return [*begun, ended(seen.ref, seen.outcome, seen.index, seen.node)]
         case _:
             return []

@@ -31,6 +31,7 @@ from winslow_nomad.resources.sealing import Sealing
 from winslow_nomad.resources.workspaces import Workspaces
 
 CONTROL = ("run", "terminate", "kill", "superseded")
+BY_ITS_NODE = (Cause.RUNNER_LOST, Cause.NODE_LOST, Cause.SUPERSEDED)
 NAMES_KEPT = 10_000
 LOG_STREAMS: tuple[LogStream, ...] = ("out", "err", "index")
 LOG_PIECE = 1024 * 1024  # bytes of a log fetched and written at once
@@ -120,6 +121,7 @@ class ShareAttempts:
             pipeline_folder=_pipeline(found),
             stages=farm.plan(project, found, at.stages).outputs,
             previous_node=_previous_node(project, found),
+            avoid=_avoid(found),
             installation=self._installation,
             fingerprint="",
         )
@@ -454,6 +456,13 @@ def _previous_node(project: Project, stage: Stage) -> str:
         ended = project.ended.get(stage.source.number)
         return ended.node if isinstance(ended, EndedStage) else ""
     return next((a.node for a in reversed(stage.attempts) if a.node), "")
+
+
+def _avoid(stage: Stage) -> tuple[str, ...]:
+    """Nodes that lost earlier attempts, or could not start them. A node where everything fails at once is always free,
+    and would get each of them."""
+    lost = (a.node for a in stage.attempts if a.node and a.outcome is not None and a.outcome.cause in BY_ITS_NODE)
+    return tuple(dict.fromkeys(lost))
 
 
 def _is_cancelled(claim: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -23,10 +24,14 @@ class Authority:
         self.file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, host: str) -> tuple[Path, Path]:
-        """Files with a certificate for one host name, and with its key."""
+        """Files with a certificate for one host, by name or address, and with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        try:
+            named: x509.GeneralName = x509.IPAddress(ip_address(host))
+        except ValueError:
+            named = x509.DNSName(host)
+        names = x509.SubjectAlternativeName([named])
         made = self._builder(subject, key).add_extension(names, critical=False)
         certificate = self.folder / f"{name}.pem"
         certificate.write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))

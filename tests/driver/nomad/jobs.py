@@ -42,6 +42,7 @@ def spec(**more: Any) -> AttemptSpec:
         "pipeline_folder": None,
         "stages": {},
         "previous_node": "birch",
+        "avoid": (),
         "installation": "winslow",
         "fingerprint": "6f1ed002ab5595859014ebf0951522d9",
     }
@@ -80,6 +81,9 @@ CASES = {
             starts_in="/opt/${tool}",
             placement=Placement(require=("arch.arm64",)),
         )
+    ),
+    "nodes_that_lost_it": Case(
+        spec(placement=Placement(prefer="previous_node"), avoid=("birch", "${meta.evil}", "alder"))
     ),
     "the_node_before": Case(spec(placement=Placement(prefer="previous_node"))),
     "pool_and_tags": Case(

@@ -154,7 +154,8 @@ def test_what_never_started_needs_no_grace() -> None:
     failed = allocation(client="failed", task={"State": "dead", "StartedAt": None, "Events": [event]})
     end = judge(JOB, [failed], None).end(answered=0.0, grace=10.0)
     assert end is not None
-    assert (end.cause, end.message, end.started) == (Cause.EXEC_FAILED, "Failed to pull `x`: manifest unknown", None)
+    assert (end.cause, end.started) == (Cause.EXEC_FAILED, None)
+    assert end.message.startswith("there is no image x at its registry")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_an_image_that_is_not_there_is_the_stage_s_fault_and_a_broken_node_is_no
     failed = allocation(client="failed", task={"State": "dead", "StartedAt": None, "Events": [event]})
     verdict = judge(JOB, [failed], None)
     assert verdict.cause is cause
-    assert error in verdict.message
+    assert error.rpartition("`: ")[2].removeprefix("Error response from daemon: ") in verdict.message
 
 
 def test_whoever_holds_the_claim_counts_however_many_allocations_there_are() -> None:

@@ -274,13 +274,16 @@ def _constraints(spec: AttemptSpec) -> list[Json]:
 
 
 def _affinities(spec: AttemptSpec) -> list[Json]:
-    """Where the workspace was last written, its files may still be in the node's memory."""
-    if spec.placement.prefer != "previous_node" or not spec.previous_node:
-        return []
-    name = spec.previous_node
-    if name.startswith("${"):
-        return []
-    return [{"LTarget": "${node.unique.name}", "Operand": "=", "RTarget": name, "Weight": AFFINITY}]
+    """Where the workspace was last written, its files may still be in the node's memory; where an attempt of it was
+    lost, the next one may be, too."""
+    wanted = {name: -100 for name in spec.avoid}
+    if spec.placement.prefer == "previous_node" and spec.previous_node:
+        wanted.setdefault(spec.previous_node, AFFINITY)
+    return [
+        {"LTarget": "${node.unique.name}", "Operand": "=", "RTarget": name, "Weight": weight}
+        for name, weight in wanted.items()
+        if not name.startswith("${")
+    ]
 
 
 def _meta(spec: AttemptSpec) -> dict[str, str]:

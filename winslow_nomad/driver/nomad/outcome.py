@@ -16,6 +16,7 @@ from winslow_nomad.core.ports import AttemptRef, Observation
 from winslow_nomad.core.stage import Cause, Outcome, Reason
 from winslow_nomad.driver.claim import Claim
 from winslow_nomad.driver.nomad.job import TASK
+from winslow_nomad.driver.nomad.pulls import explained
 
 Document = Mapping[str, Any]
 Phase = Literal["waiting", "running", "over", "out_of_contact", "absent"]
@@ -29,8 +30,6 @@ MESSAGE = 600  # characters of what Nomad says
 _ERRORS = ("driver_error", "validation_error", "setup_error", "download_error")
 _LOST = "alloc is lost"
 _ORDINARY = "Docker container exited with non-zero exit code"
-_NO_SUCH_IMAGE = ("not found", "manifest unknown", "pull access denied", "no matching manifest", "invalid reference")
-_NO_LOGIN = ("no basic auth credentials", "unauthorized", "authentication required", "403 Forbidden")
 _CODES = {  # of the runner itself
     "90": "it was started a second time there, which its claim refused",
     "125": "its runner could not work there",
@@ -193,19 +192,12 @@ def _unstarted(allocation: Document, task: Document, node: str) -> tuple[Cause, 
             continue
         if event.get("Type") == "Failed Validation":
             return Cause.EXEC_FAILED, f"docker on {node} does not take its configuration: {error}"
-        if wants_login(error):
-            why = "that node has no log-in for its registry, or a wrong one (docs/cluster.md)"
-            return Cause.EXEC_FAILED, f"{node} may not fetch the image: {why}; docker says: {error}"
-        if "Failed to pull" in error and any(words in error for words in _NO_SUCH_IMAGE):
-            return Cause.EXEC_FAILED, error
+        pull = explained(error, node)
+        if pull is not None:
+            return pull.cause, pull.message
         return Cause.RUNNER_LOST, f"{node}: {error}"
     said = str(allocation.get("ClientDescription") or "")
     return Cause.RUNNER_LOST, f"{node}: {said or 'it never started, and nobody said why'}"
-
-
-def wants_login(error: str) -> bool:
-    """Whether docker was not let in by a registry when it was to fetch an image."""
-    return "Failed to pull" in error and any(words in error for words in _NO_LOGIN)
 
 
 def _why_stopped(allocation: Document, node: str) -> str:

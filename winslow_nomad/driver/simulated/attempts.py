@@ -59,6 +59,7 @@ class MemoryAttempts:
             pipeline_folder=None,
             stages={},
             previous_node="",
+            avoid=(),
             installation="simulated",
             fingerprint="",
         )

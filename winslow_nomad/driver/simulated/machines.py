@@ -84,17 +84,18 @@ class Machines:
         return tuple(m.shown() for m in self._machines.values())
 
     def place(self, spec: AttemptSpec, only: str | None) -> Room | None:
-        """The preferred node, else the one with the smallest GPU that suffices and the least left over.
+        """The preferred node, else the one with the smallest GPU that suffices and the least left over; one that is to
+        be avoided where there is no other.
         only: where alone there can be room, because something was freed there."""
         preferred = self._machines.get(spec.previous_node)
-        if spec.placement.prefer == "previous_node" and preferred is not None:
+        if spec.placement.prefer == "previous_node" and preferred is not None and spec.previous_node not in spec.avoid:
             room = preferred.room(spec)
             if room is not None:
                 return room
         if only is not None:
             return self._machines[only].room(spec)
-        found = [(self._waste(room), room.node, room) for m in self._machines.values() if (room := m.room(spec))]
-        return min(found, key=lambda f: f[:2])[2] if found else None
+        found = [room for m in self._machines.values() if (room := m.room(spec))]
+        return min(found, key=lambda room: (room.node in spec.avoid, self._waste(room), room.node), default=None)
 
     def _waste(self, room: Room) -> tuple[int, float]:
         machine = self._machines[room.node]
