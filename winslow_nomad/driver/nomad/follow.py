@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from winslow_nomad.core.errors import Unavailable, WinslowError
 from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.picture import Picture
-from winslow_nomad.driver.nomad.pulse import EVERY, Pulse
+from winslow_nomad.driver.nomad.pulse import EVERY, Beat, Pulse
 from winslow_nomad.driver.nomad.stream import SILENCE, SUBSCRIBED_WITHIN, Ended, EventStream
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Follower:
         self.lag.reconnects += 1
         with (
             EventStream(self._access, self._index, silence=self._silence) as stream,
-            Pulse(self._probe, self._every) as pulse,
+            Pulse(self._beat, self._every) as pulse,
         ):
             if not self._subscribed(stream, stopping):
                 return
@@ -102,10 +102,10 @@ class Follower:
             while not stopping():
                 self._take(stream)
                 self._look_again()
-                index = pulse.take()
-                if index is not None:
-                    self._compare(index, before if events == self.lag.events else 0)
-                    before, events = index, self.lag.events
+                beat = pulse.take()
+                if beat is not None:
+                    self._compare(beat, before if events == self.lag.events else 0)
+                    before, events = beat.index, self.lag.events
                 if time.monotonic() >= next_resync:
                     self._resynchronise()
                     next_resync = self._next_resync()
@@ -120,20 +120,26 @@ class Follower:
                 raise Ended(f"Nomad did not confirm the subscription within {SUBSCRIBED_WITHIN:g} s", subscribed=False)
         return False
 
-    def _compare(self, index: int, before: int) -> None:
-        """Raises Ended where the stream stands still. `index`: of Nomad's newest change, 0 where that is not known;
-        `before`: what it was a while ago, if nothing has come since then. A change in another namespace may look the
-        same, which then costs one more look at everything."""
-        reach = self._picture.reach
-        if 0 < index < reach:
-            raise Ended(f"Nomad is at {index} and was at {reach}, so it was put back", subscribed=True)
-        if before > max(reach, self._index):
-            raise Ended(f"Nomad is at {index}, and its stream stands still at {self._index}", subscribed=True)
+    def _beat(self) -> Beat:
+        return Beat(self._picture.reach, self._probe())
 
-    def _resynchronise(self) -> None:
+    def _compare(self, beat: Beat, before: int) -> None:
+        """Raises Ended where Nomad was put back, or the stream stands still. `before`: Nomad's index a while ago, if
+        nothing has come since then. An event may be quicker than the lists, and a change in another namespace is told
+        by no event; so it is the lists that say whether it is so."""
+        if 0 < beat.index < beat.known:
+            self._resynchronise()
+            if self._picture.reach < beat.known:
+                raise Ended(f"Nomad is at {beat.index} and was at {beat.known}, so it was put back", subscribed=True)
+        elif before > max(self._picture.reach, self._index) and self._resynchronise():
+            raise Ended(f"Nomad is at {beat.index}, and its stream stands still at {self._index}", subscribed=True)
+
+    def _resynchronise(self) -> bool:
+        """Whether anything had changed that was not known yet."""
         changed = self._picture.refresh()
         self.lag.resyncs += 1
         self._tell(changed)
+        return bool(changed)
 
     def _take(self, stream: EventStream) -> None:
         """What has arrived, at most so much that others are not kept waiting."""

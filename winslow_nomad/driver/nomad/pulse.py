@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -17,12 +18,21 @@ from winslow_nomad.core.errors import Unavailable
 EVERY = 10.0  # seconds; also how long a change may take from the lists to the stream, at the worst
 
 
-class Pulse:
-    """Use as a context. `ask`: the index of Nomad's newest change of a job; 0: it does not say."""
+@dataclass(frozen=True)
+class Beat:
+    """`known`: the highest index that was known before Nomad was asked, which may be lower than what is known now;
+    `index`: of Nomad's newest change of a job, 0 where it does not say."""
 
-    def __init__(self, ask: Callable[[], int], every: float = EVERY) -> None:
+    known: int
+    index: int
+
+
+class Pulse:
+    """Use as a context."""
+
+    def __init__(self, ask: Callable[[], Beat], every: float = EVERY) -> None:
         self._ask, self._every = ask, every
-        self._answers: queue.SimpleQueue[int | Unavailable] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Beat | Unavailable] = queue.SimpleQueue()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nomad-pulse", daemon=True)
 
@@ -36,7 +46,7 @@ class Pulse:
         """Does not wait for an answer that is on its way."""
         self._over.set()
 
-    def take(self) -> int | None:
+    def take(self) -> Beat | None:
         """The next answer; None: there is none yet. Raises Unavailable."""
         try:
             answer = self._answers.get_nowait()
