@@ -164,6 +164,21 @@ def test_a_record_from_before_something_became_a_secret_does_not_show_it() -> No
     assert shown["overrides"]["values"]["AREA"] == "3" and shown["environment"][2]["value"] == "3"
 
 
+def test_what_was_planned_before_something_became_a_secret_does_not_show_it(member: TestClient) -> None:
+    text = (
+        "winslow: 1\nname: keys\nparameters:\n  KEY: {type: string, default: x}\n"
+        "stages:\n  - {id: one, command: ['true']}\n  - {id: two, command: ['true']}\n"
+    )
+    body = {"name": "k", "pipeline": {"text": text}, "sweeps": {"two": {"KEY": ["old-text", "older-text"]}}}
+    made = member.post("/api/v1/projects", json=body)
+    assert made.json()["planned_sweeps"] == {"two": {"KEY": ["old-text", "older-text"]}}
+    secret = text.replace("parameters:\n  KEY: {type: string, default: x}", "secrets: {KEY: {required: false}}")
+    asked(member, made.json()["id"], kind="edit_pipeline", text=secret)
+    for path in ("", "/record", "/form/two"):
+        answer = member.get(f"/api/v1/projects/{made.json()['id']}{path}")
+        assert answer.status_code == 200 and "old-text" not in answer.text, path
+
+
 def test_a_reference_to_somebody_elses_secret_is_a_text_like_any_other(
     member: TestClient, admin: TestClient, project: str, world: World
 ) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from winslow_nomad.api.views.base import Answer, Request, example
-from winslow_nomad.api.views.hidden import masked, masked_overrides
+from winslow_nomad.api.views.hidden import MASK, masked, masked_overrides
 from winslow_nomad.api.views.stages import Beside, Stages, StageView
 from winslow_nomad.core import said
 from winslow_nomad.core.access import MEMBER_RANKS, Action, Principal, allowed, rank_in
@@ -327,7 +327,7 @@ def project_view(
         updated=project.updated,
         trashed=project.trashed,
         values=masked(project.values, project.pipeline.secrets),
-        planned_sweeps={i: {n: list(v) for n, v in grid.items()} for i, grid in project.planned_sweeps.items()},
+        planned_sweeps={i: _shown(grid, project) for i, grid in project.planned_sweeps.items()},
         pipeline=_pipeline(project, typical, steps),
         strip=list(strip(project, known)),
         pause=project.pause,
@@ -349,8 +349,12 @@ def _sweep(project: Project, sweep: Sweep) -> Sweep:
     secret = project.pipeline.secrets
     return sweep.but(
         overrides=masked_overrides(sweep.overrides, secret),
-        grid={n: v if n not in secret else ("********",) for n, v in sweep.grid.items()},
+        grid={n: tuple(v) for n, v in _shown(sweep.grid, project).items()},
     )
+
+
+def _shown(grid: Mapping[str, tuple[str, ...]], project: Project) -> dict[str, list[str]]:
+    return {n: [MASK] if n in project.pipeline.secrets else list(v) for n, v in grid.items()}
 
 
 def _pipeline(
