@@ -19,6 +19,7 @@ from winslow_nomad.core import messages as m
 from winslow_nomad.core.decide import decide
 from winslow_nomad.core.journal import Line, read_line, replay
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.said import count
 from winslow_nomad.core.stage import Cause, Outcome, Stage, StageState
 from winslow_nomad.resources.endings import parse_end
 from winslow_nomad.store.statistics import Statistics
@@ -216,7 +217,7 @@ def rebuilt(world: World, projects: list[Project]) -> Iterator[str]:
     """The share alone leads to the same state."""
     fresh = replace(world.settings, home=world.base / "fresh")
     said = bootstrap.rebuild(fresh)
-    if said[0] != f"{len(projects)} projects were restored from {world.share}.":
+    if said[0] != f"{count(len(projects), 'project')} restored from {world.share}.":
         yield f"rebuild: {said}"
     with closing(Installation(fresh)) as installation:
         for project in projects:

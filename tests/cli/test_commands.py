@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
-from tests.fakes.client import FakeClient, Plan, World
+from tests.fakes.client import FakeClient, FakeDoors, Plan, World
 from winslow_nomad import __version__
+from winslow_nomad.cli.main import app
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.allowance import Allowance
 from winslow_nomad.core.begins import Begin
@@ -328,8 +329,16 @@ def test_doctor_looks_at_the_nodes_of_the_cluster_when_asked(winslow: Call, told
     assert winslow("doctor", "--image", "box:1").exit_code == 2
 
 
+def test_what_is_about_this_machine_says_so_to_somebody_who_is_logged_in_elsewhere(world: World) -> None:
+    doors = FakeDoors(world)
+    doors.server = "https://winslow.example.org"
+    for args in (["backup", "b"], ["rebuild"], ["restore-backup", "b"]):
+        told = CliRunner().invoke(app, args, obj=doors).stderr
+        assert told == f"This is about the data of this machine, in {world.root}. {doors.server} keeps its own.\n"
+
+
 def test_the_rest_of_the_commands_do_what_they_say(winslow: Call, world: World, tmp_path: Path) -> None:
-    assert winslow("rebuild").stdout == "3 projects were restored.\n"
+    assert winslow("rebuild").stdout == "3 projects restored.\n"
     assert str(tmp_path / "b") in winslow("backup", str(tmp_path / "b")).stdout
     assert "was restored" in winslow("restore-backup", "x").stdout
     assert json.loads(winslow("schema").stdout)["$schema"].startswith("https://json-schema.org/")

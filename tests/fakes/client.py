@@ -352,7 +352,7 @@ class FakeDoors:
         return [Finding(severity="ok", subject="n1", text="ready"), *([tried] if image else [])]
 
     def rebuild(self) -> Sequence[str]:
-        return ["3 projects were restored."]
+        return ["3 projects restored."]
 
     def backup(self, target: Path) -> Sequence[str]:
         return [f"The backup is {target}."]

@@ -88,7 +88,7 @@ def test_everything_comes_back(server: Server, fresh: Keys, tmp_path: Path) -> N
     server.client.rpush(f"{server.keys.prefix}:later:list", "m", "m")
     file = saved(server, tmp_path / "b.zip")
     sentences = read_backup(file, lambda records: load(server.client, fresh, records))
-    assert sentences[0] == "2 projects were restored."
+    assert sentences[0] == "2 projects restored."
     again = RedisStore(server.client, keys=fresh)
     assert {p: again.load(p) for p in again.projects()} == {p: store.load(p) for p in store.projects()}
     assert Secrets(server.client, key_file, CLOCK, fresh).reveal(reference) == "sesame"
@@ -171,8 +171,8 @@ def test_a_store_with_projects_is_left_alone_unless_forced(server: Server, fresh
     for key in server.client.scan_iter(match=f"{server.keys.prefix}:p:p2*"):
         server.client.delete(key)
     sentences = read_backup(file, lambda records: load(server.client, server.keys, records, force=True))
-    assert sentences[0] == "1 projects were restored."
-    assert "1 projects were left" in sentences[1]
+    assert sentences[0] == "1 project restored."
+    assert "1 project left" in sentences[1]
     again = RedisStore(server.client, keys=server.keys)
     first, second = again.load("p1"), again.load("p2")
     assert first is not None and first.name == "newer"

@@ -11,6 +11,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.bootstrap.library import restore_library
 from winslow_nomad.config import Settings
 from winslow_nomad.core.pipeline import Pipeline
+from winslow_nomad.core.said import count
 from winslow_nomad.resources import definitions, schema
 from winslow_nomad.resources import rebuild as rebuilding
 from winslow_nomad.resources.backup import read_backup, write_backup
@@ -44,7 +45,7 @@ def rebuild(settings: Settings) -> Sequence[str]:
         state = installation.state
         seen = highest_epoch(settings.share)
         report = rebuilding.rebuild(settings.share, restorer(state, installation.keys, seen))
-        sentences = [f"{report.restored} projects were restored from {settings.share}."]
+        sentences = [f"{count(report.restored, 'project')} restored from {settings.share}."]
         sentences += [f"{p.project}: {text}" for p in report.projects for text in (*p.lost, *p.notes)]
         return [*sentences, *restore_library(installation)]
     finally:
@@ -52,9 +53,12 @@ def rebuild(settings: Settings) -> Sequence[str]:
 
 
 def backup(settings: Settings, target: Path) -> Sequence[str]:
+    """Says whose it is: one of an empty home, made by another user's cron, is found out too late."""
     installation = Installation(settings)
     try:
-        return write_backup(target, dump(installation.state, installation.keys))
+        sentences = [*write_backup(target, dump(installation.state, installation.keys))]
+        doubt = "" if installation.store.projects() else ", which has no projects: is WINSLOW_HOME right?"
+        return [*sentences, f"It is a backup of {settings.home}{doubt or '.'}"]
     finally:
         installation.close()
 

@@ -10,6 +10,7 @@ from winslow_nomad.bootstrap.installation import Installation
 from winslow_nomad.core.access import Role
 from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import WinslowError
+from winslow_nomad.core.said import count
 from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.resources import probe
 from winslow_nomad.resources.space import size
@@ -169,7 +170,7 @@ def work(installation: Installation) -> Iterator[Finding]:
         yield Finding(severity="ok", subject="controller", text=f"active: {holder.partition('@')[0]}")
     dirty = installation.store.dirty()
     if dirty and not holder:
-        text = f"{len(dirty)} projects have work waiting and no controller is active"
+        text = f"work waits in {count(len(dirty), 'project')} and no controller is active"
         yield Finding(severity="warning", subject="controller", text=text, fix="Start `winslow up`.")
     for breaker in installation.breakers.states():
         if breaker.state != "closed":

@@ -88,21 +88,29 @@ def doctor(
 
 def rebuild(context: typer.Context) -> None:
     """Restore the store from what is on the share."""
-    _say(doors.of(context).rebuild())
+    _say(_here(context).rebuild())
 
 
 def backup(context: typer.Context, target: Annotated[str, typer.Argument(metavar="TARGET")]) -> None:
     """Write a backup of the store, while stages run."""
     from winslow_nomad.cli import given
 
-    _say(doors.of(context).backup(given.path_of(target)))
+    _say(_here(context).backup(given.path_of(target)))
 
 
 def restore_backup(context: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE")]) -> None:
     """Put a backup in place of the store."""
     from winslow_nomad.cli import given
 
-    _say(doors.of(context).restore_backup(given.path_of(file)))
+    _say(_here(context).restore_backup(given.path_of(file)))
+
+
+def _here(context: typer.Context) -> doors.Doors:
+    """This machine, whatever is chosen; said where a server is."""
+    door = doors.of(context)
+    if door.server:
+        sys.stderr.write(f"This is about the data of this machine, in {door.home}. {door.server} keeps its own.\n")
+    return door
 
 
 def _say(sentences: object) -> None:

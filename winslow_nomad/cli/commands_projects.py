@@ -325,7 +325,9 @@ def delete(
 
     with project_of(context, project) as sender:
         if not yes and not terminal.present(sys.stderr):
-            raise Refused("Nobody can be asked here.", hint="Repeat it with --yes.", code="cli.not_confirmed")
+            raise Refused(
+                "Nobody can be asked; nothing was done.", hint="Repeat it with --yes.", code="cli.not_confirmed"
+            )
         if not yes:
             asked = terminal.Terminal(lambda: True)
             asked.tell(f"{sender.project.name} ({sender.project.id}) is {sender.project.state.value}.")

@@ -146,7 +146,9 @@ def pairs(values: Mapping[str, str]) -> str:
 
 def count(amount: int, thing: str) -> str:
     """`1 stage`, `5 stages`."""
-    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
+    from winslow_nomad.core import said
+
+    return said.count(amount, thing)
 
 
 def moment(at: datetime, now: datetime) -> str:

@@ -12,6 +12,11 @@ from winslow_nomad.core.stage import ENDED, EndedStage, Stage
 WAITS_FOR_PERSON = "waits for you"
 
 
+def count(amount: int, thing: str) -> str:
+    """`1 stage`, `5 stages`."""
+    return f"{amount:,} {thing}{'' if amount == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """look: which shape and colour (a state, or `waiting`, `failed`, `later`); word: the state as it reads;

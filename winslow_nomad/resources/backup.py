@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from winslow_nomad.core.errors import Invalid, NotFound, Refused
+from winslow_nomad.core.said import count
 from winslow_nomad.resources.names import shown
 from winslow_nomad.resources.publish import rename_new, sync_folder
 from winslow_nomad.resources.space import size
@@ -83,9 +84,8 @@ def _write(target: Path, records: Iterable[tuple[str, str, bytes]]) -> Sequence[
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
-    written = (
-        f"{counts.get('project', 0)} projects were written to {target} ({size(target.stat().st_size)}) and read back."
-    )
+    projects = count(counts.get("project", 0), "project")
+    written = f"{projects} written to {target} ({size(target.stat().st_size)}) and read back."
     return (
         written,
         "The files of the projects are on the share, and the key of the secrets is in its own file: neither is in it.",

@@ -20,6 +20,7 @@ from winslow_nomad.core.errors import Invalid, Refused
 from winslow_nomad.core.outstanding import outstanding
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
+from winslow_nomad.core.said import count
 from winslow_nomad.store import codec
 from winslow_nomad.store.faults import translated
 from winslow_nomad.store.keys import Keys
@@ -143,9 +144,9 @@ def load(
         epoch = _raise_epochs(client, keys, epoch)
         for project in restored:
             _journal(client, keys, project, epoch)
-    sentences = [f"{len(restored)} projects were restored."]
+    sentences = [f"{count(len(restored), 'project')} restored."]
     if kept:
-        sentences.append(f"{kept} projects were left as they are: the store has them in the same or a newer version.")
+        sentences.append(f"{count(kept, 'project')} left alone: the store has them in the same or a newer version.")
     return tuple(sentences)
 
 

@@ -1,4 +1,4 @@
-"""What the store knows and the share does not yet: who leaves writes it down, and the doctor says what to do."""
+"""What the store knows and the share or a backup does not: who leaves writes it down, and what is said of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.bootstrap.test_whole_installation import Later
 from tests.core.world import pipeline
+from winslow_nomad import bootstrap, config
 from winslow_nomad.bootstrap import doctor, files
 from winslow_nomad.bootstrap.client import LocalClient
 from winslow_nomad.bootstrap.installation import Installation
@@ -54,3 +55,13 @@ def test_doctor_looks_at_the_share_where_somebody_should_bring_changes_there(ins
     assert installation.lease("mirror of this test", "mirror").hold() is not None
     installation.clock = Later(days=1, clock=installation.clock)  # type: ignore[assignment]
     assert doctor.mirror(installation).fix.startswith("The share does not take them")
+
+
+def test_a_backup_says_whose_it_is_and_doubts_that_of_nobody(installation: Installation) -> None:
+    folder = installation.settings.home.parent
+    said = bootstrap.backup(installation.settings, folder / "one.zip")
+    assert said[0].startswith("1 project written to ")
+    assert said[-1] == f"It is a backup of {installation.settings.home}."
+    elsewhere = config.load({"WINSLOW_HOME": str(folder / "other"), "HOME": str(folder), "USER": "ada"})
+    said = bootstrap.backup(elsewhere, folder / "two.zip")
+    assert said[0].startswith("0 projects") and said[-1].endswith("has no projects: is WINSLOW_HOME right?")
