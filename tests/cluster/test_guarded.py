@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster import images
 from tests.cluster.conftest import token
 from tests.cluster.late import TALKS, delays, late_share, logs_over, until_it_runs
 from tests.cluster.nomad import Cluster
-from tests.cluster.person import PIPELINE, Person, a_person
+from tests.cluster.person import PIPELINE, ROOT, Person, a_person
 from tests.cluster.test_doctor import doctor, of
 from tests.cluster.whole import a_whole, stage
 from tests.waiting import until
@@ -84,3 +87,15 @@ def test_the_doctor_finds_nothing_to_mend(prepared: Cluster, tmp_path: Path) -> 
     code, findings = doctor(prepared, tmp_path, "--image", "box:1", NOMAD_TOKEN=token(prepared, "winslow"))
     assert code == 0, findings
     assert of(findings, "n1", "sees the share (")["severity"] == "ok"
+
+
+@pytest.mark.chaos
+def test_the_demo_runs_with_its_real_video(person: Person, prepared: Cluster) -> None:
+    clip = person.base / "bikes.mp4"
+    subprocess.run([sys.executable, ROOT / "pipelines/traffic/get_clip.py", clip], check=True)
+    prepared.add_image(images.traffic())
+    words = ("--name", "street", "--input", clip, "--driver", "nomad", "--yes")
+    code, said = person.gets("run", ROOT / "pipelines/traffic", *words, seconds=400)
+    assert code == 0, said
+    for name in ("report.html", "heatmap.png", "annotated.mp4", "tracks.csv"):
+        assert person.outputs(name)[0].stat().st_size > 100

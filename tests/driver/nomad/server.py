@@ -172,7 +172,8 @@ class FakeNomad:
     def answer(self, method: str, path: str, query: dict[str, str], body: Document) -> tuple[int, Any, dict[str, str]]:
         scripted = self.answers(method, path)
         if scripted is not None:
-            return scripted[0], scripted[1], {}
+            moved = {"Location": scripted[1]} if 300 <= scripted[0] < 400 else {}
+            return scripted[0], scripted[1], moved
         parts = path.removeprefix("/v1/").split("/")
         with self._lock:
             if parts[:2] == ["client", "fs"]:

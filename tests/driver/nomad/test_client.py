@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +225,55 @@ def test_an_answer_that_is_cut_off_is_none(server: FakeNomad, client: Client) ->
     server.faults = lambda method, path: "cut"
     with pytest.raises(DriverUnavailable, match="the connection was lost"):
         client.job(JOB["ID"])
+
+
+BAD = "<html><head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body></html>"
+FORBIDDEN = "<html><head><title>403 Forbidden</title></head><body></body></html>"
+NOT_FOUND = "<!DOCTYPE html><html><head><title>404 Not Found</title></head><body></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"),
+    [
+        (502, BAD, "refuses: 502 Bad Gateway. It was to"),
+        (503, "upstream connect error", "refuses: 503 upstream connect error. It was to"),
+        (504, "", "refuses: 504. It was to"),
+        (401, "", "refuses: 401. It was to"),
+        (403, FORBIDDEN, "refuses: 403 Forbidden. It was to"),
+        (404, NOT_FOUND, "refuses: 404 Not Found. It was to"),
+    ],
+)
+def test_what_a_proxy_says_is_told_as_a_proxy_s_and_is_no_word_of_nomad_s(
+    server: FakeNomad, client: Client, status: int, text: str, said: str
+) -> None:
+    """Not even that there is no such job, or no such file."""
+    client.register(JOB)
+    server.answers = lambda method, path: (status, text)
+    questions: list[Callable[[], object]] = [
+        lambda: client.jobs("winslow-", only_wanted=True),
+        lambda: client.job(JOB["ID"]),
+        lambda: client.node("n1"),
+        lambda: client.size_of("a", "alloc/x"),
+        lambda: client.deregister(JOB["ID"]),
+    ]
+    for ask in questions:
+        with pytest.raises(DriverUnavailable) as refused:
+            ask()
+        assert refused.value.code == "nomad.proxy" and said in refused.value.message
+        assert "<" not in refused.value.message and "token" not in refused.value.hint
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_token_is_not_taken_along_to_where_an_answer_sends_to(server: FakeNomad, client: Client, status: int) -> None:
+    with FakeNomad() as other:
+        server.answers = lambda method, path: (status, f"{other.address}{path}")
+        with pytest.raises(Answer):
+            client.register(JOB)
+        for ask in (lambda: client.job(JOB["ID"]), lambda: client.size_of("a", "alloc/x")):
+            with pytest.raises(DriverUnavailable) as refused:
+                ask()
+            assert refused.value.code == "nomad.proxy" and other.address in refused.value.message
+        assert not other.asked
 
 
 @pytest.mark.parametrize("text", ["<html>a proxy's idea</html>", "", '"a text"'])

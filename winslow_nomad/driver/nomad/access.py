@@ -83,7 +83,7 @@ class Access:
         """For one thread. Only GET is repeated by itself, and what was never sent."""
         if not self.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and doctor says so
-        session = requests.Session()
+        session = _Unled()
         retry = Retry(
             total=2,
             connect=1,
@@ -142,6 +142,14 @@ def unreadable_certificate(error: Exception | str) -> DriverUnavailable:
         hint="Look at NOMAD_CACERT, NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY.",
         code="nomad.certificates",
     )
+
+
+class _Unled(requests.Session):
+    """Goes nowhere else than it was told to: it would take the token along, and make a GET of a PUT."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        if resp.is_redirect:
+            raise requests.TooManyRedirects("it sends elsewhere", response=resp)
 
 
 class _Named(HTTPAdapter):

@@ -258,7 +258,7 @@ class Client:
         try:
             return self._raw(call)
         except Answer as error:
-            if error.status == 404:
+            if error.status == 404 and not error.foreign:
                 return None
             raise self.told(error, doing, right) from error
         except NoAnswer as error:
@@ -274,7 +274,7 @@ class Client:
         """What people read. Nomad refuses a token that has expired, or that it does not know, in the words in which it
         refuses one that lacks a right; so it is asked about the token."""
         token: faults.Token = "good"
-        if isinstance(error, Answer) and error.status == 403:
+        if isinstance(error, Answer) and error.status == 403 and not error.foreign:
             token = self._state_of_token()
         return faults.told(error, self.access, doing, right.format(namespace=self.access.namespace), token)
 
@@ -340,7 +340,7 @@ class Client:
             files = self._files
         try:
             answer = files.get(path, params=asked, extensions=self.access.extensions)
-            if answer.status_code == 404:
+            if answer.status_code == 404 and not Answer(404, answer.text).foreign:
                 return None
             answer.raise_for_status()
         except httpx.HTTPError as error:

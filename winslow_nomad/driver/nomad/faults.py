@@ -24,16 +24,29 @@ UNKNOWN = "ACL token not found"
 NOT_PLAIN = "Client sent an HTTP request to an HTTPS server"
 NO_REGION = "No path to region"
 TLS = "TLS failed: "
+NOT_NOMAD = "what answers there is not Nomad, or something in front of it"
 Token = Literal["good", "none", "unknown", "expired"]
 
 
 class Answer(Exception):
-    """Nomad answered, with an error."""
+    """Nomad answered, with an error; or something between it and Winslow did. `location`: where it sends to."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text}")
+    def __init__(self, status: int, text: str, location: str = "") -> None:
         self.status = status
         self.text = " ".join(text.split())[:2000]
+        self.location = location
+        super().__init__(f"{status}: {self.text}")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether Nomad cannot have said it: it speaks plain text, and has none of these statuses."""
+        return 300 <= self.status < 400 or self.status in (401, 502, 503, 504) or self.text.startswith("<")
+
+    @property
+    def gist(self) -> str:
+        """The title of a page, or the begin of a text."""
+        title = re.search(r"<title>(.*?)</title>", self.text, re.IGNORECASE)
+        return title[1].strip()[:200] if title else re.sub(r"<[^>]*>", " ", self.text).strip()[:200]
 
 
 class NoAnswer(Exception):
@@ -49,10 +62,13 @@ def raised(error: Exception) -> NoReturn:
     """Turns what python-nomad or httpx raised into Answer or NoAnswer. Raises DriverUnavailable for unusable
     certificates."""
     cause: object = error.nomad_resp if isinstance(error, theirs.BaseNomadException) else error
+    if isinstance(cause, requests.TooManyRedirects) and cause.response is not None:
+        cause = cause.response
     if isinstance(cause, requests.Response):
-        raise Answer(cause.status_code, cause.text) from None
+        raise Answer(cause.status_code, cause.text, cause.headers.get("location", "")) from None
     if isinstance(cause, httpx.HTTPStatusError):
-        raise Answer(cause.response.status_code, cause.response.text) from None
+        said = cause.response
+        raise Answer(said.status_code, said.text, said.headers.get("location", "")) from None
     if isinstance(cause, OSError) and "invalid path" in str(cause) and not isinstance(cause, requests.RequestException):
         raise unreadable_certificate(cause) from error
     if isinstance(cause, requests.exceptions.SSLError | httpx.TransportError) and _of_tls(cause):
@@ -67,6 +83,8 @@ def raised(error: Exception) -> NoReturn:
         raise NoAnswer(_innermost(cause), sent=not _never_connected(cause)) from error
     if isinstance(cause, httpx.ConnectError):
         raise NoAnswer(_innermost(cause), sent=False) from error
+    if isinstance(cause, requests.JSONDecodeError):
+        raise NoAnswer(NOT_NOMAD, sent=True) from error
     if isinstance(cause, requests.RequestException | httpx.HTTPError | ValueError):
         raise NoAnswer(_innermost(cause), sent=True) from error
     raise error
@@ -101,6 +119,8 @@ def told(
     and what waits for it goes on then."""
     if isinstance(error, NoAnswer):
         return _unanswered(error, access, doing)
+    if error.foreign:
+        return _between(error, access, doing)
     if error.status == 403:
         return _forbidden(error, access, doing, right, token)
     if NOT_PLAIN in error.text:
@@ -153,6 +173,23 @@ def _unanswered(error: NoAnswer, access: Access, doing: str) -> DriverUnavailabl
         f"Nomad at {access.address} cannot be reached: {error.why}. It was to {doing}.",
         hint="Stages that run are not affected; it is tried again by itself.",
         code="nomad.unreachable",
+    )
+
+
+def _between(error: Answer, access: Access, doing: str) -> DriverUnavailable:
+    """A proxy, or another program at Nomad's address."""
+    if error.location:
+        return DriverUnavailable(
+            f"What answers at {access.address} sends elsewhere, where Winslow does not follow with its token: to "
+            f"{error.location[:200]}. It was to {doing}.",
+            hint="Let NOMAD_ADDR be the address of Nomad itself, or the one it sends to.",
+            code="nomad.proxy",
+        )
+    said = error.gist if error.gist.startswith(str(error.status)) else f"{error.status} {error.gist}".strip()
+    return DriverUnavailable(
+        f"What stands between Winslow and Nomad at {access.address} refuses: {said}. It was to {doing}.",
+        hint="Look at that proxy, and whether it reaches Nomad; stages that run go on. It is tried again by itself.",
+        code="nomad.proxy",
     )
 
 
