@@ -18,16 +18,17 @@ from starlette.websockets import WebSocketDisconnect
 from tests.api.conftest import World
 from tests.api.logged import log_of, running
 from winslow_nomad.api.following import LogLanes
+from winslow_nomad.api.lanes import Lane
 from winslow_nomad.api.live.connection import Connection
 from winslow_nomad.api.live.events import Following
-from winslow_nomad.api.live.feeds import Grew, LogFeed
+from winslow_nomad.api.live.feeds import Grew, ItemsFeed, LogFeed
 from winslow_nomad.api.live.hub import Changed, Hub, News
 from winslow_nomad.api.live.outbox import Rows
-from winslow_nomad.api.live.topics import ListTopic, ProjectTopic
+from winslow_nomad.api.live.topics import ListTopic, LogTopic, ProjectTopic
 from winslow_nomad.api.views.projects import Row
 from winslow_nomad.core.access import Principal, Role
 from winslow_nomad.core.client import Happened
-from winslow_nomad.core.errors import StoreUnavailable
+from winslow_nomad.core.errors import NotFound, StoreUnavailable
 from winslow_nomad.core.messages import Entry
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.project import Member
@@ -72,8 +73,14 @@ class Behind:
 class Nobody:
     who = Principal(user="mem", role=Role.MEMBER)
 
+    def __init__(self) -> None:
+        self.doubted = 0
+
     def wake(self) -> None:
         pass
+
+    def doubt(self) -> None:
+        self.doubted += 1
 
     def deny(self, topic: str) -> None:
         raise AssertionError(topic)
@@ -296,3 +303,77 @@ def test_who_listens_in_the_moment_in_which_the_last_one_left_is_told_all_the_sa
 
     hub: Hub = SimpleNamespace()  # type: ignore[assignment]
     assert asyncio.run(asks()) == world.services.live.now()
+
+
+def test_who_is_taken_out_of_a_project_while_a_page_begins_is_told_so() -> None:
+    left: list[str] = []
+
+    class Begins:
+        name, pause, next, project = "project:p", 0.0, 0.0, "p"
+
+        async def begin(self, cursor: str) -> str:
+            return '{"type":"snapshot"}'
+
+        def take(self) -> list[str]:
+            return []
+
+        def leave(self) -> None:
+            left.append("left")
+
+        def renew(self) -> None:
+            pass
+
+    class Meanwhile:
+        checks = 0
+
+        async def check(self, *_: Any) -> None:
+            self.checks += 1
+            if self.checks > 1:
+                raise NotFound("There is no project 'p'.", code="project.not_found")
+
+        def topic(self, *_: Any) -> Begins:
+            return Begins()
+
+    socket = Silent({"op": "sub", "topic": "project:p"})
+
+    async def asks() -> None:
+        connection = Connection(socket, Meanwhile(), Nobody.who, lambda: Nobody.who)  # type: ignore[arg-type]
+        with pytest.raises(WebSocketDisconnect):
+            await connection.run()
+
+    asyncio.run(asks())
+    assert [m["type"] for m in socket.heard] == ["hello", "denied"] and left
+
+
+def test_after_a_gap_it_is_looked_at_again_who_may_see_a_page_and_a_log(world: World) -> None:
+    running(world, "p")
+    client, gap = Nobody(), News("9-0", True, {})
+    hub: Any = Behind(gap)
+    page = ProjectTopic("project:p", "p", hub, client)  # type: ignore[arg-type]
+    page._held = None
+    page.tell(gap)
+    LogTopic("log:p/1/1", "p", hub, None, client)._look(gap)  # type: ignore[arg-type]
+    assert client.doubted == 2
+
+
+def test_a_look_that_fails_once_is_not_the_last_one() -> None:
+    looks: list[int] = []
+
+    def look() -> dict[str, int]:
+        looks.append(1)
+        if len(looks) == 2:
+            raise OSError(24, "Too many open files")
+        return {"a": len(looks)}
+
+    async def asks() -> None:
+        told: list[Any] = []
+        feed = ItemsFeed(Lane("test", 1), look, 0.01, lambda: None)
+        await feed.join(told.append)
+        for _ in range(200):
+            if told:
+                break
+            await asyncio.sleep(0.01)
+        feed.leave(told.append)
+        assert told
+
+    asyncio.run(asks())

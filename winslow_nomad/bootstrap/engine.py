@@ -156,8 +156,11 @@ class Files:
         while not stopping.wait(pause):
             if self._ended():
                 log.warning("the process for files has ended; starting it again")
-                self._pid = self._spawn()
                 pause = min(pause * 2, 5.0)
+                try:
+                    self._pid = self._spawn()
+                except OSError as error:  # too many processes, no memory: for now
+                    log.warning("the process for files cannot be started: %s", error)
 
     def _spawn(self) -> int:
         argv = [sys.executable, "-m", "winslow_nomad.worker", "files", str(os.getpid())]

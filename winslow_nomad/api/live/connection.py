@@ -53,6 +53,7 @@ class Connection:
         self._said: list[float] = []
         self._ending: asyncio.Future[None] = self._loop.create_future()
         self.quiet_since = time.monotonic()
+        self.doubtful = False  # whether the client may still see what it follows was not told for a while
 
     async def run(self) -> None:
         """Until either side ends it."""
@@ -82,6 +83,9 @@ class Connection:
     def wake(self) -> None:
         self._something.set()
 
+    def doubt(self) -> None:
+        self.doubtful = True
+
     def deny(self, topic: str) -> None:
         """It may not be seen any more, or is gone."""
         self._drop(topic)
@@ -90,8 +94,8 @@ class Connection:
     # ---
 
     async def renew(self, who: Principal) -> None:
-        """The client's role or groups have changed: everything is looked at again."""
-        self.who = who
+        """The client's role or groups have changed, or perhaps its projects: everything is looked at again."""
+        self.who, self.doubtful = who, False
         for name, topic in list(self._topics.items()):
             try:
                 await self._directory.check(who, name)
@@ -150,6 +154,8 @@ class Connection:
             topic = self._directory.topic(said.topic, self)
             self._topics[said.topic] = topic
             first = await topic.begin(said.cursor)
+            if topic.project:  # who was taken out of it before it was followed is told by nobody else
+                await self._directory.check(self.who, said.topic)
         except WinslowError as error:
             if topic is not None:
                 self._drop(said.topic)

@@ -94,6 +94,10 @@ class LogFeed:
                     log.warning("a log that is followed: %s", error)
                     await asyncio.sleep(AWAY)
                     continue
+                except Exception:
+                    log.exception("a log that is followed: a look failed; it is tried again")
+                    await asyncio.sleep(AWAY)
+                    continue
                 if grew is not None:
                     for listener in list(self._listeners):
                         listener(grew)
@@ -179,6 +183,9 @@ class ItemsFeed(Generic[Item]):
                 found = await self._lane(self._look)
             except WinslowError as error:
                 log.warning("live updates: %s", error)
+                continue
+            except Exception:  # once it ends nobody would be told any more
+                log.exception("live updates: a look failed; it is tried again")
                 continue
             known = self._known or {}
             changed = {name: item for name, item in found.items() if known.get(name) != item}

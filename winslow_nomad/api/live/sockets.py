@@ -72,6 +72,8 @@ class Sockets:
                     await self._check()
                 except WinslowError as error:
                     log.warning("sessions of live sockets were not looked at: %s", error)
+                except Exception:  # once it ends nobody would look at them any more
+                    log.exception("sessions of live sockets were not looked at")
 
     async def _check(self) -> None:
         connections = list(self._connections)
@@ -81,7 +83,7 @@ class Sockets:
             for connection, who in zip(some, found, strict=True):
                 if who is None:
                     connection.end(SESSION_ENDED)
-                elif who != connection.who and connection in self._connections:
+                elif (who != connection.who or connection.doubtful) and connection in self._connections:
                     await connection.renew(who)
 
 

@@ -20,13 +20,16 @@ Item = TypeVar("Item")
 
 
 class Client(Protocol):
-    """Whoever follows. `wake`: something waits to be sent. `deny`: the topic is followed no more."""
+    """Whoever follows. `wake`: something waits to be sent. `deny`: the topic is followed no more. `doubt`: it was not
+    told everything, perhaps who may see it by now."""
 
     who: Principal
 
     def wake(self) -> None: ...
 
     def deny(self, topic: str) -> None: ...
+
+    def doubt(self) -> None: ...
 
 
 class Topic(Protocol):
@@ -159,6 +162,7 @@ class ProjectTopic(Commits):
         if news.gap:
             self.out.lose()
             self._last = place(news.cursor)
+            self._client.doubt()
         changed, progress = news.changed.get(self.project), news.progress.get(self.project, [])
         if changed is not None and (changed.row is None or not sees(self._client.who, changed.row)):
             self._client.deny(self.name)
@@ -224,6 +228,8 @@ class LogTopic:
         return self.out.take() if self._begun else []
 
     def _look(self, news: News) -> None:
+        if news.gap:
+            self._client.doubt()
         changed = news.changed.get(self.project)
         if changed is not None and (changed.row is None or not sees(self._client.who, changed.row)):
             self._client.deny(self.name)
