@@ -101,7 +101,24 @@ test("files are dropped, looked at, renamed, fetched as an archive and put away"
   expect(listed).toContain("camera.txt");
 
   await page.getByLabel("Choose camera.txt").check();
-  await page.getByRole("button", { name: "Delete" }).click();
+  const remove = page.getByRole("button", { name: "Delete", exact: true });
+  await remove.click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+  await expect(entry(page, "camera.txt")).toHaveCount(0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(entry(page, "camera.txt")).toBeVisible();
+  await page.getByLabel("Choose camera.txt").check();
+  await remove.click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+  await expect(entry(page, "camera.txt")).toHaveCount(0);
+  await page.getByRole("button", { name: "Deleted files" }).click();
+  const trash = page.getByRole("dialog", { name: "Deleted files" });
+  await expect(trash.getByRole("listitem")).toContainText("survey/camera.txt");
+  await trash.getByRole("button", { name: "Take back" }).click();
+  await expect(trash).toContainText("Nothing was deleted here");
+  await page.keyboard.press("Escape");
+  await page.getByLabel("Choose camera.txt").check();
+  await remove.click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
   await expect(entry(page, "camera.txt")).toHaveCount(0);
   expect(await names(world, "survey")).not.toContain("camera.txt");

@@ -97,3 +97,40 @@ test("several failures are redone with one click", async ({ page, world }) => {
   await expect(page.locator(".panel.fail")).toHaveCount(0);
   expect(wrong).toEqual([]);
 });
+
+test("a form that was left is there again, a comment stays, and the project takes another pipeline", async ({
+  page,
+  world,
+}) => {
+  const wrong = faults(page);
+  const project = await world.project("left and found", { start: true, text: LINE });
+  await world.waits(project, (p) => p.state === "succeeded");
+  await world.call("POST", "/api/v1/pipelines", { text: LARGE, comment: "" });
+
+  await page.goto(`/projects/${project}/run`);
+  await page.getByLabel("Stage", { exact: true }).selectOption("second");
+  await expect(page.getByRole("heading", { name: "Run second" })).toBeVisible();
+  await page.getByLabel("Why").fill("to see it twice");
+  await page.reload();
+  await expect(page.getByLabel("Why")).toHaveValue("to see it twice");
+  await page.getByRole("button", { name: "Begin anew" }).click();
+  await expect(page.getByLabel("Why")).toHaveValue("");
+
+  await page.getByRole("link", { name: "Events" }).click();
+  await page.getByLabel("Comment").fill("the camera was moved at noon");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("listitem").filter({ hasText: "the camera was moved at noon" })).toContainText(
+    "you",
+  );
+
+  await page.getByRole("link", { name: "Pipeline", exact: true }).click();
+  await page.getByRole("button", { name: "Take another pipeline…" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("combobox").first().selectOption("large");
+  await expect(dialog).toContainText("is lined up at once");
+  await dialog.getByRole("button", { name: "Take large@1" }).click();
+  await expect(dialog).toBeHidden();
+  const after = await world.waits(project, (p) => (p.pipeline as { name: string }).name === "large");
+  expect(stages(after).map((s) => s.id)).toEqual(expect.arrayContaining(["second", "first"]));
+  expect(wrong).toEqual([]);
+});

@@ -15,7 +15,9 @@ import { addressOf, hasTime, kindOf } from "@/shared/files.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
 import { dropped, sendAll } from "@/shared/transfers.ts";
+import { undoable } from "@/shared/undo.tsx";
 import { Preview } from "./Preview.tsx";
+import { Trash, takeBack } from "./Trash.tsx";
 import "./files.css";
 
 export type Entry = components["schemas"]["winslow_nomad__core__filing__Entry"];
@@ -38,7 +40,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
   const client = useQueryClient();
   const [filter, setFilter] = useState("");
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [asking, setAsking] = useState<"" | "folder" | "rename" | "delete">("");
+  const [asking, setAsking] = useState<"" | "folder" | "rename" | "delete" | "trash">("");
   const [over, setOver] = useState(false);
   const [sort, setSort] = useState<"name" | "modified" | "size">("name");
   const field = useRef<HTMLInputElement>(null);
@@ -194,6 +196,11 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
             </Button>
           ) : null}
           <span className="grow" />
+          {writable ? (
+            <Button small look="ghost" icon="trash" onClick={() => setAsking("trash")}>
+              Deleted files
+            </Button>
+          ) : null}
           <input
             ref={field}
             className="in files-filter"
@@ -290,6 +297,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
           await refresh();
         }}
       />
+      {asking === "trash" ? <Trash space={space} onClose={() => setAsking("")} onBack={refresh} /> : null}
       <Delete
         opened={asking === "delete"}
         space={space}
@@ -501,14 +509,20 @@ function Delete({
     setBusy(true);
     setError(null);
     try {
+      const gone: string[] = [];
       for (const entry of entries) {
-        await taken(
+        const { trash } = await taken(
           api.DELETE("/api/v1/files/{space}/content", {
             params: { path: { space }, query: { path: entry.path } },
           }),
         );
+        gone.push(trash);
       }
       onClose();
+      undoable(`${word} ${entries.length === 1 ? "is" : "are"} in the trash.`, async () => {
+        for (const each of gone) await takeBack(space, each);
+        await onDone();
+      });
     } catch (problem) {
       setError(problem);
     } finally {

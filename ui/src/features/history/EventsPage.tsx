@@ -1,14 +1,42 @@
 /** What has happened in a project, in order, with who did it. */
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
 import { api, taken } from "@/api/client.ts";
-import { ProblemPage } from "@/design/Problem.tsx";
+import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Skeleton } from "@/design/parts.tsx";
 import { Clock } from "@/design/time.tsx";
-import { useProject } from "@/shared/project.ts";
+import { may, useCommand, useProject } from "@/shared/project.ts";
 import { useSession } from "@/shared/session.ts";
 import { said } from "./said.ts";
 import "./history.css";
+
+/** For those who read it later: kept with what happened. */
+function Say({ project }: { project: string }) {
+  const command = useCommand(project);
+  const [text, setText] = useState("");
+  const send = (event: FormEvent) => {
+    event.preventDefault();
+    if (!text.trim()) return;
+    command.mutate({ kind: "add_comment", text: text.trim(), stage: 0 }, { onSuccess: () => setText("") });
+  };
+  return (
+    <form className="say" onSubmit={send}>
+      <input
+        className="in"
+        aria-label="Comment"
+        placeholder="A comment, for those who read this"
+        maxLength={2000}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <Button type="submit" disabled={!text.trim()} busy={command.isPending}>
+        Add the comment
+      </Button>
+      {command.error ? <ProblemNote error={command.error} /> : null}
+    </form>
+  );
+}
 
 export function EventsPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
@@ -43,6 +71,7 @@ export function EventsPage() {
     .filter((each) => each.lines.length);
   return (
     <div className="page">
+      {project && may(project, "comment") ? <Say project={id} /> : null}
       <ol className="events">
         {told.map((each) => (
           <li key={each.version}>

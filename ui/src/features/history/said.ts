@@ -43,6 +43,8 @@ export function said(entry: Entry): string {
       return `paused${entry.text ? `: ${entry.text}` : ""}`;
     case "resumed":
       return "resumed";
+    case "commented":
+      return `${entry.stage ? `on ${stage}: ` : ""}“${entry.text}”`;
     case "sweep_made":
       return `sweep made: ${entry.text}`;
     case "sweep_ended":

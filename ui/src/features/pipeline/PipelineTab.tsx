@@ -11,6 +11,7 @@ import { Clash, DraftTag } from "@/shared/Clash.tsx";
 import { useDraft } from "@/shared/drafts.ts";
 import { may, type Project, projectQuery, useProject } from "@/shared/project.ts";
 import { Workbench } from "@/shared/Workbench.tsx";
+import { AnotherPipeline } from "./AnotherPipeline.tsx";
 
 type Own = components["schemas"]["OwnPipeline"];
 const TRIES = 5; // a project that runs changes all the time, its pipeline hardly ever
@@ -100,7 +101,12 @@ function Desk({ id, own, project }: { id: string; own: Own; project: Project }) 
           )}
         </>
       )}
-      side={<p className="small m2">What has run keeps the definition it ran with.</p>}
+      side={
+        <>
+          <p className="small m2">What has run keeps the definition it ran with.</p>
+          {editable ? <AnotherPipeline project={project} onTaken={typing.drop} /> : null}
+        </>
+      }
     />
   );
 }

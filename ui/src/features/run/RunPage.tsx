@@ -2,12 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useMemo, useState } from "react";
+import { type FormEvent, useEffect, useMemo, useRef, useState } from "react";
 import { api, taken } from "@/api/client.ts";
 import { count, duration, plural } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
-import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { Button, Empty, Note, Skeleton, Tag } from "@/design/parts.tsx";
 import { StateMark } from "@/design/state.tsx";
+import { useKept } from "@/shared/kept.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { numbered, type Project, type StageView, useCommand, useProject } from "@/shared/project.ts";
 import { useTitle } from "@/shared/title.ts";
@@ -50,17 +51,18 @@ export function RunPage() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
   const search = useSearch({ from: "/inside/projects/$project/run" });
   const { data: project } = useProject(id);
+  const begun = useRef("");
   if (!project) return null;
   const redone = project.stages.find((s) => s.number === search.redo);
   const queued = project.stages.find((s) => s.number === search.change);
   if (queued && queued.state !== "queued") return <Begun project={project} stage={queued} />;
-  const stageId =
-    redone?.id ??
-    queued?.id ??
-    search.stage ??
+  const next =
     project.pipeline.stages.find((s) => s.state === "later")?.definition.id ??
     project.pipeline.stages[0]?.definition.id ??
     "";
+  // what comes next changes while somebody fills in the form
+  begun.current ||= next;
+  const stageId = redone?.id ?? queued?.id ?? search.stage ?? begun.current;
   return (
     <Filled
       key={`${stageId}/${search.redo}/${search.change}/${search.from}`}
@@ -137,11 +139,20 @@ function Editor({
 }) {
   const navigate = useNavigate();
   const command = useCommand(project.id);
-  const [draft, setDraft] = useState<Draft>(() =>
-    change
-      ? { ...fresh(form), sweeps: {}, comment: change.comment ?? "", pauseAfter: change.pause_after ?? false }
-      : fresh(form),
+  const keeping = useKept<Draft>(
+    `run.${project.id}/${form.id}/${redo ?? ""}/${change?.number ?? ""}/${form.blueprint}`,
+    () =>
+      change
+        ? {
+            ...fresh(form),
+            sweeps: {},
+            comment: change.comment ?? "",
+            pauseAfter: change.pause_after ?? false,
+          }
+        : fresh(form),
   );
+  const draft = keeping.value;
+  const setDraft = keeping.put;
   const [before, setBefore] = useState<Draft[]>([]);
   const [all, setAll] = useState(false);
   const [shell, setShell] = useState(false);
@@ -169,7 +180,10 @@ function Editor({
       ? changeOf(form, draft, change.number)
       : commandOf(form, draft, redo, size.data?.grid ?? {});
     command.mutate(asked, {
-      onSuccess: () => void navigate({ to: "/projects/$project", params: { project: project.id } }),
+      onSuccess: () => {
+        keeping.done();
+        void navigate({ to: "/projects/$project", params: { project: project.id } });
+      },
     });
   };
   useKeys("Run", { "Ctrl Enter": { does: `${word} ${form.id}`, act: () => send() } });
@@ -186,8 +200,27 @@ function Editor({
             : form.blueprint
               ? `Filled in from ${form.id} ${numbered(form.blueprint)}.`
               : "Filled in from the pipeline."}{" "}
-          Changed fields are blue. <BlueprintChoice project={project} form={form} redo={redo} />
+          Changed fields are blue.{" "}
+          {redo === null && !change ? <StageChoice project={project} stage={form.id} /> : null}
+          <BlueprintChoice project={project} form={form} redo={redo} />
         </p>
+        {keeping.found ? (
+          <Note
+            action={
+              <Button
+                small
+                onClick={() => {
+                  setBefore([]);
+                  keeping.anew();
+                }}
+              >
+                Begin anew
+              </Button>
+            }
+          >
+            As you left it: nothing of it was sent.
+          </Note>
+        ) : null}
         <section className="part" hidden={!values.length}>
           <div>
             <h2>Values</h2>
@@ -248,6 +281,7 @@ function Editor({
                     <span className="m2">Goes on from {id}</span>
                     <select
                       className="in fitting"
+                      aria-label={`Goes on from ${id}`}
                       value={baseOf(form, draft.after, id)}
                       onChange={(event) =>
                         put({ after: afterWith(form, needs, draft.after, Number(event.target.value)) })
@@ -442,6 +476,36 @@ function useSize(project: string, stage: string, sweeps: Record<string, string>)
     placeholderData: (old) => old,
     retry: false,
   });
+}
+
+/** Any stage of the pipeline can be run at any time. */
+function StageChoice({ project, stage }: { project: Project; stage: string }) {
+  const navigate = useNavigate();
+  if (project.pipeline.stages.length < 2) return null;
+  return (
+    <label className="inline">
+      Stage{" "}
+      <select
+        className="in fitting"
+        aria-label="Stage"
+        value={stage}
+        onChange={(event) =>
+          void navigate({
+            to: "/projects/$project/run",
+            params: { project: project.id },
+            search: { stage: event.target.value },
+            replace: true,
+          })
+        }
+      >
+        {project.pipeline.stages.map(({ definition }) => (
+          <option key={definition.id} value={definition.id}>
+            {definition.id}
+          </option>
+        ))}
+      </select>{" "}
+    </label>
+  );
 }
 
 function BlueprintChoice({ project, form, redo }: { project: Project; form: Form; redo: number | null }) {
