@@ -34,14 +34,18 @@ def test_the_record_says_all_and_no_secret(attempts, root):
         EnvironmentValue(name="MIN", value="300", origin="project"),
         EnvironmentValue(name="KEY", value="secret:s1", origin="project", secret=True),
     )
-    stage = ran(attempts, root, environment=values, inputs={"given": 0}, results={"vehicles": 12}, comment="é 🎥")
-    attempts.seal(some.sealing(stage), 1)
+    stage = ran(
+        attempts, root, environment=values, inputs={"given": 0}, results={"vehicles": 12}, comment="é 🎥", folder="d1"
+    )
+    attempts.seal(some.sealing(stage, author="ada", driver="nomad"), 1)
     text = (root / STAGE / "stage.json").read_text()
     record = json.loads(text)
+    assert record["project"] == {"id": "p1", "name": "Crossroads", "author": "ada", "driver": "nomad"}
+    assert record["pipeline"] == {"name": "traffic", "folder": "d1"}
     assert record["format"] == 1 and record["name"] == "0001-detect" and record["state"] == "succeeded"
     assert record["definition"]["command"] == ["python", "detect.py"] and record["node"] == "n1"
     assert record["environment"][0] == {"name": "MIN", "value": "300", "origin": "project", "secret": False}
-    assert record["environment"][1]["value"] == "********"
+    assert record["environment"][1] == {"name": "KEY", "value": "********", "origin": "project", "secret": True}
     assert "swordfish" not in text and "secret:s1" not in text
     assert record["counting_attempt"] == 2 and record["attempts"][1]["outcome"]["cpu_seconds"] == 1.5
     assert record["results"] == {"vehicles": 12} and record["comment"] == "é 🎥" and record["inputs"] == {"given": 0}

@@ -19,7 +19,7 @@ from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.retention import Retention, obsolete
 from winslow_nomad.core.stage import StageState
 from winslow_nomad.resources.remove import remove_tree
-from winslow_nomad.resources.trash import Trash, TrashEntry
+from winslow_nomad.resources.trash import Trash, TrashEntry, old
 from winslow_nomad.resources.work import Cancelled, unwatched
 
 DAY = timedelta(days=1)
@@ -134,6 +134,29 @@ def test_a_deleted_project_keeps_its_journal_and_comes_back(trash: Trash, share:
     trash.restore(found.id, NOW)
     assert tree(share / "projects") == before
     assert trash.of_project("p1") is None
+
+
+def test_of_a_project_only_what_was_deleted_as_a_whole_brings_it_back(trash: Trash, share: Path) -> None:
+    trash.put(entry())
+    assert trash.of_project("p1") is None, "a part of it is not the project"
+    trash.put_project("p1", "e2", "ada", NOW)
+    assert trash.of_project("p2") is None
+    found = trash.of_project("p1")
+    assert found is not None and found.id == "e2"
+
+
+def test_what_the_rule_of_retention_took_of_a_project_is_listed_newest_first_and_nothing_of_others(
+    trash: Trash, share: Path
+) -> None:
+    other = WORKSPACE.replace("/workspace", "/log")
+    trash.put(entry(id=old("p1", "a")))
+    trash.put(entry(other, id=old("p1", "b"), at=NOW + DAY))
+    trash.put(entry("projects/p1/output", id="by-hand"))
+    trash.put(entry("projects/p1/stages/0001-detect/attempts/2/log", id=old("p1", "c"), project="p2"))
+    assert [e.id for e in trash.obsolete_of("p1")] == [old("p1", "b"), old("p1", "a")]
+    trash.restore(old("p1", "b"), NOW)
+    assert [e.id for e in trash.obsolete_of("p1")] == [old("p1", "a")]
+    assert trash.obsolete_of("p2") == []
 
 
 def test_a_project_is_forgotten_only_when_its_files_are_gone(trash: Trash, share: Path) -> None:
