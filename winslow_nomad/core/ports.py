@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from winslow_nomad.core.decision import Decision
 from winslow_nomad.core.inventory import Inventory
-from winslow_nomad.core.model import Value
+from winslow_nomad.core.model import Record, Value
 from winslow_nomad.core.pipeline import HEARTBEAT, Placement, Resources
 from winslow_nomad.core.project import Project
 from winslow_nomad.core.stage import Outcome, Reason
@@ -37,9 +37,10 @@ class AttemptRef(Value):
         return cls(project=project, stage=int(stage), attempt=int(attempt))
 
 
-class AttemptSpec(Value):
+class AttemptSpec(Record):
     """All a driver needs to start an attempt. The attempt's directory is complete on the share before
-    (command, environment, control=run, workspace/, output/, log/). `fingerprint` settles "already there"."""
+    (command, environment, control=run, workspace/, output/, log/). `fingerprint` settles "already there". Drivers
+    keep it while an attempt runs."""
 
     ref: AttemptRef
     stage_id: str
@@ -57,11 +58,11 @@ class AttemptSpec(Value):
     pipeline_folder: str | None  # relative to the share's root
     stages: dict[str, str]  # name below /stages -> directory relative to the share's root
     previous_node: str
-    avoid: tuple[str, ...]  # nodes that failed earlier attempts of it: taken only where no other will do
     installation: str
     fingerprint: str
     starts_in: str = ""  # where the process starts, in the container; empty: its workspace
     heartbeat: float = HEARTBEAT  # seconds between two of them
+    avoid: tuple[str, ...] = ()  # nodes that failed earlier attempts of it: taken only where no other will do
 
 
 class Observation(Value):
