@@ -285,6 +285,20 @@ def test_a_server_that_does_not_run_is_an_error_that_says_so(directory: Path) ->
         broken.start()
 
 
+@pytest.mark.parametrize("made", ["home", "store"])
+def test_whoever_a_data_directory_does_not_belong_to_makes_nothing_in_it(directory: Path, made: str) -> None:
+    """What `sudo winslow doctor` left there would keep the user out whom it belongs to."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to somebody else")
+    home = directory / "home"
+    (home / "store" if made == "store" else home).mkdir(parents=True)
+    os.chown(home / "store" if made == "store" else home, 65534, 65534)
+    with pytest.raises(StoreUnavailable) as caught:
+        Embedded(home / "store").start()
+    assert caught.value.code == "store.owner" and "belongs to nobody, and this is root" in caught.value.message
+    assert [p.name for p in home.rglob("*")] == (["store"] if made == "store" else [])
+
+
 def test_a_directory_without_permission_is_an_error_that_says_so() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         Embedded(Path("/proc/nowhere/data")).start()

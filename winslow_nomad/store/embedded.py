@@ -17,6 +17,7 @@ import hashlib
 import json
 import logging
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -160,6 +161,7 @@ class Embedded:
     def _make_directory(self) -> str:
         """Answers the server's password, which lies in it."""
         try:
+            self._check_owner()
             self.data.mkdir(parents=True, exist_ok=True)
             kind = NETWORK_FILE_SYSTEMS.get(self._file_system(self.data))
             if kind is not None:
@@ -177,6 +179,20 @@ class Embedded:
                 code="store.directory",
             ) from error
         return password
+
+    def _check_owner(self) -> None:
+        """Before anything is made there: what root leaves in the home of another user keeps that user out."""
+        home = self.data if self.data.exists() else self.data.parent
+        owner, me = (home.stat().st_uid if home.exists() else os.geteuid()), os.geteuid()
+        if owner == me or (owner == 0 and home != self.data):  # a folder of root's in which others may make some
+            return
+        theirs = name_of(owner)
+        raise StoreUnavailable(
+            f"The data directory {home} belongs to {theirs}, and this is {name_of(me)}. Nothing was changed.",
+            hint=f"Give the command as {theirs} (runuser -u {theirs} -- winslow ...), or set WINSLOW_HOME to one of"
+            " your own.",
+            code="store.owner",
+        )
 
     def _choose_socket(self) -> Path:
         """In the data directory; where that path is too long, in a short one, which `socket` in it names."""
@@ -442,6 +458,13 @@ class Embedded:
             log.info("the store's server does not end yet: %s", error)
         finally:
             client.close()
+
+
+def name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def find_binary(path: str | None = None) -> Binary:

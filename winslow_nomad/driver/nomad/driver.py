@@ -351,7 +351,7 @@ class Following:
         """Of what should be mended, such as a token that ends soon."""
         for finding in self._driver.findings():
             if finding.severity in ("warning", "problem"):
-                log.warning("Nomad: %s. %s", finding.text, finding.fix)
+                log.warning("Nomad: %s. %s", finding.text.rstrip("."), finding.fix)
 
     def _tell(self, jobs: Iterable[str]) -> None:
         for job_id in jobs:
