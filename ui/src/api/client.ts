@@ -18,7 +18,7 @@ export function csrfToken(): string {
   return csrf;
 }
 
-/** `tell` is called when the server no longer knows who we are. */
+/** `tell` is called when the server no longer knows who we are, or knows us by another session. */
 export function onExpiry(tell: () => void): void {
   expired = tell;
 }
@@ -32,7 +32,9 @@ const guard: Middleware = {
     if (response.ok) return options.parseAs === "json" ? read(response) : response;
     if (response.status === 304) return response;
     const problem = await ApiProblem.of(response);
-    if (problem.status === 401 && !request.url.endsWith("/session")) expired();
+    // a token that is not this session's any more belongs to one that has ended: in another tab somebody logged in anew
+    if ((problem.status === 401 || problem.code === "session.csrf") && !request.url.endsWith("/session"))
+      expired();
     throw problem;
   },
   onError({ error }) {

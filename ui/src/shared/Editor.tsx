@@ -46,6 +46,7 @@ export function Editor({
   text,
   readOnly,
   mistakes,
+  about,
   schema,
   wish,
   onChange,
@@ -54,6 +55,8 @@ export function Editor({
   text: string;
   readOnly: boolean;
   mistakes: Mistake[];
+  /** the text that they are in */
+  about: string;
   schema: Schema | undefined;
   wish: Wish | null;
   onChange: (text: string) => void;
@@ -63,8 +66,8 @@ export function Editor({
   const view = useRef<EditorView | null>(null);
   const told = useRef({ onChange, onSave });
   told.current = { onChange, onSave };
-  const known = useRef({ schema, mistakes });
-  known.current = { schema, mistakes };
+  const known = useRef({ schema, mistakes, about });
+  known.current = { schema, mistakes, about };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: made once; later texts go in below
   useEffect(() => {
@@ -104,7 +107,7 @@ export function Editor({
               run: (view) => {
                 const here = view.state.doc.lineAt(view.state.selection.main.head).number;
                 const wrong = known.current.mistakes.find((m) => m.line === here);
-                if (wrong && !view.state.readOnly) cure(view, wrong);
+                if (wrong && !view.state.readOnly) cure(view, wrong, known.current.about);
                 return true;
               },
             },
@@ -135,14 +138,15 @@ export function Editor({
   useEffect(() => {
     const present = view.current;
     if (!present) return;
-    present.dispatch(setDiagnostics(present.state, diagnostics(present.state, mistakes, readOnly)));
+    const found = diagnostics(present.state, mistakes, known.current.about, readOnly);
+    present.dispatch(setDiagnostics(present.state, found));
   }, [mistakes, readOnly]);
 
   useEffect(() => {
     const present = view.current;
     if (!present || !wish) return;
     if ("cure" in wish) {
-      cure(present, wish.cure);
+      cure(present, wish.cure, known.current.about);
       return;
     }
     const at = offsetOf(present.state.doc, wish.go);

@@ -98,6 +98,7 @@ export function Workbench({
               text={text}
               readOnly={readOnly}
               mistakes={mistakes}
+              about={settled}
               schema={schema}
               wish={wish}
               onChange={onChange}
@@ -135,6 +136,7 @@ export function Workbench({
           mistakes={mistakes}
           checked={!!checked}
           readOnly={readOnly}
+          behind={settled !== text}
           onGo={(mistake) => wished({ go: mistake })}
           onCure={(mistake) => wished({ cure: mistake })}
         />
@@ -164,12 +166,15 @@ function Problems({
   mistakes,
   checked,
   readOnly,
+  behind,
   onGo,
   onCure,
 }: {
   mistakes: Mistake[];
   checked: boolean;
   readOnly: boolean;
+  /** the text is another one by now */
+  behind: boolean;
   onGo: (mistake: Mistake) => void;
   onCure: (mistake: Mistake) => void;
 }) {
@@ -203,7 +208,7 @@ function Problems({
                 ) : null}
               </span>
               {proposal(m.hint) && !readOnly ? (
-                <Button small onClick={() => onCure(m)}>
+                <Button small disabled={behind} onClick={() => onCure(m)}>
                   Change
                 </Button>
               ) : null}

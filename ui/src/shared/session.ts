@@ -29,8 +29,10 @@ export const sessionQuery = queryOptions({
 
 /** Whether the session has ended under an open page. */
 export const useExpired = create<{ expired: boolean }>(() => ({ expired: false }));
+// asking says whether it is so: another tab may have begun a new one, whose token is taken over
 onExpiry(() => {
-  if (queries.getQueryData(sessionQuery.queryKey)) useExpired.setState({ expired: true });
+  if (queries.getQueryData(sessionQuery.queryKey))
+    queries.fetchQuery({ ...sessionQuery, staleTime: 0 }).catch(() => undefined);
 });
 
 export function useSession(): Session | null {

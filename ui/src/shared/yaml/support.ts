@@ -91,6 +91,7 @@ export function offsetOf(doc: Text, mistake: { line: number; column: number }): 
 export function diagnostics(
   state: EditorState,
   mistakes: readonly Mistake[],
+  about: string,
   readOnly: boolean,
 ): Diagnostic[] {
   const text = state.doc.toString();
@@ -105,15 +106,21 @@ export function diagnostics(
         severity: mistake.severity,
         message: [mistake.message, mistake.hint].filter(Boolean).join("; "),
         ...(instead && !readOnly
-          ? { actions: [{ name: `Change to ${instead}`, apply: (view: EditorView) => cure(view, mistake) }] }
+          ? {
+              actions: [
+                { name: `Change to ${instead}`, apply: (view: EditorView) => cure(view, mistake, about) },
+              ],
+            }
           : {}),
       };
     })
     .sort((a, b) => a.from - b.from);
 }
 
-/** Put what the server proposes in place of what is wrong. */
-export function cure(view: EditorView, mistake: Mistake): void {
+/** Put what the server proposes in place of what is wrong. `about`: the text that the server has looked at; in another one
+ *  its places are those of something else, and it is about to look again. */
+export function cure(view: EditorView, mistake: Mistake, about: string): void {
+  if (view.state.doc.toString() !== about) return;
   const from = offsetOf(view.state.doc, mistake);
   const insert = proposal(mistake.hint);
   if (!insert) return;
