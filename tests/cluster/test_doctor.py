@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.cluster import images
 from tests.cluster.nomad import Cluster, Node
 from tests.waiting import until
 
@@ -82,6 +87,31 @@ def test_a_node_whose_share_is_not_mounted_is_found_by_the_trial(cluster: Cluste
     wrong = of(findings, "n1", "the share could not be used there")
     assert wrong["severity"] == "problem" and "bind" in wrong["text"]
     assert of(findings, "n2", "sees the share (")["severity"] == "ok"
+
+
+@pytest.mark.parametrize(("by", "said"), [(3600, "s ahead of"), (-3600, "s behind")])
+def test_a_node_whose_clock_is_wrong_is_found_by_the_trial(
+    cluster: Cluster, tmp_path: Path, by: int, said: str
+) -> None:
+    """Nobody can set the clock of one machine here, so what its shell calls `date` is wrong."""
+    tar = tmp_path / "wrong.tar"
+    with tarfile.open(images.box(tmp_path).tar) as box, tarfile.open(tar, "w") as out:
+        for known in box:
+            if known.name != "bin/sh":
+                out.addfile(known, box.extractfile(known) if known.isfile() else None)
+        wrong_date = f"date() {{ echo $(($(/bin/busybox date +%s) + {by})); }}"
+        script = f'#!/bin/busybox sh\n{wrong_date}\nshift\neval "$1"\n'.encode()
+        entry = tarfile.TarInfo("bin/sh")
+        entry.size, entry.mode = len(script), 0o755
+        out.addfile(entry, io.BytesIO(script))
+    name = f"wrong:{abs(by)}{said[2]}"
+    cluster.add_image(images.Image(name, tar, ("ENV PATH=/bin",)), ["n1"])
+    cluster.add_image(images.Image(name, images.box(tmp_path).tar, ("ENV PATH=/bin",)), ["n2"])
+    code, findings = doctor(cluster, tmp_path, "--image", name)
+    wrong = of(findings, "n1", "its clock is")
+    assert code == 0 and wrong["severity"] == "warning" and said in wrong["text"] and "NTP" in wrong["fix"]
+    assert re.search("3[56]..", wrong["text"])
+    assert not [f for f in findings if f["subject"] == "n2" and "clock" in f["text"]]
 
 
 def test_an_image_that_is_not_there_is_said(cluster: Cluster, tmp_path: Path) -> None:

@@ -319,6 +319,24 @@ def test_what_waits_to_be_tried_again_says_how_it_ended_and_where_though_it_neve
     assert stage.attempts[0].node == "n1"
 
 
+@pytest.mark.parametrize(("wrong", "began", "ran"), [(3600, 2, 5), (-3600, 0, 7), (0, 2, 5)])
+def test_a_node_whose_clock_is_wrong_makes_no_time_negative_or_hours_long(wrong, began, ran):
+    """`began`, `ran`: seconds; one that is behind tells nothing but that it began after it was made."""
+    world = started(chain("a"))
+    for fact in (m.Admitted(stage=1), m.WorkspaceReady(stage=1, attempt=1), m.AttemptAccepted(stage=1, attempt=1)):
+        world.fact(fact)
+    made = world.project.stages[1].attempts[0].made
+    world.now = made + timedelta(seconds=2)
+    theirs = world.now + timedelta(seconds=wrong)
+    world.fact(m.AttemptStarted(stage=1, attempt=1, node="n1", started=theirs))
+    world.now += timedelta(seconds=5)
+    end = SUCCESS.but(started=theirs, ended=theirs + timedelta(seconds=5))
+    world.fact(m.AttemptEnded(stage=1, attempt=1, outcome=end))
+    ended = world.project.ended[1]
+    assert (ended.started - made).total_seconds() == began
+    assert (ended.ended - ended.started).total_seconds() == ran
+
+
 def test_a_retry_does_not_wait_for_a_clock_that_was_put_back():
     world = started(pipeline({"id": "a", "retry": {"failed": 1, "delay": 60}}))
     number = run_until(world, "a")

@@ -327,7 +327,7 @@ def test_a_retry_says_which_attempt_follows_and_when_and_asks_to_be_woken_for_it
     world = tried_again(delay=60)
     stage = world.project.stages[1]
     due = world.now + timedelta(seconds=60)
-    assert stage.reason == Reason(kind="retry", text="attempt 2 follows", until=due)
+    assert stage.reason == Reason(kind="retry", text="attempt 2 follows; a ended with exit code 3", until=due)
     assert WakeAt(at=due) in outstanding(world.project)
     world.now = due
     world.fact(m.TimerFired())

@@ -5,6 +5,7 @@ mounts of a stage. Leaves nothing on the share and no job at Nomad."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -25,9 +26,11 @@ from winslow_nomad.resources.space import size
 TELLS = 3.0  # so many times faster than through the node, a copy was not made by it
 COPY_FIX = "Mount it with vers=4.2, from a server that copies by itself: copies of workspaces take less time then."
 SLOW = 0.25  # seconds for a small durable write, from which on a stage's log lags visibly
+CLOCK = 5.0  # seconds that clocks may differ
 SCRIPT = """
 set -e
 cd /probe
+echo "clock=$(date +%s)"
 echo "uid=$(id -u)"
 echo "sees=$(stat -c %u here)"
 echo "runner=$(wc -c < /winslow-run)"
@@ -74,9 +77,12 @@ def _findings(installation: Installation, image: str) -> Iterator[Finding]:
     installation.scribe.perform(steps, "the share was not tried on the nodes")
     try:
         script = f"{{ {SCRIPT} }} > /probe/told"
+        begun = time.time()
         said = driver.try_share(image=image, folder=folder, script=script)
+        meanwhile = begun, time.time()
         for node in nodes:
             if node.node.name in said:
+                yield from _clock(installation, node.node.name, f"{folder}/{node.id}", meanwhile)
                 yield from _of_node(installation, node, f"{folder}/{node.id}", said[node.node.name])
     finally:
         _clean_up(installation.settings.share / folder)
@@ -133,6 +139,21 @@ def _of_node(installation: Installation, node: NodeDetail, place: str, wrong: st
     yield Finding.model_validate(
         {"severity": severity, "subject": name, "text": f"sees the share ({facts})", "fix": " ".join(fixes)}
     )
+
+
+def _clock(installation: Installation, name: str, place: str, meanwhile: tuple[float, float]) -> Iterator[Finding]:
+    """`meanwhile`: when the trial was begun and had ended, by the clock here; in seconds since 1970."""
+    raw = (installation.reader.read(f"{place}/told") or b"").decode(errors="replace")
+    told = re.search(r"^clock=(\d+)$", raw, re.MULTILINE)
+    if told is None:
+        return
+    ahead = int(told[1]) - meanwhile[1]
+    behind = meanwhile[0] - int(told[1])
+    if max(ahead, behind) > CLOCK:
+        which = f"{ahead:.0f} s ahead of" if ahead > 0 else f"{behind:.0f} s behind"
+        text = f"its clock is {which} this machine's, or more"
+        fix = "Let NTP set the clocks of both (timedatectl); until then times in its logs are wrong."
+        yield Finding(severity="warning", subject=name, text=text, fix=fix)
 
 
 @dataclass(frozen=True)

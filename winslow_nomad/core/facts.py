@@ -190,8 +190,9 @@ def attempt_started(draft: Draft, fact: m.AttemptStarted) -> None:
 
 
 def mark_running(draft: Draft, stage: Stage, node: str, fact: m.AttemptStarted | None) -> Stage:
-    started = fact.started if fact is not None else draft.now
     attempt = stage.attempts[-1]
+    started = fact.started if fact is not None else draft.now
+    started = min(max(started, attempt.made), draft.now)  # by the clock of its node, which may be wrong
     if attempt.state is A.INTENDED:
         stage = mark_submitted(draft, stage)
     stage = draft.move_attempt(stage, A.RUNNING, node=node, started=started)
