@@ -149,6 +149,15 @@ class Life(RuleBasedStateMachine):
         for effect in self.world.effects():
             self.world.perform(effect)
 
+    @rule(rounds=st.integers(1, 4))
+    def go_on(self, rounds: int) -> None:
+        """What happens by itself happens, so that lives get far enough for what people do late in them."""
+        for _ in range(rounds):
+            while self.world.admit() or self.world.deliver():
+                pass
+            for effect in self.world.effects():
+                self.world.perform(effect)
+
     @rule(index=st.integers(0, 30), again=st.booleans())
     def deliver(self, index: int, again: bool) -> None:
         self.world.deliver(index, again)

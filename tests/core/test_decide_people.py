@@ -389,6 +389,18 @@ def test_a_choice_may_be_made_again_for_another():
     assert [e.inputs["s"] for e in world.project.ended.values() if e.id == "z"] == [3, 4]
 
 
+def test_a_stop_of_the_project_leaves_the_choice_among_what_has_ended():
+    world = started(SWEEP, sweeps={"s": GRID})
+    world.settle()
+    (gate,) = world.project.gates
+    world.send(m.StopProject())
+    assert world.project.gates == (gate,)
+    world.send(m.ResumeProject())
+    world.send(m.AnswerGate(gate=gate.id, stage=3))
+    world.settle()
+    assert ids(world)[-1] == "z:succeeded"
+
+
 def test_a_redo_of_what_a_sweep_came_from_ends_the_sweep_and_its_question():
     world = started(SWEEP, sweeps={"s": GRID})
     run_until(world, "s")

@@ -53,7 +53,7 @@ def test_what_can_never_fit_is_told_once_and_said_on_the_stage():
     world.fact(m.BecameImpossible(stage=1, text="no node has two GPUs"))
     assert world.project.stages[1].reason == Reason(kind="impossible", text="cannot start: no node has two GPUs")
     assert world.project.pause is not None and world.project.pause.stage == 1
-    assert world.project.pause.text == "0001-a cannot start: no node has a GPU"
+    assert world.project.pause.text == "a cannot start: no node has a GPU"
     assert notices(world) == [("impossible", 1)]
 
 

@@ -190,6 +190,20 @@ def test_a_sweep_that_was_stopped_is_not_gathered():
     assert "g" not in {e.id for e in world.project.ended.values()}
 
 
+def test_a_sweep_without_a_success_is_not_gathered_beside_what_ends_later():
+    made = pipeline(
+        {"id": "s", "sweep": {"on_failure": "continue"}}, {"id": "t"}, {"id": "g", "needs": ("s", "t"), "gather": True}
+    )
+    world = started(made, sweeps={"s": {"X": ("1", "2")}})
+    members = [s.number for s in world.project.stages.values() if s.sweep]
+    for number in members:
+        world.fact(m.Admitted(stage=number))
+        world.fact(m.AttemptEnded(stage=number, attempt=1, outcome=FAILED.but(started=world.now)))
+    world.send(m.ResumeProject())
+    world.settle()
+    assert sorted(ids(world)) == ["s:failed", "s:failed", "t:succeeded"]
+
+
 @pytest.mark.parametrize("swept", [False, True])
 def test_what_a_redo_took_back_does_not_come_back_when_the_project_is_started_again(swept: bool):
     made = pipeline(

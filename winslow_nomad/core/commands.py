@@ -326,7 +326,8 @@ def stop_project(draft: Draft, message: m.StopProject) -> None:
     for stage in list(draft.project.stages.values()):
         if stage.number in draft.project.stages:
             request_stop(draft, stage, kill=message.kill)
-    draft.set(gates=(), single=False)
+    open_choices = tuple(g for g in draft.project.gates if g.kind == "choice")  # about what has ended: still to be made
+    draft.set(gates=open_choices, single=False)
 
 
 def halt_sweeps(draft: Draft) -> None:
@@ -534,7 +535,7 @@ def names_of(project: Project) -> set[str]:
 def trash_project(draft: Draft, message: m.TrashProject) -> None:
     if draft.project.trashed is None:
         stop_project(draft, m.StopProject(actor=message.actor))
-        draft.set(trashed=draft.now)
+        draft.set(trashed=draft.now, gates=())
         draft.note("trashed")
 
 
