@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from tests.cluster.nomad import NAMESPACE, Cluster
 from tests.contracts.driver_cases import Does, NomadCase
 from tests.waiting import until
 from winslow_nomad.core.errors import DriverUnavailable
-from winslow_nomad.core.ports import AttemptRef, Observation
+from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Observation
+from winslow_nomad.core.stage import Cause
 from winslow_nomad.driver.nomad.driver import NomadDriver
 from winslow_nomad.driver.nomad.files import NodeSpool
 
@@ -167,6 +170,65 @@ def test_a_ring_of_events_that_is_far_too_short_loses_nothing(start_cluster: Cal
         for number, spec in enumerate(specs):
             assert following.heard(spec.ref, "ended", 60.0).outcome.code == number
         assert [case.runs(s.ref) for s in specs] == [1] * 12
+
+
+@pytest.mark.chaos
+def test_a_cable_that_is_cut_without_a_word_is_noticed_and_all_is_right_within_seconds_of_its_return(
+    start_cluster: Callable[..., Cluster],
+) -> None:
+    """Neither the stream nor a request gets an end then: both wait for what never comes."""
+    cluster = start_cluster(1)
+    with a_case(cluster) as case, Following(case.driver) as following:
+        following.until_it_follows()
+        spec = case.prepared(Does(hold=True))
+        case.driver.submit(spec)
+        following.heard(spec.ref, "running")
+        cluster.cut("s1")
+        begun = time.monotonic()
+        with pytest.raises(DriverUnavailable):
+            case.driver.submit(case.prepared(Does()))
+        assert time.monotonic() - begun < 45.0, "three tries, each given up after ten seconds"
+        until(lambda: not case.driver.lag.following, 30.0)
+        case.release(spec.ref)
+        until(lambda: case.attempts.end(spec.ref), 30.0)
+        cluster.rejoin("s1")
+        begun = time.monotonic()
+        assert following.heard(spec.ref, "ended").outcome.succeeded
+        after = case.prepared(Does(code=4))
+        until(lambda: submitted(case.driver, after), 20.0)
+        assert following.heard(after.ref, "ended").outcome.code == 4
+        print(f"right again after {time.monotonic() - begun:.1f} s")
+        assert (case.runs(spec.ref), case.runs(after.ref)) == (1, 1)
+
+
+def submitted(driver: NomadDriver, spec: AttemptSpec) -> bool:
+    with contextlib.suppress(DriverUnavailable):
+        return bool(driver.submit(spec))
+    return False
+
+
+@pytest.mark.chaos
+def test_a_node_that_lost_the_share_s_volume_is_named_by_what_waits_and_goes_on_when_it_is_offered_again(
+    start_cluster: Callable[..., Cluster],
+) -> None:
+    cluster = start_cluster(1)
+    with a_case(cluster) as case, Following(case.driver) as following:
+        following.until_it_follows()
+        runs, waits = case.prepared(Does(hold=True)), case.prepared(Does(code=4))
+        case.driver.submit(runs)
+        following.heard(runs.ref, "running")
+        cluster.nodes["n1"] = replace(cluster.nodes["n1"], share=False)
+        cluster.restart_agent("n1")
+        until(lambda: not cluster.node("n1")["HostVolumes"], 30.0, every=0.1)
+        case.driver.submit(waits)
+        told = lambda: case.driver.observe([waits.ref])[0].reason  # noqa: E731
+        until(lambda: told() is not None and "it does not offer the share" in told().text, 30.0, every=0.1)
+        ended = following.heard(runs.ref, "ended").outcome  # its agent does not take it up again, and ends it
+        assert ended is not None and ended.cause is Cause.STOPPED
+        cluster.nodes["n1"] = replace(cluster.nodes["n1"], share=True)
+        cluster.restart_agent("n1")
+        assert following.heard(waits.ref, "ended", 60.0).outcome.code == 4
+        assert (case.runs(runs.ref), case.runs(waits.ref)) == (1, 1)
 
 
 @pytest.mark.chaos
