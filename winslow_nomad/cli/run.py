@@ -25,13 +25,14 @@ from winslow_nomad.core.expand import grid_size
 from winslow_nomad.core.messages import CreateProject, PauseProject, ResumeProject, StartProject
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
-from winslow_nomad.core.stage import ACTIVE
+from winslow_nomad.core.stage import StageState
 from winslow_nomad.core.suggest import suggestion
 
 if TYPE_CHECKING:
     from winslow_nomad.cli.doors import Doors
     from winslow_nomad.core.client import Client
 
+WITH_RUNNER = (StageState.SUBMITTED, StageState.RUNNING)  # need nobody here to go on; one in preparation does
 ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"  # nothing that is taken for something else
 
 
@@ -216,7 +217,7 @@ def leave(sender: Sender, project: Project, interrupt: Interrupt, *, as_json: bo
             project = sender.send(PauseProject())
         except Unavailable as error:
             said = f"Not paused ({error.message})"
-    running = [s.name for s in project.stages.values() if s.state in ACTIVE and not s.held]
+    running = [s.name for s in project.stages.values() if s.state in WITH_RUNNER and not s.held]
     on = f"; {', '.join(sorted(running))} will go on by itself and nothing new starts" if running else ""
     say(f"{said}{on}. Go on with: winslow run --resume {project.id}")
     if as_json:

@@ -191,7 +191,7 @@ class Advance:
         blocked = next((w for w in needs if not self.breaker.allows(w)), None)
         if blocked is not None:
             self.breaker.failed(blocked, project.id)
-            return [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if news(project, f)]
+            return [f for f in held_up(effect, blocked, self.breaker.why(blocked)) if untold(project, f)]
         try:
             facts = self.performer(project, effect)
         except Parked as away:
@@ -264,6 +264,16 @@ def held_up(effect: Effect, what: str, text: str) -> list[m.AnyFact]:
     said = f"{text or f'{what} cannot be reached'}. It is tried again by itself."
     kind = "share" if what == "share" else "registry" if what.startswith(REGISTRY) else "driver_away"
     return parked(effect, kind, said)
+
+
+def untold(project: Project, fact: m.AnyFact) -> bool:
+    """Nothing was tried: whoever did try has said more about the same trouble, and that stays. Else the two texts take
+    turns, each time as a commit, for as long as it lasts."""
+    stage = project.stages.get(fact.stage) if isinstance(fact, m.EffectParked) else None
+    told = stage.reason if stage is not None else None
+    return news(project, fact) and (
+        told is None or not isinstance(fact, m.EffectParked) or told.kind != fact.reason.kind
+    )
 
 
 def news(project: Project, fact: m.AnyFact) -> bool:
