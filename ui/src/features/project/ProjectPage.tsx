@@ -157,7 +157,9 @@ function sentence(project: Project): string {
     const where = running.length > 1 ? "" : ` on ${first.node}`;
     return `${running.length > 1 ? plural(running.length, "stage") : first.id} ${running.length > 1 ? "run" : "runs"}${where}`;
   }
-  const waiting = project.stages.findLast((s) => s.detail && ["submitted", "preparing"].includes(s.state));
+  const waiting = project.stages.findLast(
+    (s) => s.detail && ["submitted", "preparing", "queued"].includes(s.state),
+  );
   if (waiting) return `${waiting.id} ${waiting.word} ${waiting.detail}`;
   const ended = project.stages.filter((s) => s.state === "succeeded");
   if (project.state === "succeeded" && ended.length) {

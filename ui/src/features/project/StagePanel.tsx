@@ -97,7 +97,7 @@ export function StagePanel({
         <p>
           <StateTag
             state={asked ? "waiting" : ((stage?.state ?? "none") as State)}
-            word={`${stage?.word ?? "not started"}${stage?.detail && !told && stage.state !== "submitted" ? ":" : ""}`}
+            word={`${stage?.word ?? "not started"}${stage?.detail && !told && stage.word !== "waits" ? ":" : ""}`}
           />{" "}
           {told ? null : <span className="m2">{stage?.detail}</span>}
         </p>

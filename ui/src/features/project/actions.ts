@@ -78,6 +78,12 @@ export function actions(project: Project): Action[] {
     if (project.pause.kind === "impossible") return [{ ...resume, word: "Try again" }, ...redo()];
     return [resume, single, ...redo()];
   }
+  // it goes on by itself once it is its turn: there is nothing to start
+  if (project.stages.some((s) => s.state === "queued"))
+    return [
+      { kind: "command", word: "Pause", command: { kind: "pause_project", text: "" }, icon: "pause" },
+      ...redo(),
+    ];
   if (project.state === "idle" || project.state === "queued") {
     const first = project.pipeline.stages[0]?.definition.id ?? "";
     return [
