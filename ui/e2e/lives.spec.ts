@@ -114,7 +114,7 @@ test("a session that ends under an open page takes nothing that was typed", asyn
   // either the page heard of it already, or it does now
   if (!(await dialog.isVisible()))
     await page
-      .getByRole("button", { name: "Only make it" })
+      .getByRole("button", { name: "Create only" })
       .click({ timeout: 5_000 })
       .catch(() => undefined);
   await expect(dialog).toBeVisible();
@@ -126,7 +126,7 @@ test("a session that ends under an open page takes nothing that was typed", asyn
   await expect(dialog).toHaveCount(0);
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("typed before it ended");
   await expect(page.locator("#value-COUNT")).toHaveValue("77");
-  await page.getByRole("button", { name: "Only make it" }).click();
+  await page.getByRole("button", { name: "Create only" }).click();
   await expect(page.getByRole("heading", { name: "typed before it ended" })).toBeVisible();
   await context.close();
 });
