@@ -39,7 +39,13 @@ export function GateCard({ project, gate, first }: { project: Project; gate: Gat
       }
     >
       <div
-        className={gate.kind === "confirm" || gate.kind === "condition" ? "gate-parts" : "gate-parts bare"}
+        className={
+          gate.kind !== "confirm" && gate.kind !== "condition"
+            ? "gate-parts bare"
+            : show.length
+              ? "gate-parts"
+              : "gate-parts bare brief"
+        }
       >
         <div className="col gap">
           <p className="question">{gate.question}</p>
@@ -139,7 +145,13 @@ function Decide({
     <section className="gate-answer" aria-label="Your answer">
       <h3>Your answer</h3>
       {error ? <ProblemNote error={error} /> : null}
-      <Button look="primary" busy={busy} hotkey={keys ? "1" : undefined} onClick={() => answer("go")}>
+      <Button
+        look={keys ? "primary" : "plain"}
+        className="answer"
+        busy={busy}
+        hotkey={keys ? "1" : undefined}
+        onClick={() => answer("go")}
+      >
         {confirm ? `Go on with ${name}` : `Run ${name}`}
       </Button>
       <div className="others">
@@ -273,7 +285,7 @@ function Choice({
           </Link>
         </p>
       ) : null}
-      <div ref={sideways} className="scroll-x">
+      <div ref={sideways} className="scroll-x of-sweep-box">
         <table className="tbl of-sweep">
           <thead>
             <tr>

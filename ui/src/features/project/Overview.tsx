@@ -1,7 +1,8 @@
 /** What a project is about now: who has to act, where it stands, since when, and what it says. */
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { Panel } from "@/design/parts.tsx";
+import { plural } from "@/design/format.ts";
+import { Button, Panel } from "@/design/parts.tsx";
 import { Failures } from "@/shared/Failures.tsx";
 import { GateCard } from "@/shared/GateCard.tsx";
 import { ImpossibleCard } from "@/shared/ImpossibleCard.tsx";
@@ -13,10 +14,13 @@ import { Meters } from "./Meters.tsx";
 import { StagePanel } from "./StagePanel.tsx";
 import { Timeline } from "./Timeline.tsx";
 
+const GATES = 3; // shown at once
+
 export function Overview() {
   const { project: id } = useParams({ from: "/inside/projects/$project" });
   const { data: project } = useProject(id);
   const [chosen, setChosen] = useState("");
+  const [every, setEvery] = useState(false);
   if (!project) return null;
   const about = chosen || subject(project);
   const step = project.pipeline.stages.find((s) => s.definition.id === about);
@@ -28,9 +32,18 @@ export function Overview() {
     <div className={troubled ? "grid2 troubled" : "grid2"}>
       {project.gates.length ? (
         <div className="asks">
-          {project.gates.map((gate, at) => (
+          {(every ? project.gates : project.gates.slice(0, GATES)).map((gate, at) => (
             <GateCard key={gate.id} project={project} gate={gate} first={at === 0} />
           ))}
+          {project.gates.length > GATES && !every ? (
+            <Button className="many" onClick={() => setEvery(true)}>
+              {plural(project.gates.length - GATES, "more question")}:{" "}
+              {project.gates
+                .slice(GATES)
+                .map((gate) => gate.question)
+                .join(" ")}
+            </Button>
+          ) : null}
         </div>
       ) : null}
       <div>

@@ -102,7 +102,7 @@ export function ProjectPage() {
           </div>
           <p className="m2">
             {[
-              project.detail || sentence(project),
+              questions(project) || project.detail || sentence(project),
               project.expected ? `likely done about ${clock(Date.parse(project.expected), now)}` : "",
             ]
               .filter(Boolean)
@@ -146,6 +146,11 @@ function wordOf(project: Project): string {
   if (project.state !== "paused") return project.word;
   if (project.pause?.kind === "impossible") return "cannot start";
   return project.pause?.kind === "failure" ? "paused by a failure" : project.word;
+}
+
+/** Of several questions the first, and how many there are: each stands below with its answers. */
+function questions({ gates }: Project): string {
+  return gates.length > 1 ? `${gates[0]?.question} And ${plural(gates.length - 1, "more question")}` : "";
 }
 
 /** Where it stands, where the server has nothing to add to the state. */
