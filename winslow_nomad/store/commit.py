@@ -182,6 +182,7 @@ def _log(before: Snapshot | None, project: Project, cause: Cause, *changes: _Cha
 def _write_ledger(commands: list[Command], keys: Keys, before: Snapshot | None, after: Snapshot) -> None:
     """Every change of a list counts its edition up, so that readers know when theirs still holds."""
     driver = after.project.driver
+    was_open = before is not None and before.open
     if before is not None and before.project.driver != driver:
         _write_rows(commands, keys, before.project, keys.waiting(before.project.driver), before.waiting, {})
         _write_rows(commands, keys, before.project, keys.at_driver(before.project.driver), before.at_driver, {})
@@ -189,9 +190,9 @@ def _write_ledger(commands: list[Command], keys: Keys, before: Snapshot | None, 
     project = after.project
     _write_rows(commands, keys, project, keys.waiting(driver), before.waiting if before else {}, after.waiting)
     _write_rows(commands, keys, project, keys.at_driver(driver), before.at_driver if before else {}, after.at_driver)
-    if after.open and (before is None or not before.open):
+    if after.open and not was_open:
         commands.append(("SADD", keys.open, project.id))
-    elif before is not None and before.open and not after.open:
+    elif was_open and not after.open:
         commands.append(("SREM", keys.open, project.id))
 
 
