@@ -26,7 +26,11 @@ STAGES = [a_stage(1), a_stage(1, order=3.0), a_running_stage(1), a_running_stage
 
 @st.composite
 def projects(draw: st.DrawFn, name: str) -> Project:
-    open_ones = draw(st.lists(st.sampled_from(STAGES), max_size=2, unique_by=lambda s: s.number))
+    open_ones = (
+        []
+        if draw(st.integers(0, 4)) == 0
+        else draw(st.lists(st.sampled_from(STAGES), min_size=1, max_size=2, unique_by=lambda s: s.number))
+    )
     return a_project(
         name,
         name=draw(st.sampled_from(["Crossroads", "CROSSROADS", "Straße"])),
@@ -48,8 +52,8 @@ def projects(draw: st.DrawFn, name: str) -> Project:
 EFFECTS: st.SearchStrategy[tuple[Effect, ...]] = st.sampled_from(
     [(), (SealStage(stage=1),), (WakeAt(at=START),), (SealStage(stage=1), WakeAt(at=START + timedelta(hours=1)))]
 )
-STEPS = st.sampled_from(["p1", "p2"]).flatmap(lambda name: st.tuples(projects(name), EFFECTS))
-HISTORIES = st.lists(STEPS, min_size=1, max_size=6)
+STEPS = st.sampled_from(["p1", "p1", "p2"]).flatmap(lambda name: st.tuples(projects(name), EFFECTS))
+HISTORIES = st.lists(STEPS, min_size=2, max_size=6)
 
 
 def write(store: RedisStore, wanted: Project, effects: tuple[Effect, ...]) -> None:
