@@ -219,7 +219,7 @@ def test_new_lines_of_a_log_are_told_and_open_ones_again_when_they_have_changed(
         begun = time.monotonic()
         log.write(1, b"10%")
         told = viewer.of(topic)
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 5
         assert [(x["n"], x["text"], x["open"]) for x in told["data"]["lines"]] == [(2, "10%", True)]
         log.write(0, b"three\n")
         told = viewer.of(topic)

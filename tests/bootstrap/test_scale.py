@@ -34,7 +34,7 @@ def sweep_of(engine: Engine, count: int, seconds: float) -> None:
     assert len(index) == count
     began = time.monotonic()
     engine.client.send(project, m.AddComment(text="still quick", actor="ada"))
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5
 
 
 def test_a_sweep_of_many_stages_runs_to_its_end_and_gathers_all(engine: Engine) -> None:

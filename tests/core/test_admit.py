@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.waiting import cost
 from winslow_nomad.core.admit import (
     Policy,
     Waiting,
@@ -221,14 +222,12 @@ def test_no_user_starves_however_many_stages_another_one_queues(counts, served) 
             assert got[other] <= max(got[user] + 1, served.get(other, 0))
 
 
-def test_ten_thousand_waiting_stages_are_ordered_within_half_a_second() -> None:
-    import time
-
+def test_ten_times_as_many_waiting_stages_cost_little_more_than_ten_times_as_much() -> None:
     line = [waiting(f"p{i}", 1, age=i % 977, actor=f"u{i % 50}", resources=gpu()) for i in range(10_000)]
-    began = time.process_time()
     answer = admit(line, NODES, [], Policy())
-    assert time.process_time() - began < 0.5
     assert len(answer.held) == 10_000 - len(answer.admitted)
+    few = cost(lambda: admit(line[:1000], NODES, [], Policy()))
+    assert cost(lambda: admit(line, NODES, [], Policy())) < 40 * few
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def _call(args: list[str], folder: str, environment: dict[str, str], out: str, e
         opened = os.open(path, flags, 0o600)
         os.dup2(opened, fd)
         os.close(opened)
-    sys.stdin, sys.stdout = open(0), open(1, "w", errors="strict")  # noqa: SIM115
+    sys.stdin, sys.stdout = open(0), open(1, "w", errors="strict", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()

@@ -277,8 +277,14 @@ TABLE: dict[str, list[Row]] = {
         *with_overrides("redo gate a")[::4],
         Row("redo gate 99", "stage.not_found", "They are numbered 1 to 2"),
         Row("redo gate zzz", "stage.not_found", "There are a and b"),
-        Row("redo gate b", "stage.still_queued", "Change it where it is queued"),
+        Row("redo gate b", "stage.still_queued", "It can still be changed: winslow change."),
         Row("redo work a", "stage.not_made", "It has no stages yet"),
+    ],
+    "change": [
+        *(row for row in with_overrides("change gate b")[1::2] if "--sweep" not in row.args),
+        Row("change gate 1 --set FRAMES=1", "stage.ended", "an ended stage never changes"),
+        Row("change gate 99", "stage.not_found", "They are numbered 1 to 2"),
+        Row("change work a", "stage.not_made", "It has no stages yet"),
     ],
     "enqueue": [
         *with_overrides("enqueue gate a"),
@@ -375,7 +381,7 @@ TABLE: dict[str, list[Row]] = {
 REST = {
     "show": "", "log": "", "pause": "", "resume": "", "gate": "", "restore": "", "stop": "", "set": "FRAMES=1",
     "edit": "good.yaml", "comment": "hello", "describe": "--tag x", "clean": "",
-    "delete": "--yes", "redo": "a", "enqueue": "a", "skip": "a",
+    "delete": "--yes", "redo": "a", "change": "a", "enqueue": "a", "skip": "a",
     "reorder": "1", "follow": "",
 }  # fmt: skip
 WHOLE = {

@@ -40,7 +40,7 @@ def people_go_on(system: System) -> None:
     system.send("runs", m.ResumeProject(actor="ann"))
     system.send("stops", m.StopStage(stage=1))
     system.release("goes", "first")  # its command ends by itself
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("kind", ["stall", "frozen", "full", "filled", "read_only"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -219,14 +220,20 @@ def test_a_registry_that_asks_for_a_moment_gets_it() -> None:
 
 
 def test_a_registry_that_says_nothing_costs_one_deadline() -> None:
+    over = threading.Event()
+
     def never(_: Asked) -> Answered:
-        time.sleep(1)
+        over.wait(10)
         return Answered()
 
     began = time.monotonic()
     with Serving(never) as serving, who_asks(answer=0.2) as asks, pytest.raises(RegistryUnavailable) as away:
-        asks.look(f"{serving.host}/{NAME}")
-    assert away.value.code == "registry.silent" and time.monotonic() - began < 1.5
+        try:
+            asks.look(f"{serving.host}/{NAME}")
+        finally:
+            took = time.monotonic() - began
+            over.set()
+    assert away.value.code == "registry.silent" and took < 5
 
 
 def test_a_look_as_a_whole_has_a_deadline() -> None:

@@ -502,7 +502,7 @@ def test_a_frozen_share_stalls_a_prepare_in_time_and_loses_nothing(filesystem, b
         began = time.monotonic()
         with pytest.raises(ShareUnavailable) as caught:
             attempts.prepare(made, 2, 1)
-        assert caught.value.code == "share.stalled" and time.monotonic() - began < 1.5
+        assert caught.value.code == "share.stalled" and time.monotonic() - began < 5
         assert "attempt 1 of 0002-detect" in str(caught.value)
         assert attempts.end(REF) is None and attempts.spec(made, 1, 1).ref == REF  # reading goes on
         with pytest.raises(ShareUnavailable):

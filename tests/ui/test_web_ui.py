@@ -65,6 +65,7 @@ LONG = {
     "statistics": "what ran, as pictures, tables and files",
     "palette": "everything by typing",
     "upkeep": "what a project may use, keeps and lets go",
+    "line": "what waits in line, changed where it stands",
     "limits": "what people may have in use at a time",
     "pipelines": "pipelines written, compared and published again",
 }

@@ -587,19 +587,18 @@ def test_a_nomad_that_answers_slowly_keeps_no_event_waiting(world: World, server
     with Followed(driver) as followed:
         spec = world.submitted()
         followed.heard(spec.ref, "waiting")
-        slow = threading.Event()
+        slow, over = threading.Event(), threading.Event()
 
         def answers(method: str, path: str) -> None:
             if path == "/v1/jobs":
                 slow.set()
-                time.sleep(3.0)
+                over.wait(20)
 
         server.answers = answers
         assert slow.wait(5.0)
-        begun = time.monotonic()
         world.runs(spec.ref)
         followed.heard(spec.ref, "running")
-        assert time.monotonic() - begun < 2.0
+        over.set()
 
 
 def test_an_event_that_comes_before_the_lists_have_it_is_not_lost(
@@ -658,7 +657,7 @@ def test_a_node_that_does_not_answer_keeps_no_report_of_others_waiting(world: Wo
         begun = time.monotonic()
         world.runs(other.ref)
         followed.heard(other.ref, "running")
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < 4.0
         world.seconds += 100.0
         assert followed.heard(killed.ref, "ended").outcome.cause is Cause.RUNNER_LOST
     driver.close()

