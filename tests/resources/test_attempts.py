@@ -492,7 +492,7 @@ def test_below_five_percent_free_nothing_starts_and_the_largest_things_are_named
 
 def test_a_frozen_share_stalls_a_prepare_in_time_and_loses_nothing(filesystem, book, clock):
     root = filesystem("ext4", 32)
-    writer = Scribe(root, deadline=0.5)
+    writer = Scribe(root, deadline=1.5)
     writer.establish("x")
     attempts = attempts_on(writer, book, clock)
     made = some.project(some.stage(1), some.stage(2))
@@ -502,7 +502,7 @@ def test_a_frozen_share_stalls_a_prepare_in_time_and_loses_nothing(filesystem, b
         began = time.monotonic()
         with pytest.raises(ShareUnavailable) as caught:
             attempts.prepare(made, 2, 1)
-        assert caught.value.code == "share.stalled" and time.monotonic() - began < 5
+        assert caught.value.code == "share.stalled" and time.monotonic() - began < 8
         assert "attempt 1 of 0002-detect" in str(caught.value)
         assert attempts.end(REF) is None and attempts.spec(made, 1, 1).ref == REF  # reading goes on
         with pytest.raises(ShareUnavailable):
