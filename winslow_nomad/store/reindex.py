@@ -1,5 +1,6 @@
 """Making the indexes of all projects anew from the projects themselves: once when a newer Winslow orders them in
-another way. Safe to break off and to repeat, and while others commit."""
+another way. Safe to break off and to repeat. Whoever knows the new order waits for it; a process of before that commits
+meanwhile may be counted twice, so those are ended first (docs/administration.md)."""
 
 from __future__ import annotations
 
