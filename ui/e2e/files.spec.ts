@@ -7,8 +7,12 @@ import type { Page } from "@playwright/test";
 import { expect, faults, PYTHON, ROOT, test } from "./world.ts";
 
 /** As a hand drops them from the desktop: files and folders with what lies in them. */
-async function drop(page: Page, paths: string[]): Promise<void> {
-  const box = await page.getByRole("region", { name: "Files" }).boundingBox();
+async function drop(
+  page: Page,
+  paths: string[],
+  on = page.getByRole("table", { name: "Entries" }).or(page.getByText(/Nothing here yet/)),
+): Promise<void> {
+  const box = await on.boundingBox();
   if (!box) throw new Error("nowhere to drop it");
   const way = await page.context().newCDPSession(page);
   const [x, y] = [box.x + box.width / 3, box.y + box.height / 2];
@@ -152,7 +156,7 @@ test("a whole folder is dropped with what lies in it, and a video is wound to a 
   const clip = join(folder, "north", "street.mp4");
   execFileSync(PYTHON, [join(ROOT, "pipelines/traffic/get_clip.py"), clip]);
   await page.goto("/inputs");
-  await expect(page.getByRole("button", { name: "Upload" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Upload", exact: true })).toBeVisible();
   await drop(page, [folder]);
   await expect(page.getByRole("region", { name: "Transfers" }).getByText("all done")).toBeVisible({
     timeout: 30_000,
@@ -186,4 +190,154 @@ test("a whole folder is dropped with what lies in it, and a video is wound to a 
   expect(await video.evaluate((e) => (e as HTMLVideoElement).currentTime)).toBeGreaterThan(2);
   expect(wrong).toEqual([]);
   rmSync(here, { recursive: true });
+});
+
+test("folders stand beside the list as a tree: opened, walked with keys, filled, and kept in step", async ({
+  page,
+  world,
+}) => {
+  const wrong = faults(page);
+  const make = (path: string) => world.call("POST", "/api/v1/files/inputs/folders", { path });
+  for (const path of ["valley", "valley/east", "valley/east/dawn", "valley/west", "wharf"]) await make(path);
+  await page.goto("/inputs?path=valley/east");
+  const tree = page.getByRole("tree", { name: "Folders" });
+  const folder = (name: string) => tree.getByRole("treeitem", { name, exact: true });
+  await expect(folder("valley")).toHaveAttribute("aria-expanded", "true"); // what is shown can be seen
+  await expect(folder("east")).toHaveAttribute("aria-selected", "true");
+  await expect(folder("east")).toHaveAttribute("aria-level", "3");
+  await expect(folder("dawn")).toHaveCount(0);
+
+  // by keys alone
+  await tree.focus();
+  const marked = tree.locator("[data-active]");
+  await page.keyboard.press("ArrowRight");
+  await expect(folder("dawn")).toBeVisible();
+  await page.keyboard.press("ArrowRight");
+  await expect(marked).toHaveText("dawn");
+  const id = await marked.getAttribute("id");
+  await expect(tree).toHaveAttribute("aria-activedescendant", id ?? "");
+  await page.keyboard.press("ArrowRight"); // asks, and finds nothing in it
+  await expect(folder("dawn")).not.toHaveAttribute("aria-expanded");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/path=valley(%2F|\/)east(%2F|\/)dawn/);
+  await expect(tree).toBeFocused();
+  for (const [key, name] of [
+    ["ArrowLeft", "east"],
+    ["ArrowDown", "dawn"],
+    ["Home", "inputs"],
+    ["End", "wharf"],
+  ] as const) {
+    await page.keyboard.press(key);
+    await expect(marked).toHaveText(name);
+  }
+
+  // open folders are as they were after a visit elsewhere
+  await page.getByRole("link", { name: "Nodes" }).first().click();
+  await expect(page).toHaveURL(/nodes/);
+  await page.getByRole("link", { name: "Inputs" }).first().click();
+  await expect(folder("dawn")).toBeVisible();
+
+  // what is dropped on a folder goes there, and not where the list is
+  const here = mkdtempSync(join(tmpdir(), "winslow-e2e-drop-"));
+  mkdirSync(join(here, "rig"));
+  writeFileSync(join(here, "rig", "lens.txt"), "35 mm\n");
+  await drop(page, [join(here, "rig")], folder("wharf"));
+  await expect.poll(() => names(world, "wharf")).toEqual(["rig"]);
+  expect(await names(world, "")).not.toContain("rig");
+  await folder("wharf").click();
+  await expect(entry(page, "rig")).toBeVisible();
+  await page.keyboard.press("ArrowRight");
+  await expect(folder("rig")).toBeVisible();
+
+  // what is renamed and deleted in the list is so in the tree
+  await page.getByLabel("Choose rig").check();
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByLabel("New name").fill("rack");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await expect(folder("rack")).toBeVisible();
+  await expect(folder("rig")).toHaveCount(0);
+
+  // where there is no room for it, the path leads everywhere
+  await page.setViewportSize({ width: 860, height: 800 });
+  await expect(tree).toHaveCount(0);
+  await expect(page.getByRole("navigation", { name: "Folder" })).toContainText("wharf");
+  expect(wrong).toEqual([]);
+  rmSync(here, { recursive: true });
+});
+
+test("thousands of folders are a few rows of the page, and the last is one key away", async ({
+  page,
+  world,
+}) => {
+  const many = join(world.home, "share", "inputs", "many");
+  for (let at = 0; at < 2_500; at += 1)
+    mkdirSync(join(many, `camera-${String(at).padStart(4, "0")}`), { recursive: true });
+  await page.goto("/inputs?path=many");
+  const tree = page.getByRole("tree", { name: "Folders" });
+  await tree.focus();
+  await page.keyboard.press("ArrowRight");
+  await expect(tree.getByText("camera-0000")).toBeVisible();
+  await page.keyboard.press("ArrowRight");
+  await expect(tree.locator("[data-active]")).toHaveAttribute("aria-setsize", "2500");
+  await page.keyboard.press("End");
+  for (let up = 0; up < 10; up += 1) {
+    if ((await tree.locator("[data-active]").textContent())?.startsWith("camera-")) break;
+    await page.keyboard.press("ArrowUp");
+  }
+  await expect(tree.locator("[data-active]")).toHaveText("camera-2499");
+  await expect(tree.locator("[data-active]")).toBeInViewport();
+  expect(await tree.getByRole("treeitem").count()).toBeLessThan(100);
+});
+
+test("a whole folder is chosen with a button, and comes with the places of its files", async ({
+  page,
+  world,
+}) => {
+  const here = mkdtempSync(join(tmpdir(), "winslow-e2e-drop-"));
+  mkdirSync(join(here, "harbour", "south"), { recursive: true });
+  writeFileSync(join(here, "harbour", "plan.txt"), "Three cameras.\n");
+  writeFileSync(join(here, "harbour", "south", "plan.txt"), "One of them.\n");
+  await page.goto("/inputs");
+  const choosing = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Upload folder" }).click();
+  await (await choosing).setFiles(join(here, "harbour"));
+  await expect.poll(() => names(world, "harbour").catch(() => [])).toEqual(["south", "plan.txt"]);
+  await expect.poll(() => names(world, "harbour/south")).toEqual(["plan.txt"]);
+  await expect(entry(page, "harbour")).toBeVisible();
+  rmSync(here, { recursive: true });
+});
+
+test("the head of a column pressed twice reverses the list, and the address keeps it", async ({
+  page,
+  world,
+}) => {
+  const sizes = join(world.home, "share", "inputs", "sizes");
+  mkdirSync(sizes, { recursive: true });
+  for (const [name, size] of [
+    ["a.txt", 20],
+    ["b.txt", 300],
+    ["c.txt", 1],
+  ] as const)
+    writeFileSync(join(sizes, name), "x".repeat(size));
+  await page.goto("/inputs?path=sizes");
+  const shown = () => page.locator(".f-body .f-name").allTextContents();
+  const column = (name: string) => page.getByRole("columnheader", { name });
+  await expect(column("Name")).toHaveAttribute("aria-sort", "ascending");
+  await expect.poll(shown).toEqual(["a.txt", "b.txt", "c.txt"]);
+  await page.getByRole("button", { name: "Size", exact: true }).click();
+  await expect.poll(shown).toEqual(["c.txt", "a.txt", "b.txt"]);
+  await page.keyboard.press("Enter"); // the head has kept the focus
+  await expect.poll(shown).toEqual(["b.txt", "a.txt", "c.txt"]);
+  await expect(column("Size")).toHaveAttribute("aria-sort", "descending");
+  await expect(column("Name")).not.toHaveAttribute("aria-sort");
+  await expect(page).toHaveURL(/sort=-size/);
+  await page.reload();
+  await expect.poll(shown).toEqual(["b.txt", "a.txt", "c.txt"]);
+  await page.getByRole("button", { name: "a.txt", exact: true }).click(); // and it stays while one is looked at
+  await expect(page).toHaveURL(/sort=-size/);
+  await page.goBack();
+  await page.goBack();
+  await expect.poll(shown).toEqual(["c.txt", "a.txt", "b.txt"]);
+  await page.goto("/inputs?path=sizes&sort=colour");
+  await expect.poll(shown).toEqual(["a.txt", "b.txt", "c.txt"]);
 });

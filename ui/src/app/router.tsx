@@ -136,6 +136,7 @@ const nodes = createRoute({
 const filesSearch = (search: Record<string, unknown>): FilesSearch => ({
   ...(search.path ? { path: String(search.path) } : {}),
   ...(search.file ? { file: String(search.file) } : {}),
+  ...(search.sort ? { sort: String(search.sort) } : {}),
 });
 
 const files = createRoute({

@@ -231,6 +231,11 @@ export function total(items: Transfer[]): { percent: number; rate: number; left:
   return { percent: size ? (100 * sent) / size : 100, rate, left: rate > 0 ? (size - sent) / rate : null };
 }
 
+/** Files that were chosen: of a folder with their place in it, the folder's own name first. */
+export function chosenFiles(files: Iterable<File>): { path: string; file: File }[] {
+  return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+}
+
 /** Files of a drop, folders walked through. */
 export async function dropped(data: DataTransfer): Promise<{ path: string; file: File }[]> {
   const entries = [...data.items]

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { drop, send, useTransfers } from "@/shared/transfers.ts";
+import { chosenFiles, drop, send, useTransfers } from "@/shared/transfers.ts";
 
 const { started, known } = vi.hoisted(() => ({
   started: [] as string[],
@@ -26,4 +26,14 @@ test("what was given up before it began is not begun", async () => {
   expect(await ended).toBeNull();
   await new Promise((done) => setTimeout(done, 20));
   expect(started).toEqual([]);
+});
+
+test("a folder that was chosen comes with its name and the places of what is in it", () => {
+  const inside = new File(["x"], "heights.csv");
+  Object.defineProperty(inside, "webkitRelativePath", { value: "campaign/north/heights.csv" });
+  const alone = new File(["x"], "clip.mp4");
+  expect(chosenFiles([inside, alone])).toEqual([
+    { path: "campaign/north/heights.csv", file: inside },
+    { path: "clip.mp4", file: alone },
+  ]);
 });

@@ -3,7 +3,15 @@ import { Modal } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type DragEvent, type FormEvent, useEffect, useMemo, useRef, useState } from "react";
+import {
+  type ChangeEvent,
+  type DragEvent,
+  type FormEvent,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { api, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { bytes, count, plural } from "@/design/format.ts";
@@ -14,10 +22,12 @@ import { Ago } from "@/design/time.tsx";
 import { addressOf, hasTime, kindOf } from "@/shared/files.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
-import { dropped, sendAll } from "@/shared/transfers.ts";
+import { chosenFiles, dropped, sendAll } from "@/shared/transfers.ts";
 import { undoable } from "@/shared/undo.tsx";
+import { type Column, type Order, pressed, sortOf } from "./order.ts";
 import { Preview } from "./Preview.tsx";
 import { Trash, takeBack } from "./Trash.tsx";
+import { folderAt, Tree } from "./Tree.tsx";
 import "./files.css";
 
 export type Entry = components["schemas"]["winslow_nomad__core__filing__Entry"];
@@ -25,6 +35,10 @@ export type Entry = components["schemas"]["winslow_nomad__core__filing__Entry"];
 const ROW = 32;
 const ROW_TOUCHED = 44; // a finger needs that much
 const PAGE = 500;
+// the widths at which the folders have room beside the list, and beside list and preview; below, the path leads everywhere
+const WIDE = "(min-width: 900px)";
+const WIDER = "(min-width: 1200px)";
+const TAKES_FOLDERS = "webkitdirectory" in HTMLInputElement.prototype;
 
 export interface BrowserProps {
   space: string;
@@ -32,31 +46,36 @@ export interface BrowserProps {
   onPath: (path: string, file?: string) => void;
   /** name of the entry that is previewed */
   file: string;
+  order: Order;
+  onOrder: (order: Order) => void;
   root: string;
   empty: string;
 }
 
-export function Browser({ space, path, onPath, file, root, empty }: BrowserProps) {
+export function Browser({ space, path, onPath, file, order, onOrder, root, empty }: BrowserProps) {
   const client = useQueryClient();
   const [filter, setFilter] = useState("");
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState<"" | "folder" | "rename" | "delete" | "trash">("");
-  const [over, setOver] = useState(false);
-  const [sort, setSort] = useState<"name" | "modified" | "size">("name");
+  const [over, setOver] = useState<string | null>(null); // the folder that something is held over
   const field = useRef<HTMLInputElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
-  const key = useMemo(() => ["files", space, path, sort] as const, [space, path, sort]);
+  const folderChooser = useRef<HTMLInputElement>(null);
+  const key = useMemo(() => ["files", space, path, order] as const, [space, path, order]);
   const list = useInfiniteQuery({
     queryKey: key,
     queryFn: ({ signal, pageParam }) =>
       taken(
         api.GET("/api/v1/files/{space}/list", {
-          params: { path: { space }, query: { path, limit: PAGE, after: pageParam, sort } },
+          params: { path: { space }, query: { path, limit: PAGE, after: pageParam, sort: order } },
           signal,
         }),
       ),
     initialPageParam: "",
     getNextPageParam: (last) => last.next || undefined,
+    // in another order the same folder stays until it is there
+    placeholderData: (before, query) =>
+      query?.queryKey[1] === space && query.queryKey[2] === path ? before : undefined,
   });
   const folder = useQuery({
     queryKey: ["files", space, path, "info"],
@@ -73,6 +92,7 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
   const top = space === "inputs" && !path;
   const writable = role !== "viewer" && (top || (folder.data?.writable ?? false));
   const shown = all.find((e) => e.name === file);
+  const wide = useMediaQuery(shown ? WIDER : WIDE, undefined, { getInitialValueInEffect: false });
   const chosen = all.filter((e) => selected.has(e.name));
   const refresh = () => client.invalidateQueries({ queryKey: ["files", space] });
   useKeys("Files", {
@@ -86,14 +106,25 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
   // biome-ignore lint/correctness/useExhaustiveDependencies: another folder has other entries
   useEffect(() => setSelected(new Set()), [path, space]);
 
-  const bring = async (files: { path: string; file: File }[]) => {
-    await sendAll(space, path, files);
+  const bring = async (files: { path: string; file: File }[], into = path) => {
+    await sendAll(space, into, files);
     await refresh();
+  };
+  const onTaken = (event: ChangeEvent<HTMLInputElement>) => {
+    void bring(chosenFiles(event.target.files ?? []));
+    event.target.value = "";
+  };
+  /** Where something that is held over an element would go; null: it is not taken there. */
+  const taker = (target: EventTarget): string | null => {
+    const row = folderAt(target as Element);
+    if (row) return row.writable && role !== "viewer" ? row.path : null;
+    return writable ? path : null;
   };
   const onDrop = (event: DragEvent) => {
     event.preventDefault();
-    setOver(false);
-    if (writable) void dropped(event.dataTransfer).then(bring);
+    setOver(null);
+    const into = taker(event.target);
+    if (into !== null) void dropped(event.dataTransfer).then((files) => bring(files, into));
   };
   const parts = path ? path.split("/") : [];
   const download = chosen.length === 1 ? chosen[0] : undefined;
@@ -101,17 +132,30 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
     <section
       aria-label="Files"
       className="files"
-      data-over={over || undefined}
+      data-over={over === path || undefined}
       data-preview={shown ? "" : undefined}
+      data-tree={wide || undefined}
       onDragOver={(event) => {
         event.preventDefault();
-        setOver(true);
+        const into = taker(event.target);
+        event.dataTransfer.dropEffect = into === null ? "none" : "copy";
+        setOver(into);
       }}
       onDragLeave={(event) => {
-        if (event.currentTarget === event.target) setOver(false);
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(null);
       }}
       onDrop={onDrop}
     >
+      {wide ? (
+        <Tree
+          space={space}
+          path={path}
+          root={root}
+          writable={space === "inputs" && role !== "viewer"}
+          over={over}
+          onPath={onPath}
+        />
+      ) : null}
       <div className="files-main">
         <nav className="files-path" aria-label="Folder">
           <button type="button" onClick={() => onPath("")}>
@@ -153,11 +197,23 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
                 multiple
                 hidden
                 aria-label="Files to upload"
-                onChange={(event) => {
-                  void bring([...(event.target.files ?? [])].map((f) => ({ path: f.name, file: f })));
-                  event.target.value = "";
-                }}
+                onChange={onTaken}
               />
+              {TAKES_FOLDERS ? (
+                <>
+                  <Button small icon="up" onClick={() => folderChooser.current?.click()}>
+                    Upload folder
+                  </Button>
+                  <input
+                    ref={folderChooser}
+                    type="file"
+                    {...{ webkitdirectory: "" }}
+                    hidden
+                    aria-label="Folder to upload"
+                    onChange={onTaken}
+                  />
+                </>
+              ) : null}
               <Button small icon="folder" onClick={() => setAsking("folder")}>
                 New folder
               </Button>
@@ -232,8 +288,8 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
             entries={entries}
             current={file}
             selected={selected}
-            sort={sort}
-            onSort={setSort}
+            order={order}
+            onOrder={onOrder}
             onSelect={(name, on) =>
               setSelected((old) => {
                 const next = new Set(old);
@@ -249,7 +305,8 @@ export function Browser({ space, path, onPath, file, root, empty }: BrowserProps
               )
             }
             onEnd={() => {
-              if (list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
+              if (list.hasNextPage && !list.isFetchingNextPage && !list.isPlaceholderData)
+                void list.fetchNextPage();
             }}
           />
         ) : null}
@@ -347,8 +404,8 @@ function Rows({
   entries,
   current,
   selected,
-  sort,
-  onSort,
+  order,
+  onOrder,
   onSelect,
   onOpen,
   onEnd,
@@ -356,8 +413,8 @@ function Rows({
   entries: Entry[];
   current: string;
   selected: ReadonlySet<string>;
-  sort: string;
-  onSort: (sort: "name" | "modified" | "size") => void;
+  order: Order;
+  onOrder: (order: Order) => void;
   onSelect: (name: string, on: boolean) => void;
   onOpen: (entry: Entry) => void;
   onEnd: () => void;
@@ -372,19 +429,24 @@ function Rows({
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height stand elsewhere
   useEffect(() => virtual.measure(), [height]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another order is read from its beginning
+  useEffect(() => virtual.scrollToOffset(0), [order]);
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
     if (last >= entries.length - 20) onEnd();
   });
-  const head = (name: "name" | "size" | "modified", word: string) => (
-    <span role="columnheader" className={`f-${name}`} aria-sort={sort === name ? "ascending" : undefined}>
-      <button type="button" onClick={() => onSort(name)}>
-        {word}
-        {sort === name ? <Icon name="cd" /> : null}
-      </button>
-    </span>
-  );
+  const head = (name: Column, word: string) => {
+    const sort = sortOf(order, name);
+    return (
+      <span role="columnheader" className={`f-${name}`} aria-sort={sort}>
+        <button type="button" onClick={() => onOrder(pressed(order, name))}>
+          {word}
+          {sort ? <Icon name={sort === "ascending" ? "cu" : "cd"} /> : null}
+        </button>
+      </span>
+    );
+  };
   return (
     <div className="f-list" role="table" aria-label="Entries" aria-rowcount={entries.length + 1}>
       <div role="row" className="f-row f-head">

@@ -2,21 +2,32 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 import { Browser } from "./Browser.tsx";
+import { FIRST, type Order, orderOf } from "./order.ts";
 
 export interface FilesSearch {
   path?: string;
   file?: string;
+  /** what the list is ordered by; backwards with a "-" */
+  sort?: string;
 }
 
-function tidy(path: string, file?: string): FilesSearch {
-  return { ...(path ? { path } : {}), ...(file ? { file } : {}) };
+/** No more than the address has to say. */
+function tidy(path: string, order: Order, file?: string): FilesSearch {
+  return {
+    ...(path ? { path } : {}),
+    ...(file ? { file } : {}),
+    ...(order === FIRST ? {} : { sort: order }),
+  };
 }
 
 /** The files of one project. */
 export function ProjectFiles() {
   const { project } = useParams({ from: "/inside/projects/$project" });
-  const { path = "", file = "" } = useSearch({ from: "/inside/projects/$project/files" });
+  const { path = "", file = "", sort } = useSearch({ from: "/inside/projects/$project/files" });
   const navigate = useNavigate();
+  const order = orderOf(sort);
+  const go = (search: FilesSearch) =>
+    void navigate({ to: "/projects/$project/files", params: { project }, search });
   return (
     <Browser
       space={`project:${project}`}
@@ -24,17 +35,19 @@ export function ProjectFiles() {
       path={path}
       file={file}
       empty="Files brought here are what the first stage begins with."
-      onPath={(next, name) =>
-        void navigate({ to: "/projects/$project/files", params: { project }, search: tidy(next, name) })
-      }
+      order={order}
+      onOrder={(next) => go(tidy(path, next, file))}
+      onPath={(next, name) => go(tidy(next, order, name))}
     />
   );
 }
 
 /** The input pool: what stages read. */
 export function InputsPage() {
-  const { path = "", file = "" } = useSearch({ from: "/inside/inputs" });
+  const { path = "", file = "", sort } = useSearch({ from: "/inside/inputs" });
   const navigate = useNavigate();
+  const order = orderOf(sort);
+  const go = (search: FilesSearch) => void navigate({ to: "/inputs", search });
   useTitle("Inputs");
   return (
     <>
@@ -48,7 +61,9 @@ export function InputsPage() {
         path={path}
         file={file}
         empty="Drop a video here, or choose one. Every project can read it at /input."
-        onPath={(next, name) => void navigate({ to: "/inputs", search: tidy(next, name) })}
+        order={order}
+        onOrder={(next) => go(tidy(path, next, file))}
+        onPath={(next, name) => go(tidy(next, order, name))}
       />
     </>
   );
