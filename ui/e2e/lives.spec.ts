@@ -131,6 +131,105 @@ test("a session that ends under an open page takes nothing that was typed", asyn
   await context.close();
 });
 
+const KEEPER = `winslow: 1
+name: keeper
+title: Keeper
+parameters:
+  WORD: {type: string, default: hello}
+secrets: {LICENCE: {required: false}}
+stages:
+  - id: say
+    secrets: [LICENCE]
+    command: [sh, -c, "echo said"]
+`;
+
+test("a new project that was begun is there again after a reload, but for its secrets, until it is made", async ({
+  page,
+  world,
+}) => {
+  await world.call("POST", "/api/v1/pipelines", { text: KEEPER, comment: "" });
+  const name = page.getByLabel("Name", { exact: true });
+  const left = page.getByText("As you left it");
+  await page.goto("/projects/new?pipeline=keeper");
+  await page.locator("#value-WORD").fill("typed once");
+  await page.locator("#secret-LICENCE").fill("hush-7f3a");
+  await name.fill("begun before lunch");
+  await page.getByLabel("Tags").fill("b14");
+  await expect(left).toHaveCount(0);
+  await page.reload();
+  await expect(left).toBeVisible();
+  await expect(page.getByText("Secrets are not kept")).toBeVisible();
+  await expect(page.locator("#value-WORD")).toHaveValue("typed once");
+  await expect(name).toHaveValue("begun before lunch");
+  await expect(page.getByLabel("Tags")).toHaveValue("b14");
+  await expect(page.locator("#secret-LICENCE")).toHaveValue("");
+  expect(await page.evaluate(() => JSON.stringify([sessionStorage, localStorage]))).not.toContain(
+    "hush-7f3a",
+  );
+
+  await page.getByRole("button", { name: "Begin anew" }).click();
+  await expect(left).toHaveCount(0);
+  await expect(page.locator("#value-WORD")).toHaveValue("hello");
+  await expect(name).toHaveValue("");
+  await page.reload();
+  await expect(name).toHaveValue("");
+  await expect(left).toHaveCount(0);
+
+  await name.fill("made after lunch");
+  await page.getByRole("button", { name: "Create only" }).click();
+  await expect(page.getByRole("heading", { name: "made after lunch" })).toBeVisible();
+  await page.goto("/projects/new?pipeline=keeper");
+  await expect(name).toHaveValue("");
+  await expect(left).toHaveCount(0);
+});
+
+test("the rail leads to the views of the projects, one's own among them, and tells what the share has left", async ({
+  page,
+  world,
+}) => {
+  await world.project("seen in a view", { tags: ["viewed"] });
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await page.goto("/projects?q=tag%3Aviewed");
+  await page.getByRole("button", { name: "Save view" }).click();
+  await page.getByRole("dialog").getByLabel("Name").fill("The viewed");
+  await page.getByRole("dialog").getByRole("button", { name: "Save view" }).click();
+  const rail = page.getByRole("navigation", { name: "Main" });
+  const own = rail.getByRole("link", { name: "The viewed" });
+  await expect(own).toHaveAttribute("aria-current", "page");
+  await rail.getByRole("link", { name: "Mine" }).click();
+  await expect(page).toHaveURL(/q=author/);
+  await expect(own).not.toHaveAttribute("aria-current");
+  await page.goto("/settings");
+  await own.click();
+  await expect(page.getByRole("link", { name: "seen in a view" })).toBeVisible();
+  await expect(rail.getByText(/^[\d.,]+( \w+)? of [\d.,]+ [KMGTP]iB$/)).toBeVisible();
+  await page.setViewportSize({ width: 1280, height: 900 }); // icons only
+  await expect(own).toHaveCount(0);
+  await expect(rail.getByText("Share free")).toHaveCount(0);
+});
+
+test("several projects are deleted at once, after one question that can be answered with no", async ({
+  page,
+  world,
+}) => {
+  for (const name of ["bulk of one", "bulk of two"]) await world.project(name);
+  await page.goto("/projects?q=bulk");
+  for (const name of ["bulk of one", "bulk of two"]) await page.getByLabel(`Select ${name}`).check();
+  const dialog = page.getByRole("dialog", { name: "Delete 2 projects?" });
+  const ask = async () => {
+    await page.getByRole("toolbar").getByRole("button", { name: "More" }).click();
+    await page.getByRole("menuitem", { name: "Delete…" }).click();
+    await expect(dialog.getByRole("textbox")).toHaveCount(0); // the trash gives them back: nothing has to be typed
+  };
+  await ask();
+  await dialog.getByRole("button", { name: "Keep them" }).click();
+  await expect(dialog).toHaveCount(0);
+  await expect(page.getByRole("link", { name: "bulk of one" })).toBeVisible();
+  await ask();
+  await dialog.getByRole("button", { name: "Delete 2 projects" }).click();
+  await expect(page.getByRole("link", { name: /^bulk of/ })).toHaveCount(0);
+});
+
 test("a session that ends under the editor of a pipeline takes nothing that was typed", async ({
   browser,
   world,

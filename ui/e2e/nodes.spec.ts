@@ -54,6 +54,7 @@ test("a node of a cluster is drained with what that means said first, and a refu
 }) => {
   await withFleet(page);
   await page.goto("/nodes");
+  await expect(page.getByRole("navigation", { name: "Main" })).toContainText(/GPUs in use 6 of \d+/);
   const asked: { path: string; body: unknown }[] = [];
   let refuses = true;
   await page.route("**/api/v1/nodes/*/{drain,undrain}", async (route) => {

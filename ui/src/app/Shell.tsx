@@ -1,9 +1,10 @@
 /** The frame around every page: where one is, where one can go, and whether what one sees is current. */
 
 import { useMantineColorScheme } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation, useMatches, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect } from "react";
+import { Fragment, lazy, Suspense, useEffect } from "react";
 import { duration, plural } from "@/design/format.ts";
 import { Icon, type IconName } from "@/design/Icon.tsx";
 import { Button } from "@/design/parts.tsx";
@@ -16,6 +17,7 @@ import { show, usePalette } from "@/shared/palette.ts";
 import { useExpired } from "@/shared/session.ts";
 import { TransfersTray } from "@/shared/TransfersTray.tsx";
 import { useWaiting } from "@/shared/title.ts";
+import { RailFoot, RailViews } from "./RailMore.tsx";
 
 const PLACES: { to: string; icon: IconName; word: string; key: string }[] = [
   { to: "/projects", icon: "projects", word: "Projects", key: "p" },
@@ -71,7 +73,7 @@ export function Shell() {
       <a className="skip" href="#main">
         To the content
       </a>
-      <Rail />
+      <Rail slim={slim} />
       <main id="main">
         <ConnectionLine />
         <Outlet />
@@ -88,11 +90,15 @@ export function Shell() {
   );
 }
 
-function Rail() {
+function Rail({ slim }: { slim: boolean }) {
   const path = useLocation().pathname;
   const counts = useQuery(countsQuery).data;
   const waiting = counts?.waiting_for_me ?? 0;
   const client = useQueryClient();
+  const room = useMediaQuery("not all and (max-width: 1280px)", undefined, {
+    getInitialValueInEffect: false,
+  });
+  const wide = !slim && room; // else it has icons only, as in the style sheet
   useWaiting(waiting);
   useTopic("inbox", "", () => void client.invalidateQueries({ queryKey: countsQuery.queryKey }));
   return (
@@ -107,21 +113,24 @@ function Rail() {
         <span>Winslow</span>
       </Link>
       {PLACES.map((place) => (
-        <Link
-          key={place.to}
-          to={place.to}
-          aria-current={path.startsWith(place.to) ? "page" : undefined}
-          title={place.word}
-        >
-          <Icon name={place.icon} />
-          <span>{place.word}</span>
-          {place.to === "/inbox" && waiting ? (
-            <span className="n ask" title={`${plural(waiting, "question")} for you`}>
-              {waiting}
-            </span>
-          ) : null}
-        </Link>
+        <Fragment key={place.to}>
+          <Link
+            to={place.to}
+            aria-current={path.startsWith(place.to) ? "page" : undefined}
+            title={place.word}
+          >
+            <Icon name={place.icon} />
+            <span>{place.word}</span>
+            {place.to === "/inbox" && waiting ? (
+              <span className="n ask" title={`${plural(waiting, "question")} for you`}>
+                {waiting}
+              </span>
+            ) : null}
+          </Link>
+          {wide && place.to === "/projects" ? <RailViews /> : null}
+        </Fragment>
       ))}
+      {wide ? <RailFoot /> : null}
     </nav>
   );
 }

@@ -32,6 +32,14 @@ export function bytes(value: number): string {
   return `${(unit === 0 || rest >= 100 ? WHOLE : TENTHS).format(rest)} ${UNITS[unit]}`;
 }
 
+/** "11.2 of 40 TiB": the unit once, where it is the same. */
+export function bytesOf(part: number, whole: number): string {
+  const all = bytes(whole);
+  const unit = all.slice(all.indexOf(" "));
+  const some = bytes(part);
+  return `${some.endsWith(unit) ? some.slice(0, -unit.length) : some} of ${all}`;
+}
+
 export function percent(value: number): string {
   return `${Math.floor(value)} %`;
 }

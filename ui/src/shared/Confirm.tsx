@@ -1,4 +1,4 @@
-/** Asked before what nobody can take back: a word is typed, so that no second click on the same place does it. */
+/** Asked before work is lost. Where nobody can take it back a word is typed, so that no second click on the same place does it. */
 import { Modal } from "@mantine/core";
 import type { FormEvent, ReactNode } from "react";
 import { ProblemNote } from "@/design/Problem.tsx";
@@ -7,8 +7,8 @@ import { Button } from "@/design/parts.tsx";
 interface Asked {
   opened: boolean;
   title: string;
-  /** typed to confirm */
-  word: string;
+  /** typed to confirm; without one a click does it */
+  word?: string;
   /** on the button that does it, and on the one that leaves all as it is */
   yes: string;
   no: string;
@@ -31,18 +31,20 @@ export function Confirm({ opened, title, word, yes, no, busy, error, onConfirm, 
       >
         <p>{children}</p>
         {error ? <ProblemNote error={error} /> : null}
-        <label className="field">
-          <span className="lbl">Type {word} to confirm</span>
-          <input
-            className="in"
-            pattern={`\\s*${word}\\s*`}
-            required
-            autoComplete="off"
-            autoCapitalize="none"
-            data-autofocus
-            title={word}
-          />
-        </label>
+        {word ? (
+          <label className="field">
+            <span className="lbl">Type {word} to confirm</span>
+            <input
+              className="in"
+              pattern={`\\s*${word}\\s*`}
+              required
+              autoComplete="off"
+              autoCapitalize="none"
+              data-autofocus
+              title={word}
+            />
+          </label>
+        ) : null}
         <div className="row end">
           <Button onClick={onClose}>{no}</Button>
           <Button look="danger solid" type="submit" busy={busy}>

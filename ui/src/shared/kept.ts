@@ -1,5 +1,5 @@
 /** A form that was begun and left: kept in this tab until it is sent or begun anew, so that going back loses nothing. */
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useSession } from "./session.ts";
 
 /** What is there again, with what a newer form has besides; null: nothing, or nothing that can be read. */
@@ -29,10 +29,11 @@ export function useKept<T extends object>(what: string, fresh: () => T): Keeping
   const [first] = useState(fresh);
   const [before, setBefore] = useState(() => kept(read(key), first));
   const [value, setValue] = useState<T | null>(before);
+  const sent = useRef(false); // what comes late, as an upload that ends, begins no other one
   return {
     value: value ?? first,
     put: (next) => {
-      write(key, JSON.stringify(next));
+      if (!sent.current) write(key, JSON.stringify(next));
       setValue(next);
     },
     found: before !== null,
@@ -41,7 +42,10 @@ export function useKept<T extends object>(what: string, fresh: () => T): Keeping
       setBefore(null);
       setValue(null);
     },
-    done: () => write(key, null),
+    done: () => {
+      sent.current = true;
+      write(key, null);
+    },
   };
 }
 

@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { bytes, clock, count, duration, fullTime, initials, percent, plural, when } from "@/design/format.ts";
+import {
+  bytes,
+  bytesOf,
+  clock,
+  count,
+  duration,
+  fullTime,
+  initials,
+  percent,
+  plural,
+  when,
+} from "@/design/format.ts";
 
 const NOW = Date.parse("2026-11-24T14:32:00Z");
 const ago = (seconds: number) => NOW - seconds * 1000;
@@ -13,6 +24,12 @@ describe("sizes and numbers", () => {
     [11.2 * 1024 ** 4, "11.2 TiB"],
     [250.7 * 1024 ** 2, "251 MiB"],
   ])("%d bytes read %s", (value, text) => expect(bytes(value)).toBe(text));
+
+  it("of a whole the unit is said once, unless it is another", () => {
+    expect(bytesOf(11.2 * 1024 ** 4, 40 * 1024 ** 4)).toBe("11.2 of 40 TiB");
+    expect(bytesOf(1536, 4 * 1024 ** 2)).toBe("1.5 KiB of 4 MiB");
+    expect(bytesOf(0, 512)).toBe("0 of 512 B");
+  });
 
   it("thousands have a comma, and one thing is one thing", () => {
     expect(count(361440)).toBe("361,440");

@@ -1,7 +1,7 @@
 /** A new project: a pipeline, its values, a name. The input is picked or brought right here. */
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { api, newKey, taken } from "@/api/client.ts";
 import type { components } from "@/api/schema";
 import { plural } from "@/design/format.ts";
@@ -9,12 +9,14 @@ import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Note, Skeleton, Tag } from "@/design/parts.tsx";
 import { bringClip, type Example, examplesQuery, shelvesQuery, takeExample } from "@/shared/examples.ts";
+import { useKept } from "@/shared/kept.ts";
 import { FILES, mistakeIn, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { projectQuery } from "@/shared/project.ts";
 import { queries } from "@/shared/queries.ts";
 import { shelfQuery } from "@/shared/shelf.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
+import { type Draft, FRESH, nameOf, sentOf } from "./draft.ts";
 import "./create.css";
 
 type Pipeline = components["schemas"]["Pipeline"];
@@ -103,7 +105,7 @@ export function NewProjectPage() {
         {example?.code ? (
           <Take example={example} onTaken={() => choose({ pipeline: example.name })} />
         ) : example ? (
-          <FromText key={example.name} text={example.text} />
+          <FromText key={example.name} name={example.name} text={example.text} />
         ) : null}
       </div>
     </>
@@ -116,6 +118,7 @@ function FromLibrary({ name }: { name: string }) {
   if (!shelf.data) return <Skeleton rows={4} />;
   return (
     <Filled
+      what={name}
       chosen={{
         choice: { library: name, version: shelf.data.version.number },
         pipeline: shelf.data.version.pipeline,
@@ -162,7 +165,7 @@ function Clip({ pipeline, onBrought }: { pipeline: string; onBrought: (path: str
   );
 }
 
-function FromText({ text }: { text: string }) {
+function FromText({ name, text }: { name: string; text: string }) {
   const checked = useQuery({
     queryKey: ["pipelines", "validate", text],
     queryFn: ({ signal }) =>
@@ -171,35 +174,29 @@ function FromText({ text }: { text: string }) {
   });
   if (checked.error) return <ProblemNote error={checked.error} />;
   if (!checked.data?.pipeline) return <Skeleton rows={4} />;
-  return <Filled chosen={{ choice: { text }, pipeline: checked.data.pipeline }} />;
+  return <Filled what={`example.${name}`} chosen={{ choice: { text }, pipeline: checked.data.pipeline }} />;
 }
 
-function Filled({ chosen }: { chosen: Chosen }) {
+/** `what`: under which it is found again when it is left and come back to. */
+function Filled({ what, chosen }: { what: string; chosen: Chosen }) {
   const { pipeline } = chosen;
   const navigate = useNavigate();
   const [key] = useState(newKey);
-  const [name, setName] = useState("");
-  const [named, setNamed] = useState(false);
-  const [values, setValues] = useState<Record<string, string>>({});
+  const keeping = useKept<Draft>(`create.${what}`, () => FRESH);
+  const draft = keeping.value;
+  const put = (next: Partial<Draft>) => keeping.put({ ...draft, ...next });
+  const setValue = (of: string, value: string) => put({ values: { ...draft.values, [of]: value } });
   const [secrets, setSecrets] = useState<Record<string, string>>({});
-  const [tags, setTags] = useState("");
   const [touched, setTouched] = useState<Record<string, boolean>>({});
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState("");
   const parameters = Object.entries(pipeline.parameters ?? {});
-  const textOf = (of: string) => values[of] ?? pipeline.parameters?.[of]?.default ?? "";
+  const textOf = (of: string) => draft.values[of] ?? pipeline.parameters?.[of]?.default ?? "";
   const mistakes = Object.fromEntries(
     parameters.map(([n, p]) => [n, mistakeIn(p, textOf(n), p.default == null)]),
   );
   const wrong = parameters.filter(([n]) => mistakes[n]).map(([n]) => n);
   const file = parameters.find(([, p]) => FILES.includes(p.kind))?.[0];
-
-  // a project is usually called like its video
-  useEffect(() => {
-    if (named || !file) return;
-    const path = values[file] ?? "";
-    setName(path.slice(path.lastIndexOf("/") + 1).replace(/\.[^.]+$/, ""));
-  }, [values, file, named]);
 
   const create = async (start: boolean) => {
     setBusy(start ? "start" : "make");
@@ -209,11 +206,9 @@ function Filled({ chosen }: { chosen: Chosen }) {
         api.POST("/api/v1/projects", {
           params: { header: { "Idempotency-Key": key } },
           body: {
-            name: name.trim() || pipeline.title || pipeline.name,
+            ...sentOf(draft, pipeline, file),
             pipeline: chosen.choice as Choice,
-            values,
             secrets: Object.fromEntries(Object.entries(secrets).filter(([, v]) => v)),
-            tags: tags.split(/[\s,]+/).filter(Boolean),
             priority: 50,
             sweeps: {},
             driver: "",
@@ -221,6 +216,7 @@ function Filled({ chosen }: { chosen: Chosen }) {
           },
         }),
       );
+      keeping.done();
       queries.setQueryData(projectQuery(made.id).queryKey, made);
       await navigate({ to: "/projects/$project", params: { project: made.id } });
     } catch (problem) {
@@ -229,6 +225,12 @@ function Filled({ chosen }: { chosen: Chosen }) {
       setBusy("");
     }
   };
+  const anew = () => {
+    keeping.anew();
+    setSecrets({});
+    setTouched({});
+    setError(null);
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setTouched(Object.fromEntries(parameters.map(([n]) => [n, true])));
@@ -236,6 +238,18 @@ function Filled({ chosen }: { chosen: Chosen }) {
   };
   return (
     <form onSubmit={submit} noValidate className="col create-form">
+      {keeping.found ? (
+        <Note
+          action={
+            <Button small onClick={anew}>
+              Begin anew
+            </Button>
+          }
+        >
+          As you left it: nothing of it was sent.
+          {Object.keys(pipeline.secrets ?? {}).length ? " Secrets are not kept: enter them again." : ""}
+        </Note>
+      ) : null}
       <section className="part">
         <h2>Values</h2>
         <div>
@@ -254,13 +268,10 @@ function Filled({ chosen }: { chosen: Chosen }) {
                     value={textOf(each)}
                     bad={!!touched[each] && !!mistakes[each]}
                     onBlur={() => setTouched((old) => ({ ...old, [each]: true }))}
-                    onChange={(value) => setValues((old) => ({ ...old, [each]: value }))}
+                    onChange={(value) => setValue(each, value)}
                   />
                   {each === file && chosen.choice.library ? (
-                    <Clip
-                      pipeline={chosen.choice.library}
-                      onBrought={(path) => setValues((old) => ({ ...old, [each]: path }))}
-                    />
+                    <Clip pipeline={chosen.choice.library} onBrought={(path) => setValue(each, path)} />
                   ) : null}
                   {touched[each] && mistakes[each] ? <span className="err">{mistakes[each]}</span> : null}
                 </div>
@@ -305,13 +316,10 @@ function Filled({ chosen }: { chosen: Chosen }) {
         <input
           id="name"
           className="in"
-          value={name}
+          value={nameOf(draft, file)}
           maxLength={200}
           placeholder={pipeline.title || pipeline.name}
-          onChange={(event) => {
-            setNamed(true);
-            setName(event.target.value);
-          }}
+          onChange={(event) => put({ name: event.target.value })}
         />
       </section>
       <section className="part">
@@ -321,9 +329,9 @@ function Filled({ chosen }: { chosen: Chosen }) {
         <input
           id="tags"
           className="in"
-          value={tags}
+          value={draft.tags}
           placeholder="b14-campaign rush-hour"
-          onChange={(event) => setTags(event.target.value)}
+          onChange={(event) => put({ tags: event.target.value })}
         />
       </section>
       {error ? <ProblemNote error={error} /> : null}

@@ -14,6 +14,7 @@ import { type State, StateTag } from "@/design/state.tsx";
 import { Took, useNow } from "@/design/time.tsx";
 import { useTopic } from "@/shared/live.ts";
 import { OpenInNomad, useNomad } from "@/shared/Nomad.tsx";
+import { nodesQuery } from "@/shared/nodes.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
@@ -28,13 +29,9 @@ export function NodesPage() {
   const client = useQueryClient();
   const [hours, setHours] = useState(24);
   const [table, setTable] = useState(false);
-  const nodes = useQuery({
-    queryKey: ["nodes"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/nodes", { signal })),
-    refetchInterval: 15_000,
-  });
+  const nodes = useQuery({ ...nodesQuery, refetchInterval: 15_000 });
   useTopic("nodes", "", (message) => {
-    if (message.type === "delta") void client.invalidateQueries({ queryKey: ["nodes"] });
+    if (message.type === "delta") void client.invalidateQueries({ queryKey: nodesQuery.queryKey });
   });
   const data = nodes.data;
   return (
@@ -283,7 +280,7 @@ function NodeMenu({ node }: { node: Node }) {
     try {
       await call();
       setAsking(false);
-      await client.invalidateQueries({ queryKey: ["nodes"] });
+      await client.invalidateQueries({ queryKey: nodesQuery.queryKey });
     } catch (problem) {
       setError(problem);
     } finally {

@@ -10,6 +10,7 @@ import { ProblemNote } from "@/design/Problem.tsx";
 import { StateMark, WORDS } from "@/design/state.tsx";
 import { listed } from "@/shared/keys.ts";
 import { projectState } from "@/shared/look.ts";
+import { nodesQuery } from "@/shared/nodes.ts";
 import { show } from "@/shared/palette.ts";
 import { recent, remember } from "@/shared/recent.ts";
 import { useSession } from "@/shared/session.ts";
@@ -222,11 +223,7 @@ function useFound(typed: string) {
     queryFn: ({ signal }) => taken(api.GET("/api/v1/pipelines", { signal })),
     staleTime: 60_000,
   });
-  const nodes = useQuery({
-    queryKey: ["nodes"],
-    queryFn: ({ signal }) => taken(api.GET("/api/v1/nodes", { signal })),
-    staleTime: 60_000,
-  });
+  const nodes = useQuery({ ...nodesQuery, staleTime: 60_000 });
   return {
     busy: projects.isFetching || settled !== typed.trim(),
     error: projects.error,

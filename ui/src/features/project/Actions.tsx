@@ -276,29 +276,23 @@ function TrashDialog({ project, opened, onClose }: DialogProps) {
   const command = useCommand(project.id);
   const navigate = useNavigate();
   return (
-    <Modal opened={opened} onClose={onClose} title={`Delete ${project.name}?`} centered>
-      <div className="col gap">
-        <p>
-          What runs is stopped, and the project moves to the trash with all its files. It can be taken back
-          until the trash is emptied.
-        </p>
-        {command.error ? <ProblemNote error={command.error} /> : null}
-        <div className="row end">
-          <Button onClick={onClose}>Keep it</Button>
-          <Button
-            look="danger solid"
-            busy={command.isPending}
-            onClick={() =>
-              command.mutate(
-                { kind: "trash_project" },
-                { onSuccess: () => trashed(project, () => void navigate({ to: "/projects" })) },
-              )
-            }
-          >
-            Delete the project
-          </Button>
-        </div>
-      </div>
-    </Modal>
+    <Confirm
+      opened={opened}
+      title={`Delete ${project.name}?`}
+      yes="Delete the project"
+      no="Keep it"
+      busy={command.isPending}
+      error={command.error}
+      onConfirm={() =>
+        command.mutate(
+          { kind: "trash_project" },
+          { onSuccess: () => trashed(project, () => void navigate({ to: "/projects" })) },
+        )
+      }
+      onClose={onClose}
+    >
+      What runs is stopped, and the project moves to the trash with all its files. It can be taken back until
+      the trash is emptied.
+    </Confirm>
   );
 }

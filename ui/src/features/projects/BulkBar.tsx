@@ -7,6 +7,7 @@ import type { components } from "@/api/schema";
 import { count, plural } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button } from "@/design/parts.tsx";
+import { Confirm } from "@/shared/Confirm.tsx";
 import { states } from "./order.ts";
 import { type Row, rows } from "./rows.ts";
 
@@ -53,6 +54,7 @@ export function BulkBar({ selected, onClear }: { selected: ReadonlySet<string>; 
       setBusy(false);
     }
   };
+  const projects = plural(chosen.length, "project");
   const words = states(chosen)
     .map(([state, n]) => `${count(n)} ${state}`)
     .join(", ");
@@ -96,54 +98,31 @@ export function BulkBar({ selected, onClear }: { selected: ReadonlySet<string>; 
         <span className="sep" />
         <Button look="ghost" icon="x" hotkey="Esc" aria-label="Select nothing" onClick={onClear} />
       </div>
-      <Modal
+      <Confirm
         opened={asking === "stop"}
+        title={`Stop ${projects}?`}
+        yes={`Stop ${projects}`}
+        no="Let them run"
+        busy={busy}
+        error={failed}
+        onConfirm={() => void send({ kind: "stop_project", kill: false }, "are stopping")}
         onClose={() => setAsking("")}
-        title={`Stop ${plural(chosen.length, "project")}?`}
-        centered
       >
-        <div className="col gap">
-          <p>What they run ends here. Logs and workspaces are kept, and the projects pause.</p>
-          {failed ? <ProblemNote error={failed} /> : null}
-          <div className="row end">
-            <Button onClick={() => setAsking("")}>Let them run</Button>
-            <Button
-              look="danger solid"
-              busy={busy}
-              onClick={() => void send({ kind: "stop_project", kill: false }, "are stopping")}
-            >
-              Stop {plural(chosen.length, "project")}
-            </Button>
-          </div>
-        </div>
-      </Modal>
-      <Modal
+        What they run ends here. Logs and workspaces are kept, and the projects pause.
+      </Confirm>
+      <Confirm
         opened={asking === "trash"}
+        title={`Delete ${projects}?`}
+        yes={`Delete ${projects}`}
+        no="Keep them"
+        busy={busy}
+        error={failed}
+        onConfirm={() => void send({ kind: "trash_project" }, "were deleted")}
         onClose={() => setAsking("")}
-        title={`Delete ${plural(chosen.length, "project")}?`}
-        centered
       >
-        <div className="col gap">
-          <p>They stop, and move to the trash, from where they can be taken back until it is emptied.</p>
-          {failed ? <ProblemNote error={failed} /> : null}
-          <div className="row end">
-            <Button onClick={() => setAsking("")}>Keep them</Button>
-            <Button
-              look="danger solid"
-              busy={busy}
-              onClick={() => void send({ kind: "trash_project" }, "were deleted")}
-            >
-              Delete {plural(chosen.length, "project")}
-            </Button>
-          </div>
-        </div>
-      </Modal>
-      <Modal
-        opened={asking === "tag"}
-        onClose={() => setAsking("")}
-        title={`Tag ${plural(chosen.length, "project")}`}
-        centered
-      >
+        They stop, and move to the trash, from where they can be taken back until it is emptied.
+      </Confirm>
+      <Modal opened={asking === "tag"} onClose={() => setAsking("")} title={`Tag ${projects}`} centered>
         <form
           className="col gap"
           onSubmit={(event: FormEvent<HTMLFormElement>) => {

@@ -11,6 +11,7 @@ import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
+import { given, searchOf, useViews } from "@/shared/views.ts";
 import { BulkBar } from "./BulkBar.tsx";
 import { useFound, useLiveRows, useVersion } from "./hooks.ts";
 import { InboxStrip } from "./InboxStrip.tsx";
@@ -19,7 +20,6 @@ import { ProjectList } from "./ProjectList.tsx";
 import { QueryField } from "./QueryField.tsx";
 import { parse, toggled, written } from "./query.ts";
 import { rows } from "./rows.ts";
-import { given, useViews } from "./views.ts";
 import "./projects.css";
 
 const FirstRun = lazy(() => import("@/shared/FirstRun.tsx").then((m) => ({ default: m.FirstRun })));
@@ -68,7 +68,7 @@ export function ProjectsPage() {
     (next: ProjectsSearch) =>
       void navigate({
         to: "/projects",
-        search: tidy({ ...latest.current, ...next }),
+        search: searchOf({ ...latest.current, ...next }) as ProjectsSearch,
         replace: true,
       }),
     [navigate],
@@ -265,14 +265,6 @@ export function ProjectsPage() {
       <SaveView opened={saving} onClose={() => setSaving(false)} view={{ q, group, sort }} />
     </>
   );
-}
-
-function tidy(search: ProjectsSearch): ProjectsSearch {
-  return {
-    ...(search.q ? { q: search.q } : {}),
-    ...(search.group ? { group: search.group } : {}),
-    ...(search.sort && search.sort !== "updated" ? { sort: search.sort } : {}),
-  };
 }
 
 function without(query: string): string {

@@ -8,6 +8,7 @@ import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty, Note, Tag } from "@/design/parts.tsx";
 import { Ago, useNow } from "@/design/time.tsx";
+import { Confirm } from "@/shared/Confirm.tsx";
 import { queries } from "@/shared/queries.ts";
 import {
   type Channel,
@@ -129,25 +130,19 @@ function Row({ whose, channel }: { whose: Whose; channel: Channel }) {
           onClick={() => setAsked(true)}
         />
       </div>
-      <Modal opened={asked} onClose={() => setAsked(false)} title={`Remove ${channel.title}?`} centered>
-        <div className="col gap">
-          <p>
-            Its address{channel.kind === "webhook" ? " and key are" : " is"} forgotten, and what is on its way
-            to it with them. Nothing brings that back; switched off it would be kept.
-          </p>
-          {act.error ? <ProblemNote error={act.error} /> : null}
-          <div className="row end">
-            <Button onClick={() => setAsked(false)}>Keep it</Button>
-            <Button
-              look="danger solid"
-              busy={act.isPending}
-              onClick={() => act.mutate(() => calls[whose].remove(channel.id))}
-            >
-              Remove it
-            </Button>
-          </div>
-        </div>
-      </Modal>
+      <Confirm
+        opened={asked}
+        title={`Remove ${channel.title}?`}
+        yes="Remove it"
+        no="Keep it"
+        busy={act.isPending}
+        error={act.error}
+        onConfirm={() => act.mutate(() => calls[whose].remove(channel.id))}
+        onClose={() => setAsked(false)}
+      >
+        Its address{channel.kind === "webhook" ? " and key are" : " is"} forgotten, and what is on its way to
+        it with them. Nothing brings that back; switched off it would be kept.
+      </Confirm>
     </li>
   );
 }
