@@ -115,7 +115,11 @@ test("while the tab is in the background the browser tells, and a click leads th
     page.evaluate(() => (window as never as { shown: { title: string }[] }).shown.map((each) => each.title));
   await expect.poll(told, { timeout: 40_000 }).toContain("asks in the dark");
   expect((await told()).filter((title) => title === "asks in the dark")).toHaveLength(1);
-  await page.evaluate(() => (window as never as { shown: { click: () => void }[] }).shown[0]?.click());
+  await page.evaluate(() =>
+    (window as never as { shown: { title: string; click: () => void }[] }).shown
+      .find((each) => each.title === "asks in the dark")
+      ?.click(),
+  );
   await page.waitForURL(`**/projects/${project}`);
 });
 

@@ -5,7 +5,7 @@ import type { Page } from "@playwright/test";
 import { ROOT, type World } from "./world.ts";
 
 const FAILS = `winslow: 1
-name: night-shift
+name: late-shift
 title: Night shift
 parameters:
   VIDEO: {type: string, default: bellevue.mp4, title: Video}
@@ -68,7 +68,7 @@ export function addresses({ done, asks, failed, runs }: Seeded): Record<string, 
     inputs: "/inputs",
     nodes: "/nodes",
     pipelines: "/pipelines",
-    shelf: "/pipelines/night-shift",
+    shelf: "/pipelines/late-shift",
     "pipelines-edit": "/pipelines/edit?example=first-steps",
     statistics: "/statistics",
     profile: "/settings",

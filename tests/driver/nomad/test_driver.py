@@ -551,7 +551,7 @@ def test_a_quiet_cluster_is_followed_on_one_stream(world: World, server: FakeNom
         followed.heard(world.submitted().ref, "waiting")
         for looks in range(1, 4):
             asked = server.count("GET", "/v1/jobs")
-            until(lambda asked=asked: server.count("GET", "/v1/jobs") > asked + 10)
+            until(lambda asked=asked: server.count("GET", "/v1/jobs") > asked + 4)
             assert (driver.lag.resyncs, driver.lag.reconnects) == (looks, 1)
             server.index += 1
             until(lambda looks=looks: driver.lag.resyncs > looks)
