@@ -15,8 +15,11 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from math import isinf
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -229,12 +232,28 @@ def died_of_something(world: Whole, breaker: Breaker, folder: Path, attempt: Att
     assert claim is not None
     about = f"{name_of(folder)} is {outcome.cause} ({outcome.message}), and nobody"
     if claim.kind == "runner":
-        node = str(world.cluster.api("GET", f"/v1/allocation/{claim.owner}")["NodeName"])
+        allocation = world.cluster.api("GET", f"/v1/allocation/{claim.owner}")
+        node = str(allocation["NodeName"])
         assert claim.time is not None
         if not breaker.has_killed(f"{TASK}-{claim.owner}", node, claim.time.timestamp()):
-            yield f"{about} has killed {claim.owner} on {node}"
+            yield f"{about} has killed {claim.owner} on {node}, claimed {claim.time}, ended {outcome.ended}"
+            yield from (f"  {line}" for line in as_nomad_tells(allocation))
+            yield from (f"  {d.node} broken from {moment(d.began)} to {moment(d.ended)}" for d in breaker.deaths)
     elif outcome.ended is None or not breaker.had_broken(began, outcome.ended.timestamp()):
         yield f"{about} kept it from starting"
+
+
+def as_nomad_tells(allocation: dict[str, Any]) -> Iterator[str]:
+    """What became of an allocation, in the words of Nomad."""
+    yield f"{allocation['DesiredStatus']}: {allocation.get('DesiredDescription')}"
+    for state in allocation.get("AllocStates") or ():
+        yield f"{state['Time']} {state['Field']} {state['Value']}"
+    for event in (allocation["TaskStates"] or {}).get(TASK, {}).get("Events", ()):
+        yield f"{moment(event['Time'] / 1e9)} {event['Type']}: {event['DisplayMessage']}"
+
+
+def moment(seconds: float) -> str:
+    return str(seconds) if isinf(seconds) else str(datetime.fromtimestamp(seconds, UTC))
 
 
 def left_in_nomad(world: Whole) -> list[dict[str, str]]:

@@ -141,7 +141,7 @@ class Embedded:
             if _try_lock(self._users):
                 self._shut_down()
             else:
-                log.info("the store stays up: others use it")
+                log.debug("the store stays up: others use it")
         finally:
             self._leave()
 

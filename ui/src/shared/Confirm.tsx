@@ -46,8 +46,10 @@ export function Confirm({ opened, title, word, yes, no, busy, error, onConfirm, 
           </label>
         ) : null}
         <div className="row end">
-          <Button onClick={onClose}>{no}</Button>
-          <Button look="danger solid" type="submit" busy={busy}>
+          <Button onClick={onClose} hotkey="Esc">
+            {no}
+          </Button>
+          <Button look="danger solid" type="submit" busy={busy} data-autofocus={!word || undefined}>
             {yes}
           </Button>
         </div>

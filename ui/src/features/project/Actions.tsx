@@ -172,28 +172,19 @@ function StopDialog({ project, opened, onClose }: DialogProps) {
   const grace =
     project.pipeline.stages.find((s) => s.definition.id === first.id)?.definition.stop_grace ?? 30;
   return (
-    <Modal opened={opened} onClose={onClose} title={`Stop ${name}?`} centered>
-      <div className="col gap">
-        <p>
-          {ran ? `${ran} of work end here. ` : ""}Log and workspace are kept, and the project pauses.{" "}
-          {first.id} gets {duration(grace * 1000)} to finish writing.
-        </p>
-        {command.error ? <ProblemNote error={command.error} /> : null}
-        <div className="row end">
-          <Button onClick={onClose} hotkey="Esc">
-            Let it run
-          </Button>
-          <Button
-            look="danger solid"
-            busy={command.isPending}
-            data-autofocus
-            onClick={() => command.mutate({ kind: "stop_project", kill: false }, { onSuccess: onClose })}
-          >
-            Stop {name}
-          </Button>
-        </div>
-      </div>
-    </Modal>
+    <Confirm
+      opened={opened}
+      title={`Stop ${name}?`}
+      yes={`Stop ${name}`}
+      no="Let it run"
+      busy={command.isPending}
+      error={command.error}
+      onConfirm={() => command.mutate({ kind: "stop_project", kill: false }, { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      {ran ? `${ran} of work end here. ` : ""}Log and workspace are kept, and the project pauses. {first.id}{" "}
+      gets {duration(grace * 1000)} to finish writing.
+    </Confirm>
   );
 }
 
