@@ -28,7 +28,7 @@ from tests.chaos.test_kills import chosen_seed
 from tests.chaos.verdict import at_rest, counters, doctor, journal, journals, left_over, rebuilt, records, unchanged
 from tests.chaos.world import World, executions, read_json
 from tests.cluster.conftest import nomad_tools  # noqa: F401
-from tests.cluster.nomad import Cluster, when
+from tests.cluster.nomad import Cluster, was_given_up, when
 from tests.cluster.whole import Whole, a_whole, claimed, patiently
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.project import Project
@@ -235,6 +235,8 @@ def died_of_something(world: Whole, breaker: Breaker, folder: Path, attempt: Att
         allocation = world.cluster.api("GET", f"/v1/allocation/{claim.owner}")
         node = str(allocation["NodeName"])
         assert claim.time is not None
+        if outcome.cause is Cause.STOPPED and was_given_up(allocation):
+            return
         if not breaker.has_killed(f"{TASK}-{claim.owner}", node, claim.time.timestamp()):
             yield f"{about} has killed {claim.owner} on {node}, claimed {claim.time}, ended {outcome.ended}"
             yield from (f"  {line}" for line in as_nomad_tells(allocation))

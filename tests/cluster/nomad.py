@@ -39,6 +39,7 @@ NAMESPACE = "winslow"
 OWNER = 1000  # whom the shipped files take for the user of Winslow
 START_SECONDS = 90.0
 FIRST_SERVER, FIRST_NODE = 11, 101
+LOST = "alloc is lost"
 
 
 class Cluster:
@@ -233,9 +234,14 @@ class Cluster:
         self.agents[name].kill(signal.SIGSTOP, wait=False)
 
     def thaw_agent(self, name: str) -> None:
-        agent = self.agents[name]
-        agent.kill(signal.SIGCONT, wait=False)
-        agent.outside.send_signal(signal.SIGCONT)  # nsenter stops together with what it has started
+        go_on(self.agents[name])
+
+    def freeze_docker(self, name: str) -> None:
+        """As freeze_agent; containers run on."""
+        self.dockers[name].kill(signal.SIGSTOP, wait=False)
+
+    def thaw_docker(self, name: str) -> None:
+        go_on(self.dockers[name])
 
     def wipe_client_state(self, name: str) -> None:
         """The agent must be dead. The node will come back as another."""
@@ -507,6 +513,11 @@ class Cluster:
         return bool(found["Status"] == "ready" and docker and cards >= expected)
 
 
+def go_on(frozen: Process) -> None:
+    frozen.kill(signal.SIGCONT, wait=False)
+    frozen.outside.send_signal(signal.SIGCONT)  # nsenter stops together with what it has started
+
+
 def write_cards(file: Path, cards: Sequence[Card]) -> None:
     """In one step: the plugin reads it at any time."""
     part = file.with_suffix(".part")
@@ -547,6 +558,11 @@ def box(job: str, script: str, **task: Any) -> dict[str, Any]:
     }
     one["LogConfig"] = {"MaxFiles": 2, "MaxFileSizeMB": 5}
     return {"ID": job, "Name": job, "Namespace": NAMESPACE, "Type": "batch", "TaskGroups": [group]}
+
+
+def was_given_up(allocation: dict[str, Any]) -> bool:
+    """Nomad has taken it for lost and replaced it. What its node has started all the same ends when that returns."""
+    return allocation["DesiredStatus"] == "stop" and LOST in allocation["DesiredDescription"]
 
 
 def when(condition: Callable[[], Any], seconds: float = 30.0) -> Any:

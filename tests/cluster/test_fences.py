@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.world import read_json
-from tests.cluster.nomad import Cluster, box, when
+from tests.cluster.nomad import Cluster, box, was_given_up, when
 from tests.cluster.whole import FAILS, HOLDS, PATIENCE, Whole, a_whole, stage, stop_all, when_said
 from tests.contracts.driver_cases import Does, NomadCase
 from winslow_nomad.core import messages as m
@@ -607,6 +607,30 @@ def test_one_that_nomad_has_no_other_place_for_starts_when_its_node_returns_as_t
         when(lambda: cluster.api("GET", f"/v1/allocation/{lost['ID']}")["ClientStatus"] == "complete")
         assert len(world.allocations(project)) == 2
         succeeded(made, "pending")
+
+
+def test_what_started_after_its_node_was_given_up_is_ended_when_that_returns_and_tried_again(world: Whole) -> None:
+    """Nomad has it replaced, for all that it knows it has never started; the replacement finds the claim."""
+    cluster = world.cluster
+    with a_scenario(world) as made:
+        cluster.set_eligible("n2", False)
+        cluster.freeze_docker("n1")
+        try:
+            made.projects["late"] = project = world.create(stage())
+            when(lambda: [a["ClientStatus"] for a in world.allocations(project)] == ["pending"])
+            cluster.cut("n1")
+            cluster.set_eligible("n2", True)
+        finally:
+            cluster.thaw_docker("n1")
+        when(lambda: made.ran("late") == ["start"])
+        when(lambda: sorted(a["NodeName"] for a in world.allocations(project)) == ["n1", "n2"])
+        world.works_on(project)
+        cluster.rejoin("n1")
+        made.finish()
+        succeeded(made, "late", attempt=2)
+        assert made.cause("late") is Cause.STOPPED and made.ran("late") == ["start"]
+        given_up = next(a for a in world.allocations(project) if a["NodeName"] == "n1")
+        assert was_given_up(given_up), given_up
 
 
 # --- jobs as others have made them, seen by the driver alone
