@@ -9,6 +9,7 @@ import pytest
 
 from tests.resources import some
 from winslow_nomad import runner
+from winslow_nomad.core.errors import Refused
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.stage import Cause, EnvironmentValue
 from winslow_nomad.resources.attempts import install_runner
@@ -21,7 +22,7 @@ SCRIPT = 'pwd; echo "$KEY" > "$WINSLOW_OUTPUT/key"; echo vehicles=12 >> "$WINSLO
 def program() -> Path:
     try:
         return runner.binary()
-    except RuntimeError as error:
+    except Refused as error:
         pytest.skip(str(error))
 
 

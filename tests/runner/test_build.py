@@ -15,6 +15,7 @@ import pytest
 
 from tests.runner.attempt import Attempt
 from tests.waiting import until
+from winslow_nomad.core.errors import Refused
 from winslow_nomad.runner import ARCHITECTURES, binary
 from winslow_nomad.runner import build as hook
 
@@ -37,13 +38,13 @@ def test_each_binary_is_static_and_for_its_architecture(plain: Path, arch: str) 
 
 def test_machine_names_of_the_kernel_are_understood_and_unknown_ones_refused(plain: Path) -> None:
     assert binary("aarch64") == binary("arm64") and binary("x86_64") == binary("amd64")
-    with pytest.raises(RuntimeError, match="riscv64"):
+    with pytest.raises(Refused, match="riscv64"):
         binary("riscv64")
 
 
 def test_a_missing_binary_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("winslow_nomad.runner.__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(RuntimeError, match=r"build\.py"):
+    with pytest.raises(Refused, match=r"build\.py"):
         binary("amd64")
 
 

@@ -139,6 +139,36 @@ def test_the_record_of_the_end_wins_over_whatever_nomad_says() -> None:
     assert gone.index > observation(REF, judge(JOB, [allocation(ModifyIndex=10**12)], claim(1)), None).index
 
 
+STOPPED = Outcome(cause=Cause.STOPPED, code=143, started=WHEN, ended=WHEN)
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        ({"DesiredStatus": "evict"}, "Nomad gave its place to a job of higher priority"),
+        (
+            {"DesiredStatus": "stop", "DesiredTransition": {"Migrate": True, "MigrateDisablePlacement": True}},
+            "n-1 was drained",
+        ),
+        ({"DesiredStatus": "stop", "DesiredTransition": {"Migrate": True}}, "somebody stopped its allocation in Nomad"),
+        (
+            {"DesiredStatus": "stop", "DesiredDescription": "alloc is lost since its node is down"},
+            "Nomad says: alloc is lost since its node is down",
+        ),
+        ({"DesiredStatus": "stop", "DesiredDescription": "alloc not needed due to job update"}, ""),
+        ({}, ""),
+    ],
+)
+@pytest.mark.parametrize("dies", [False, True])
+def test_who_wanted_the_end_of_one_that_was_asked_to_end_is_told(seen: Document, text: str, dies: bool) -> None:
+    """Not where its job was stopped: that is what Winslow does when a person stops it."""
+    one = (dead("143") if dies else allocation()) | seen
+    outcome = observation(REF, judge(JOB, [allocation(2), one], claim(1)), STOPPED).outcome
+    assert outcome == STOPPED.but(message=text)
+    for end in (EXIT, STOPPED.but(message="it has words of its own")):
+        assert observation(REF, judge(JOB, [one], claim(1)), end).outcome == end
+
+
 def test_what_nomad_calls_a_success_is_running_until_the_share_has_answered_for_a_grace_time() -> None:
     verdict = judge(JOB, [dead("0")], claim(1))
     seen = observation(REF, verdict, None)

@@ -18,7 +18,7 @@ from winslow_nomad.core.client import Finding
 from winslow_nomad.core.errors import DriverRejected, DriverUnavailable, ShareUnavailable, Unavailable
 from winslow_nomad.core.inventory import Inventory
 from winslow_nomad.core.ports import AttemptRef, Attempts, AttemptSpec, Clock, Observation
-from winslow_nomad.core.stage import Outcome, Reason
+from winslow_nomad.core.stage import Cause, Outcome, Reason
 from winslow_nomad.driver.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad import check, examine, job, nodes, reasons
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, WANTED, AlreadyThere, Client, Document
@@ -242,7 +242,8 @@ class NomadDriver:
         return self._look(ref, found, end)
 
     def _look(self, ref: AttemptRef, found: Attempt, end: Outcome | None) -> Observation:
-        claim = self._claim(ref) if found.allocations and end is None else None
+        which = end is None or end.cause is Cause.STOPPED  # else no allocation has anything to add
+        claim = self._claim(ref) if found.allocations and which else None
         verdict = judge(found.job, found.allocations, claim)
         if end is None and verdict.phase == "over":
             end = self._settle(ref, verdict)

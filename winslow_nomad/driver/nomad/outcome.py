@@ -51,6 +51,7 @@ class Verdict(Value):
     cause: Cause = Cause.RUNNER_LOST
     message: str = ""
     text: str = ""
+    wanted_by: str = ""  # who else than Winslow wanted its end, in words
     others: tuple[str, ...] = ()
 
     def end(self, answered: float, grace: float) -> Outcome | None:
@@ -88,8 +89,11 @@ def judge(job: Document | None, allocations: Sequence[Document], claim: Claim | 
 
 
 def observation(ref: AttemptRef, verdict: Verdict, end: Outcome | None, reason: Reason | None = None) -> Observation:
-    """`end`: what end.json says; `reason`: why it waits, where the verdict has nothing more to the point."""
+    """`end`: what end.json says; a runner that was asked to end does not know by whom. `reason`: why it waits, where
+    the verdict has nothing more to the point."""
     if end is not None:
+        if end.cause is Cause.STOPPED and not end.message:
+            end = end.but(message=verdict.wanted_by)
         index = _ENDED_INDEX + verdict.index
         node = "" if end.cause is Cause.CANCELLED else verdict.node
         return Observation(ref=ref, phase="ended", index=index, node=node, started=end.started, outcome=end)
@@ -150,6 +154,7 @@ def _of_one(allocation: Document, stopped: bool, claim: Claim | None = None) -> 
         "node": str(allocation.get("NodeName") or ""),
         "node_id": str(allocation.get("NodeID") or ""),
         "started": started,
+        "wanted_by": "" if _by_its_job(allocation) else _why_stopped(allocation, node),
     }
     sight = _sight(allocation)
     if sight == "nowhere" and claim is None and not stopped:
@@ -214,7 +219,12 @@ def _why_stopped(allocation: Document, node: str) -> str:
         return "somebody stopped its allocation in Nomad"
     if desired != "stop":
         return ""
-    return "its job was stopped in Nomad" if "job update" in described else f"Nomad says: {described or 'stop'}"
+    return "its job was stopped in Nomad" if _by_its_job(allocation) else f"Nomad says: {described or 'stop'}"
+
+
+def _by_its_job(allocation: Document) -> bool:
+    """As whenever Winslow stops it."""
+    return "job update" in str(allocation.get("DesiredDescription"))
 
 
 def _was_given_up(allocation: Document) -> bool:
