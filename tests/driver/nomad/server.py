@@ -39,6 +39,7 @@ class FakeNomad:
         self.files: dict[tuple[str, str], bytes] = {}
         self.asked: list[tuple[str, str]] = []  # method and path
         self.queries: list[dict[str, str]] = []
+        self.callers: list[tuple[str, int]] = []  # the other end of each request's connection
         self.headers: list[dict[str, str]] = []
         self.faults: Callable[[str, str], Fault | None] = lambda method, path: None
         self.answers: Callable[[str, str], tuple[int, str] | None] = lambda method, path: None
@@ -312,6 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         nomad.asked.append((self.command, url.path))
         nomad.queries.append(query)
+        nomad.callers.append(self.client_address)
         nomad.headers.append(dict(self.headers))
         fault = nomad.faults(self.command, url.path)
         if fault == "refuse":

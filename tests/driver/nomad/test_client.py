@@ -112,6 +112,32 @@ def test_a_read_that_is_put_off_is_repeated(server: FakeNomad, client: Client, s
     assert server.count("GET") == 2
 
 
+@pytest.mark.parametrize("text", ["No cluster leader", "No path to region", "no servers"])
+def test_after_a_failure_the_address_is_asked_for_anew(server: FakeNomad, client: Client, text: str) -> None:
+    """A server that has lost the others, or that the address leads to no more, answers on for ever."""
+    server.files["a", "alloc/x"] = b"12345"
+    for asks in (client.nodes, lambda: client.size_of("a", "alloc/x")):
+        server.callers.clear()
+        asks()
+        asks()
+        server.answers = lambda method, path: (500, text)
+        with pytest.raises(DriverUnavailable):
+            asks()
+        server.answers = lambda method, path: None
+        asks()
+        first, second, failed, after = server.callers
+        assert first == second == failed, "a connection is used again"
+        assert after != failed
+
+
+def test_a_refusal_costs_no_connection(server: FakeNomad, client: Client) -> None:
+    assert client.job("x") is None
+    server.answers = lambda method, path: (403, "Permission denied")
+    with pytest.raises(DriverUnavailable):
+        client.nodes()
+    assert len(set(server.callers)) == 1
+
+
 SORTED = [
     (403, "Permission denied", "nomad.forbidden", "lacks list-jobs"),
     (403, "ACL token not found", "nomad.token", "does not know Winslow's token"),

@@ -185,6 +185,20 @@ def test_what_nomad_finds_wrong_with_a_job_rejects_it_in_nomads_words(world: Wor
     assert refused.value.code == "nomad.job_refused"
 
 
+@pytest.mark.parametrize("what", ['namespace "winslow"', 'node pool "gpu"'])
+def test_what_an_administrator_has_to_make_is_named_to_all_who_wait_for_it(
+    world: World, server: FakeNomad, what: str
+) -> None:
+    wrong = {"ValidationErrors": [f'job "x" is in nonexistent {what}'], "Error": "x", "Warnings": ""}
+    answers = {"/v1/jobs": (500, "1 error occurred"), "/v1/validate/job": (200, json.dumps(wrong))}
+    world.driver.inventory()
+    server.answers = lambda method, path: answers.get(path) if method == "PUT" else None
+    with pytest.raises(DriverUnavailable) as away:
+        world.driver.submit(world.spec())
+    assert away.value.code == "nomad.not_set_up"
+    assert away.value.message.partition(":")[0] == f"Nomad has no {what.replace(chr(34), '')}"
+
+
 def test_a_missing_right_waits_for_who_can_give_it(world: World, server: FakeNomad) -> None:
     server.answers = lambda method, path: (403, "Permission denied") if method == "PUT" else None
     with pytest.raises(DriverUnavailable, match="submit-job") as refused:

@@ -28,6 +28,7 @@ Document = dict[str, Any]
 T = TypeVar("T")
 
 PAGE = 500  # objects of a list asked for at once
+FAILED = 500  # a status from which on it is no fault of what was asked
 LEAST = (1, 11, 3)  # older ones cut event streams short, or speak them wrongly
 WANTED = (2, 0, 4)
 
@@ -233,8 +234,8 @@ class Client:
                 self._files = None
 
     def _renew(self, files: httpx.Client) -> None:
-        """Whatever ails it may be cured by new certificates, which are read when a client is made. Others may be using
-        the old one, which is why it is not closed."""
+        """Whatever ails it may be cured by new certificates, read when a client is made, or by another server.
+        Others may be using the old one, which is why it is not closed."""
         with self._guard:
             if self._files is files:
                 self._files = None
@@ -306,7 +307,19 @@ class Client:
         try:
             return call(self._nomad())
         except (theirs.BaseNomadException, requests.RequestException, ValueError, OSError) as error:
-            faults.raised(error)
+            try:
+                faults.raised(error)
+            except Answer as answer:
+                if answer.status >= FAILED:
+                    self._ask_elsewhere()
+                raise
+
+    def _ask_elsewhere(self) -> None:
+        """The next request goes to where the address leads now: a server that has lost the others, or was taken out of
+        service, answers on, and who kept the connection would hear of nothing else for ever."""
+        mine = getattr(self._here, "nomad", None)
+        if mine is not None:
+            mine[1].close()
 
     def _nomad(self) -> nomad.Nomad:
         """One for each thread: its session is not meant to be shared. A new one for a new token."""
@@ -344,7 +357,8 @@ class Client:
                 return None
             answer.raise_for_status()
         except httpx.HTTPError as error:
-            if isinstance(error, httpx.TransportError):
+            status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else FAILED
+            if status >= FAILED:
                 self._renew(files)
             try:
                 faults.raised(error)

@@ -7,6 +7,7 @@ end where end.json could speak, and never purge a job: Nomad's own garbage colle
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -41,7 +42,7 @@ FETCHED_WITHIN = 0.2  # seconds that whoever looks waits for that; it is looked 
 LOOK_AGAIN = 0.5  # seconds between two looks at what is over and has no end record yet
 TRIES = 3
 DAY = 86_400.0  # seconds
-NOT_THERE = "nonexistent"  # a namespace, a node pool: an administrator's to make, and no mistake of a stage
+NOT_THERE = re.compile(r'nonexistent ([a-z ]+) "([^"]*)"')  # an administrator's to make, and no mistake of a stage
 
 
 class NomadDriver:
@@ -208,10 +209,10 @@ class NomadDriver:
         """Nomad says no; a mistake in the job is told from a failure by asking for mistakes."""
         if isinstance(error, Answer) and error.status in (400, 500):
             mistakes = self._client.mistakes(made)
-            missing = [m for m in mistakes if NOT_THERE in m]
-            if missing:
+            missing = next(filter(None, map(NOT_THERE.search, mistakes)), None)
+            if missing is not None:
                 raise DriverUnavailable(
-                    f"Nomad lacks something that every stage needs: {missing[0]}.",
+                    f"Nomad has no {missing[1]} {missing[2]}: it cannot start attempt {spec.ref}.",
                     hint="Make it, as docs/cluster.md says; what waits goes on by itself then.",
                     code="nomad.not_set_up",
                 ) from error
