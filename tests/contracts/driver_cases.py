@@ -22,7 +22,7 @@ from winslow_nomad.core.inventory import Node
 from winslow_nomad.core.pipeline import GIB, Placement, Resources
 from winslow_nomad.core.ports import AttemptRef, AttemptSpec, Driver, Observation
 from winslow_nomad.driver.local.driver import LocalDriver
-from winslow_nomad.driver.local.machine import this_machine
+from winslow_nomad.driver.local.machine import end_all, this_machine
 from winslow_nomad.driver.nomad.access import Access
 from winslow_nomad.driver.nomad.client import Client
 from winslow_nomad.driver.nomad.driver import NomadDriver
@@ -134,6 +134,8 @@ class LocalCase:
             self.driver.stop(spec.ref, "terminate")  # at once, where the other takes a second
         last = self.restarted()
         until(lambda: all(o.phase in ("ended", "absent") for o in last.observe([s.ref for s in self.specs])))
+        # One that was cancelled before it had started finds that out only now, and writes it down.
+        assert not end_all(frozenset({f"WINSLOW_LOCAL_DRIVER={self.base / 'home/local'}"}))
         shutil.rmtree(self.base)
 
 
