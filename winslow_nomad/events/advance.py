@@ -254,9 +254,12 @@ def condition(away: Parked) -> str:
     return (cause.message if isinstance(cause, Unavailable) else str(cause)).split(": ")[0].rstrip(".")
 
 
+SILENT = frozenset({"share.stalled", "registry.silent", "nomad.silent", "nomad.no_leader", "nomad.unreachable"})
+
+
 def hangs(away: Parked) -> bool:
     """It has cost a whole deadline, and would cost another one each time."""
-    return isinstance(away.__cause__, Unavailable) and away.__cause__.code in ("share.stalled", "registry.silent")
+    return isinstance(away.__cause__, Unavailable) and away.__cause__.code in SILENT
 
 
 def held_up(effect: Effect, what: str, text: str) -> list[m.AnyFact]:

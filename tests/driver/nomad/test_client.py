@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,15 @@ def test_after_a_failure_the_address_is_asked_for_anew(server: FakeNomad, client
         assert after != failed
 
 
+def test_threads_that_ask_one_after_the_other_use_one_connection(server: FakeNomad, client: Client) -> None:
+    """Nomad lets a machine have a hundred, and Winslow has several processes with dozens of threads each there."""
+    for _ in range(12):
+        asking = threading.Thread(target=client.nodes)
+        asking.start()
+        asking.join()
+    assert len(server.callers) == 12 and len(set(server.callers)) == 1
+
+
 def test_a_refusal_costs_no_connection(server: FakeNomad, client: Client) -> None:
     assert client.job("x") is None
     server.answers = lambda method, path: (403, "Permission denied")
@@ -243,7 +253,7 @@ def test_who_says_nothing_may_have_done_it(server: FakeNomad, client: Client) ->
     assert silent.value.sent
     with pytest.raises(DriverUnavailable, match="did not answer in time") as unknown:
         client.deregister("x")
-    assert unknown.value.code == "nomad.no_answer"
+    assert unknown.value.code == "nomad.silent"
 
 
 def test_an_answer_that_is_cut_off_is_none(server: FakeNomad, client: Client) -> None:

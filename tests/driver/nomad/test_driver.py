@@ -175,6 +175,18 @@ def test_a_cluster_without_a_leader_rejects_nothing_for_ever(world: World, serve
         world.driver.submit(world.spec())
 
 
+def test_a_cluster_without_a_leader_is_asked_once_since_each_answer_takes_it_five_seconds(
+    world: World, server: FakeNomad
+) -> None:
+    world.driver.submit(world.spec())
+    begun = len(server.asked)
+    server.answers = lambda method, path: (500, "No cluster leader")
+    with pytest.raises(DriverUnavailable) as away:
+        world.driver.submit(world.spec())
+    assert away.value.code == "nomad.no_leader"
+    assert server.asked[begun:] == [("PUT", "/v1/jobs")]
+
+
 def test_what_nomad_finds_wrong_with_a_job_rejects_it_in_nomads_words(world: World, server: FakeNomad) -> None:
     wrong = {"ValidationErrors": ["Task winslow: missing image"], "Error": "x", "Warnings": ""}
     answers = {"/v1/jobs": (500, "1 error occurred"), "/v1/validate/job": (200, json.dumps(wrong))}

@@ -200,3 +200,15 @@ def test_a_document_with_parts_missing_is_a_node_that_lacks_them(missing: str) -
     whole = node("birch", [RTX_4070])
     for document in ({k: v for k, v in whole.items() if k != missing}, whole | {missing: None}):
         assert one(document, allocation(whole)).node.name == "birch"
+
+
+def test_machines_of_one_name_are_each_a_node_told_apart_by_their_ids() -> None:
+    """Copies of one disk, or of one configuration: to Nomad a name is no more than a label."""
+    first, second = "1a2b3c4d-0000-0000-0000-000000000001", "5e6f7a8b-0000-0000-0000-000000000002"
+    documents = [node("birch", ID=first), node("birch", [RTX_A6000], ID=second, Meta={"winslow_tags": "fast-disk"})]
+    found = read_nodes(documents, [allocation(documents[0], cpu=3000)], SITE)
+    assert [(n.node.name, n.node.cpu_used) for n in found] == [("birch (1a2b3c4d)", 1.0), ("birch (5e6f7a8b)", 0.0)]
+    assert {n.shares_name for n in found} == {"birch"}
+    for require in ("fast-disk", "node.birch"):
+        wanted = Resources(cpu=1, memory=GIB, gpu=Gpu(count=1)), Placement(require=(require,))
+        assert possible(*wanted, inventory(found, NOW)) is None

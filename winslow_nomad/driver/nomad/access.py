@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from winslow_nomad.core.errors import DriverUnavailable
 CONNECT = 2.0  # seconds until a connection is given up
 ANSWER = 10.0  # seconds between two bytes of an answer; a cluster without a leader answers after 5
 RETRIED = frozenset({429, 502, 503, 504})
-CONNECTIONS = 16
+CONNECTIONS = 16  # kept by a process; more are made where they are needed, and closed after use
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -79,11 +80,9 @@ class Access:
             code="nomad.token_file",
         )
 
-    def session(self) -> requests.Session:
-        """For one thread. Only GET is repeated by itself, and what was never sent."""
-        if not self.verify:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and doctor says so
-        session = _Unled()
+    def adapters(self) -> dict[str, HTTPAdapter]:
+        """The connections, for the sessions of all threads: there are no more of them than are used at the same time,
+        since Nomad lets a machine have a hundred. Only GET is repeated by itself, and what was never sent."""
         retry = Retry(
             total=2,
             connect=1,
@@ -93,8 +92,18 @@ class Access:
             raise_on_status=False,
             respect_retry_after_header=False,
         )
-        session.mount("http://", HTTPAdapter(max_retries=retry, pool_maxsize=CONNECTIONS))
-        session.mount("https://", _Named(self.server_name, max_retries=retry, pool_maxsize=CONNECTIONS))
+        return {
+            "http://": HTTPAdapter(max_retries=retry, pool_maxsize=CONNECTIONS),
+            "https://": _Named(self.server_name, max_retries=retry, pool_maxsize=CONNECTIONS),
+        }
+
+    def session(self, adapters: Mapping[str, HTTPAdapter]) -> requests.Session:
+        """For one thread."""
+        if not self.verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was chosen, and doctor says so
+        session = _Unled()
+        for scheme, adapter in adapters.items():
+            session.mount(scheme, adapter)
         return session
 
     @property

@@ -67,6 +67,7 @@ class Client:
     def __init__(self, access: Access) -> None:
         self.access = access
         self._here = threading.local()
+        self._adapters = access.adapters()
         self._files: httpx.Client | None = None
         self._guard = threading.Lock()
         self._counted = 0
@@ -228,6 +229,7 @@ class Client:
         return found.content if found is not None else b""
 
     def close(self) -> None:
+        self._ask_elsewhere()
         with self._guard:
             if self._files is not None:
                 self._files.close()
@@ -315,22 +317,18 @@ class Client:
                 raise
 
     def _ask_elsewhere(self) -> None:
-        """The next request goes to where the address leads now: a server that has lost the others, or was taken out of
+        """Further requests go to where the address leads now: a server that has lost the others, or was taken out of
         service, answers on, and who kept the connection would hear of nothing else for ever."""
-        mine = getattr(self._here, "nomad", None)
-        if mine is not None:
-            mine[1].close()
+        for adapter in self._adapters.values():
+            adapter.close()
 
     def _nomad(self) -> nomad.Nomad:
         """One for each thread: its session is not meant to be shared. A new one for a new token."""
         access = self.access
         token = access.secret()
-        mine: tuple[str, requests.Session, nomad.Nomad] | None = getattr(self._here, "nomad", None)
+        mine: tuple[str, nomad.Nomad] | None = getattr(self._here, "nomad", None)
         if mine is not None and mine[0] == token:
-            return mine[2]
-        if mine is not None:
-            mine[1].close()
-        session = access.session()
+            return mine[1]
         made = nomad.Nomad(
             address=access.address,
             namespace=access.namespace,
@@ -339,9 +337,9 @@ class Client:
             timeout=(access.connect, access.answer),  # type: ignore[arg-type] # goes to requests as it is
             verify=access.verified_by,  # type: ignore[arg-type]
             cert=access.client_certificate,
-            session=session,
+            session=access.session(self._adapters),
         )
-        self._here.nomad = token, session, made
+        self._here.nomad = token, made
         return made
 
     def _fetch(self, path: str, asked: Mapping[str, str]) -> httpx.Response | None:

@@ -23,7 +23,7 @@ from winslow_nomad.core.stage import Cause, Outcome, Reason
 from winslow_nomad.driver.claim import Claim, parse_claim
 from winslow_nomad.driver.nomad import check, examine, job, nodes, reasons
 from winslow_nomad.driver.nomad.client import STARTS_JOBS, WANTED, AlreadyThere, Client, Document
-from winslow_nomad.driver.nomad.faults import Answer, NoAnswer
+from winslow_nomad.driver.nomad.faults import NO_LEADER, Answer, NoAnswer
 from winslow_nomad.driver.nomad.files import NodeSpool
 from winslow_nomad.driver.nomad.follow import RESYNC, Follower, Lag
 from winslow_nomad.driver.nomad.load import NomadLoads
@@ -173,7 +173,7 @@ class NomadDriver:
             except AlreadyThere:
                 pass
             except (Answer, NoAnswer) as error:
-                refused = isinstance(error, Answer) and error.status < 500
+                refused = isinstance(error, Answer) and (error.status < 500 or NO_LEADER in error.text)
                 if refused or (not last and not self._is_there(made)):
                     self._refuse(made, spec, error)
             else:
@@ -207,7 +207,7 @@ class NomadDriver:
 
     def _refuse(self, made: Document, spec: AttemptSpec, error: Answer | NoAnswer) -> None:
         """Nomad says no; a mistake in the job is told from a failure by asking for mistakes."""
-        if isinstance(error, Answer) and error.status in (400, 500):
+        if isinstance(error, Answer) and error.status in (400, 500) and NO_LEADER not in error.text:
             mistakes = self._client.mistakes(made)
             missing = next(filter(None, map(NOT_THERE.search, mistakes)), None)
             if missing is not None:

@@ -24,6 +24,7 @@ UNKNOWN = "ACL token not found"
 NOT_PLAIN = "Client sent an HTTP request to an HTTPS server"
 NO_REGION = "No path to region"
 TLS = "TLS failed: "
+LATE = "it did not answer in time"
 NOT_NOMAD = "what answers there is not Nomad, or something in front of it"
 Token = Literal["good", "none", "unknown", "expired"]
 
@@ -78,7 +79,7 @@ def raised(error: Exception) -> NoReturn:
     if isinstance(cause, requests.exceptions.ConnectTimeout | httpx.ConnectTimeout):
         raise NoAnswer("it could not be reached in time", sent=False) from error
     if isinstance(cause, requests.exceptions.Timeout | httpx.TimeoutException):
-        raise NoAnswer("it did not answer in time", sent=True) from error
+        raise NoAnswer(LATE, sent=True) from error
     if isinstance(cause, requests.exceptions.ConnectionError):
         raise NoAnswer(_innermost(cause), sent=not _never_connected(cause)) from error
     if isinstance(cause, httpx.ConnectError):
@@ -163,6 +164,12 @@ def told(
 def _unanswered(error: NoAnswer, access: Access, doing: str) -> DriverUnavailable:
     if error.why.startswith(TLS):
         return _untrusted(error.why.removeprefix(TLS), access, doing)
+    if error.why == LATE:
+        return DriverUnavailable(
+            f"Nomad at {access.address} is silent: it was to {doing}, and did not answer in time.",
+            hint="Whether it was done is found out by itself.",
+            code="nomad.silent",
+        )
     if error.sent:
         return DriverUnavailable(
             f"Nomad at {access.address} gave no answer: {error.why}. It was to {doing}.",
@@ -206,7 +213,8 @@ def _untrusted(why: str, access: Access, doing: str) -> DriverUnavailable:
         own = "does not take Winslow's certificate" if access.certificate else "wants a certificate of Winslow's"
         return DriverUnavailable(
             f"Nomad at {access.address} {own}: {'it hung up' if hung_up else why[:200]}. It was to {doing}.",
-            hint="Give NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY: `nomad tls cert create -cli`, by Nomad's own authority.",
+            hint="Give NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY: `nomad tls cert create -cli`, by Nomad's own authority."
+            + (" If it worked before: it has too many connections from here." if hung_up else ""),
             code="nomad.tls",
         )
     return DriverUnavailable(

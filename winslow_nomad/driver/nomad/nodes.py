@@ -25,7 +25,7 @@ DEFAULT_MHZ = 1000.0  # of a core, where a node does not say
 
 class NodeDetail(Value):
     """`core_mhz`: what Nomad counts for one core of this node. `lacks`: what it has not that stages need, in
-    words with the fix. Sizes in bytes."""
+    words with the fix. `shares_name`: what it is called, where others are called so, too. Sizes in bytes."""
 
     node: Node
     id: str
@@ -49,25 +49,31 @@ class NodeDetail(Value):
     drivers: dict[str, str] = {}  # name -> "healthy", or what is wrong
     meta: dict[str, str] = {}
     lacks: tuple[str, ...] = ()
+    shares_name: str = ""
     modified: int = 0
 
 
 def read_nodes(nodes: Iterable[Document], allocations: Iterable[Document], site: Site) -> tuple[NodeDetail, ...]:
     """The nodes that pipelines can ask for, by name. Of several documents with one name (a node whose state was
-    wiped registers anew) the one that can be used, else the newest, stands for all."""
+    wiped registers anew) the one that can be used, else the newest, stands for all; but machines that are there at the
+    same time under one name (copies of a disk) are each a node, told apart by their ids."""
     used: dict[str, list[Document]] = {}
     for allocation in allocations:
         if allocation.get("ClientStatus") not in ENDED:
             used.setdefault(str(allocation.get("NodeID", "")), []).append(allocation)
-    found: dict[str, NodeDetail] = {}
+    called: dict[str, list[NodeDetail]] = {}
     for document in nodes:
         detail = _detail(document, used.get(str(document.get("ID", "")), ()), site)
-        if detail is None:
-            continue
-        before = found.get(detail.node.name)
-        if before is None or _worth(before) < _worth(detail):
-            found[detail.node.name] = detail
-    return tuple(found[name] for name in sorted(found))
+        if detail is not None:
+            called.setdefault(detail.node.name, []).append(detail)
+    found: list[NodeDetail] = []
+    for name, same in called.items():
+        there = [n for n in same if n.status == "ready"]
+        if len(there) > 1:
+            found += [n.but(node=n.node.but(name=f"{name} ({n.id[:8]})"), shares_name=name) for n in there]
+        else:
+            found.append(max(same, key=_worth))
+    return tuple(sorted(found, key=lambda n: n.node.name))
 
 
 def inventory(nodes: Sequence[NodeDetail], seen: datetime) -> Inventory:
