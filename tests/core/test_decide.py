@@ -319,7 +319,7 @@ def test_what_waits_to_be_tried_again_says_how_it_ended_and_where_though_it_neve
     assert stage.attempts[0].node == "n1"
 
 
-@pytest.mark.parametrize(("wrong", "began", "ran"), [(3600, 2, 5), (-3600, 0, 7), (0, 2, 5)])
+@pytest.mark.parametrize(("wrong", "began", "ran"), [(3600, 2, 5), (-3600, 0, 5), (0, 2, 5)])
 def test_a_node_whose_clock_is_wrong_makes_no_time_negative_or_hours_long(wrong, began, ran):
     """`began`, `ran`: seconds; one that is behind tells nothing but that it began after it was made."""
     world = started(chain("a"))
@@ -335,6 +335,19 @@ def test_a_node_whose_clock_is_wrong_makes_no_time_negative_or_hours_long(wrong,
     ended = world.project.ended[1]
     assert (ended.started - made).total_seconds() == began
     assert (ended.ended - ended.started).total_seconds() == ran
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_ended_while_nobody_was_there_took_as_long_as_it_ran(code):
+    world = started(chain("a"))
+    for fact in (m.Admitted(stage=1), m.WorkspaceReady(stage=1, attempt=1), m.AttemptAccepted(stage=1, attempt=1)):
+        world.fact(fact)
+    began = world.now
+    world.fact(m.AttemptStarted(stage=1, attempt=1, node="n1", started=began))
+    world.now += timedelta(hours=9)
+    outcome = SUCCESS.but(code=code, started=began, ended=began + timedelta(minutes=20))
+    world.fact(m.AttemptEnded(stage=1, attempt=1, outcome=outcome))
+    assert (world.project.ended[1].ended - began) == timedelta(minutes=20)
 
 
 def test_a_retry_does_not_wait_for_a_clock_that_was_put_back():

@@ -247,19 +247,28 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
         stage = mark_submitted(draft, stage)
     stage = draft.move_attempt(stage, A.ENDED, outcome=outcome, out_of_contact=None)
     draft.note("attempt_ended", stage, outcome.message, cause=outcome.cause.value, code=outcome.code)
+    at = end_of(stage.attempts[-1], outcome, draft.now)
     if outcome.succeeded:
         results, problems = expand.typed_results(stage.definition, outcome.results)
-        end_stage(draft, stage.but(stop=""), StageState.SUCCEEDED, "; ".join(problems), results=results)
+        end_stage(draft, stage.but(stop=""), StageState.SUCCEEDED, "; ".join(problems), at, results=results)
     elif stage.stop in ("terminate", "kill"):
         who = f" by {stage.stop_actor}" if stage.stop_actor else ""
-        end_stage(draft, stage, StageState.STOPPED, f"stopped{who}")
+        end_stage(draft, stage, StageState.STOPPED, f"stopped{who}", at)
     elif outcome.cause is Cause.CANCELLED:
         requeue(draft, stage, delay=0.0)
     elif left(stage, outcome.cause) > 0:
         requeue(draft, stage, delay=stage.definition.retry.delay, why=describe(stage, outcome))
     else:
         results, _ = expand.typed_results(stage.definition, outcome.results)
-        end_stage(draft, stage, StageState.FAILED, describe(stage, outcome), results=results)
+        end_stage(draft, stage, StageState.FAILED, describe(stage, outcome), at, results=results)
+
+
+def end_of(attempt: Attempt, outcome: Outcome, now: datetime) -> datetime:
+    """When its process ended, which may be hours before anybody was there to see it. Only the length is taken from
+    its node's clock, which may be wrong."""
+    if attempt.started is None or outcome.started is None or outcome.ended is None:
+        return now
+    return min(max(attempt.started + (outcome.ended - outcome.started), attempt.started), now)
 
 
 def left(stage: Stage, cause: Cause) -> int:

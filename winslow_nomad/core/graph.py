@@ -5,6 +5,7 @@ its lineage."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from winslow_nomad.core import expand, expression
@@ -229,13 +230,17 @@ def skip(draft: Draft, stage: Stage, message: str, *, passed: bool = False) -> N
     end_stage(draft, stage, StageState.SKIPPED, message, passed=passed)
 
 
-def end_stage(draft: Draft, stage: Stage, state: StageState, message: str, **fields: Any) -> None:
-    """The stage's last change, and everything that follows from it."""
+def end_stage(
+    draft: Draft, stage: Stage, state: StageState, message: str, ended_at: datetime | None = None, **fields: Any
+) -> None:
+    """The stage's last change, and everything that follows from it. `ended_at`: when its process ended, where that
+    is known; nobody may have been there to see it. Else now."""
+    at = ended_at or draft.now
     ran = stage.attempt is not None and stage.attempt.started is not None
     if not ran or stage.source is None:
         # What never ran passes on where it would have begun, never a dead attempt of its own.
         stage = draft.put(stage.but(source=logical_source(draft.project, stage)))
-    stage = draft.move(stage, state, ended=draft.now, message=message, reason=None, retry_at=None, **fields)
+    stage = draft.move(stage, state, ended=at, message=message, reason=None, retry_at=None, **fields)
     draft.drop(stage)
     ended = summary(stage)
     draft.set(
@@ -243,7 +248,7 @@ def end_stage(draft: Draft, stage: Stage, state: StageState, message: str, **fie
         ended={**draft.project.ended, stage.number: ended},
     )
     draft.close_gates(stage=stage.number)
-    seconds = (draft.now - stage.started).total_seconds() if stage.started else 0.0
+    seconds = (at - stage.started).total_seconds() if stage.started else 0.0
     draft.note("stage_ended", stage, message, state=state.value, automatic=stage.automatic, seconds=seconds)
     if stage.sweep is not None:
         member_ended(draft, draft.project.sweeps[stage.sweep], ended)

@@ -4,6 +4,7 @@ scope of its own where systemd would otherwise end it together with Winslow. Nev
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -24,13 +25,16 @@ _RESET = (
     signal.SIGUSR2,
 )
 
+PATIENCE = 20.0  # seconds until a go-between that does not end is given up; it takes a millisecond
+
 
 class Launcher:
     """`setsid --fork` is the go-between: it forks and ends before the runner is executed, so that no
     Winslow process is the runner's parent and none has to reap it. posix_spawn copies no memory and is
     safe in a process with threads. Measured: 1.7 ms until the call returns."""
 
-    def __init__(self, scope: Sequence[str] | None = None) -> None:
+    def __init__(self, scope: Sequence[str] | None = None, patience: float = PATIENCE) -> None:
+        self._patience = patience
         setsid = shutil.which("setsid")
         if setsid is None:
             raise DriverUnavailable(
@@ -41,7 +45,8 @@ class Launcher:
         self._scope = tuple(service_scope() if scope is None else scope)
 
     def launch(self, argv: Sequence[str], environment: Mapping[str, str], words: Path) -> None:
-        """Start `argv`; what it says itself is appended to the file `words`. Raises OSError."""
+        """Start `argv`; what it says itself is appended to the file `words`. Raises OSError; the runner may have been
+        started all the same, which its claim tells."""
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.fspath(words), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -56,11 +61,26 @@ class Launcher:
             setsigdef=_RESET,
         )
         try:
+            late = not self._has_ended(pid)
+            if late:
+                os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
-        except ChildProcessError:
+        except (ChildProcessError, ProcessLookupError):
             return  # reaped by somebody who waits for any child: it ran
+        if late:
+            raise OSError(f"setsid, which starts the runner, did not end within {self._patience:g} s")
         if status != 0:
             raise OSError(f"setsid could not start the runner (status {os.waitstatus_to_exitcode(status)})")
+
+    def _has_ended(self, pid: int) -> bool:
+        """Waited for with an end: whoever starts a stage holds the lock without which no other stage starts or ends."""
+        descriptor = os.pidfd_open(pid)
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(self._patience * 1000))
+        finally:
+            os.close(descriptor)
 
     def _session(self) -> dict[str, str]:
         """What systemd-run needs to find its manager; nothing of ours reaches a runner otherwise."""
