@@ -180,7 +180,13 @@ def test_a_client_that_was_away_for_too_long_is_told_of_a_gap(lasting: Served, p
         assert (viewer.of("projects")["type"], viewer.heard[-1]["code"]) == ("denied", "live.cursor")
 
 
-@pytest.mark.parametrize("topic", ["project:{hidden}", "log:{hidden}/1/1", "log:{p}/7/1", "log:{p}/1/9", "log:{p}/1/0"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "project:{hidden}", "log:{hidden}/1/1", "log:{p}/7/1", "log:{p}/1/9", "log:{p}/1/0",
+        "files:project:{hidden}/", "files:project:{p}/nothing", "files:inputs/nothing", "files:inputs/../projects/{p}",
+    ],
+)  # fmt: skip
 def test_a_topic_about_what_is_not_there_is_denied(lasting: Served, p: str, hidden: str, topic: str) -> None:
     running(lasting.world, p)
     running(lasting.world, hidden, participants=())
@@ -202,7 +208,7 @@ def test_what_is_no_message_is_answered_and_the_socket_lives_on(lasting: Served)
             assert viewer.hear()["code"] in ("live.topic", "live.message"), topic
         viewer.follow("projects")
         assert viewer.of("projects")["type"] == "snapshot"
-        viewer.socket.send("x" * 5000)
+        viewer.socket.send("x" * 20_000)
         assert viewer.closed() == 1009
 
 
@@ -511,3 +517,95 @@ def test_uploads_are_told_as_they_go_on_to_their_owner_and_to_those_who_look_aft
         until(lambda: path.rpartition("/")[2] in owner.of("transfers")["data"]["removed"])
         told = [t for x in other.heard if x.get("topic") == "transfers" for t in x["data"]["transfers"]]
         assert "upload" not in {t["kind"] for t in told}
+
+
+def test_who_looks_at_a_folder_is_told_that_it_changed_whoever_changed_it(lasting: Served, p: str) -> None:
+    on_share = lasting.world.installation.settings.share / "inputs" / p / "Sperrstraße, 17 Nov"
+    topic = f"files:inputs/{p}/Sperrstraße, 17 Nov"
+    address = "/api/v1/files/inputs"
+    with lasting.signed_in("mem") as client, listening(lasting, "vic") as viewer:
+
+        def put(name: str) -> None:
+            path = {"path": f"{p}/Sperrstraße, 17 Nov/{name}"}
+            assert client.put(f"{address}/content", params=path, content=b"12345").status_code == 201
+
+        def told() -> str:
+            message = viewer.of(topic)
+            assert (message["type"], message["data"]) == ("delta", {"changed": True})
+            return str(message["cursor"])
+
+        put("first.txt")
+        viewer.follow(topic)
+        before = viewer.of(topic)
+        assert before["type"] == "snapshot" and before["cursor"]
+        put("second.txt")  # by somebody on another page
+        seen = [before["cursor"], told()]
+        with (on_share / "first.txt").open("ab") as file:  # by a stage, on whatever machine: no name changes
+            file.write(b"more")
+        seen.append(told())
+        assert client.post(f"{address}/folders", json={"path": f"{p}/Sperrstraße, 17 Nov/inner"}).status_code == 201
+        seen.append(told())
+        gone = client.delete(f"{address}/content", params={"path": f"{p}/Sperrstraße, 17 Nov"}).json()["trash"]
+        seen.append(told())
+        assert client.post(f"{address}/trash/{gone}/restore").status_code == 200
+        assert told() == seen[-2]  # it is as it was
+        assert len(set(seen)) == len(seen)
+        with listening(lasting, "vic") as again:  # after a cut
+            again.follow(topic, seen[0])
+            assert again.of(topic)["type"] == "delta"
+            again.follow(topic, seen[-2])
+            with pytest.raises(TimeoutError):
+                again.of(topic, 3.0)
+
+
+def test_of_a_large_folder_names_are_told_and_it_is_not_read_again_and_again(world: World, p: str) -> None:
+    from winslow_nomad.api.live import folders
+    from winslow_nomad.core.filing import Space
+
+    inside = world.installation.settings.share / "inputs" / p
+    inside.mkdir(parents=True)
+    for number in range(folders.FEW + 1):
+        (inside / f"{number:04}").touch()
+    look = folders.FolderLook(world.services, Space(), p)
+    first = look()
+    (inside / "0000").write_bytes(b"more")
+    assert look() == first
+    (inside / "new").touch()
+    assert look() != first
+    (inside / "new").unlink()
+    (inside / "0200").unlink()
+    before = look()
+    (inside / "0000").write_bytes(b"still more")
+    assert look() != before
+
+
+def test_who_is_taken_out_of_a_project_hears_no_more_of_its_files(lasting: Served, p: str) -> None:
+    world = lasting.world
+    running(world, p, participants=(Member(user="vic"),))
+    log_of(world, p)
+    inside = world.installation.settings.share / "projects" / p / "stages/0001-detect/attempts/1/workspace"
+    inside.mkdir(parents=True)
+    topic = f"files:project:{p}/stages/0001-detect/workspace"
+    with listening(lasting, "vic") as viewer:
+        viewer.follow(topic)
+        assert viewer.of(topic)["type"] == "snapshot"
+        (inside / "frame-1.png").write_bytes(b"x")
+        assert viewer.of(topic)["type"] == "delta"
+        describe(world, p, participants=())
+        assert viewer.of(topic)["type"] == "denied"
+        (inside / "frame-2.png").write_bytes(b"x")
+        with pytest.raises(TimeoutError):
+            viewer.of(topic, 3.0)
+
+
+def test_a_folder_that_is_not_for_somebody_is_not_followed_by_them(lasting: Served, p: str) -> None:
+    with lasting.signed_in("ann") as admin, listening(lasting, "vic") as viewer:
+        path = {"path": f"{p}/a.txt"}
+        assert admin.put("/api/v1/files/inputs/content", params=path, content=b"1").status_code == 201
+        assert admin.post("/api/v1/groups", json={"name": p}).status_code == 201
+        viewer.follow(f"files:inputs/{p}/a.txt")
+        assert viewer.of(f"files:inputs/{p}/a.txt")["code"] == "path.not_a_folder"
+        assert admin.put(f"/api/v1/files/inputs/access?path={p}", json={"groups": [p]}).status_code == 200
+        viewer.follow(f"files:inputs/{p}")
+        told = viewer.of(f"files:inputs/{p}")
+        assert (told["type"], told["code"]) == ("denied", "path.not_found")

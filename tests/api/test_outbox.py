@@ -8,13 +8,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winslow_nomad.api.live.messages import InboxDelta, ItemsDelta, LogDelta, ProjectsDelta
-from winslow_nomad.api.live.outbox import LINES, MOST, Grown, Items, Rows, Texts
+from winslow_nomad.api.live.messages import FolderDelta, InboxDelta, ItemsDelta, LogDelta, ProjectsDelta
+from winslow_nomad.api.live.outbox import LINES, MOST, Bell, Grown, Items, Rows, Texts
+
+
+def only_text(texts: list[str]) -> str:
+    (text,) = texts
+    return text
 
 
 def only(texts: list[str]) -> Any:
-    (text,) = texts
-    return json.loads(text)
+    return json.loads(only_text(texts))
 
 
 def rows(known: dict[str, str]) -> Rows:
@@ -119,6 +123,11 @@ def test_messages_are_what_the_description_says():
     items = Items("transfers", "transfers")
     items.remove("x")
     assert ItemsDelta.model_validate_json(items.take()[0]).data.removed == ["x"]
+    bell = Bell('files:inputs/a"b')
+    bell.ring("1f")
+    bell.ring("2e")
+    told = FolderDelta.model_validate_json(only_text(bell.take()))
+    assert (told.topic, told.cursor, bell.take()) == ('files:inputs/a"b', "2e", [])
     log = Grown("log:p/1/1")
     log.put(1, False, False, {})
     assert LogDelta.model_validate_json(log.take()[0]).data.complete is False

@@ -341,3 +341,85 @@ test("the head of a column pressed twice reverses the list, and the address keep
   await page.goto("/inputs?path=sizes&sort=colour");
   await expect.poll(shown).toEqual(["a.txt", "b.txt", "c.txt"]);
 });
+
+const WRITES = `winslow: 1
+name: writes
+stages:
+  - id: watch
+    command: [sh, -c, "cd $WINSLOW_OUTPUT; echo one > first.txt; while [ ! -e ../workspace/go ]; do sleep 0.2; done; echo two >> first.txt; echo new > second.txt; while [ ! -e ../workspace/end ]; do sleep 0.2; done"]
+    resources: {cpu: 0.1, memory: 32 MiB}
+`;
+
+test("what somebody else brings and what a stage writes is in the list by itself, and what one is at stays", async ({
+  page,
+  browser,
+  world,
+}) => {
+  test.setTimeout(120_000);
+  const wrong = faults(page);
+  const here = mkdtempSync(join(tmpdir(), "winslow-e2e-drop-"));
+  const write = (name: string, text: string) => {
+    writeFileSync(join(here, name), text);
+    return join(here, name);
+  };
+  await world.call("POST", "/api/v1/files/inputs/folders", { path: "together" });
+  await page.goto("/inputs?path=together");
+  await page.getByLabel("Files to upload").setInputFiles(write("mine.txt", "mine\n"));
+  await expect(entry(page, "mine.txt")).toBeVisible();
+  const other = await world.person(browser, "bea");
+  await other.goto("/inputs?path=together");
+  await expect(entry(other, "mine.txt")).toBeVisible();
+
+  // another person's files come and go beside a choice and the keyboard's place
+  await page.getByRole("tree", { name: "Folders" }).focus();
+  await page.keyboard.press("ArrowRight"); // open, with nothing in it
+  const choice = page.getByLabel("Choose mine.txt");
+  await choice.check();
+  await choice.focus();
+  await other
+    .getByLabel("Files to upload")
+    .setInputFiles([write("a-first.txt", "a\n"), write("zoo.txt", "z\n")]);
+  await expect(entry(page, "a-first.txt")).toBeVisible();
+  await expect(entry(page, "zoo.txt")).toBeVisible();
+  await expect(choice).toBeChecked();
+  await expect(choice).toBeFocused();
+  const first = page.locator(".f-body .f-name").first();
+  await expect(first).toHaveText("mine.txt"); // rows keep their place below the pointer, also while it is pressed
+  await choice.uncheck();
+  await choice.check();
+  await expect(first).toHaveText("mine.txt");
+  await page.mouse.move(0, 0);
+  await expect(first).toHaveText("a-first.txt");
+  await expect(choice).toBeFocused();
+  await other.getByRole("button", { name: "New folder" }).click();
+  await other.getByRole("dialog").getByLabel("Name").fill("inner");
+  await other.getByRole("button", { name: "Make it" }).click();
+  await expect(page.getByRole("treeitem", { name: "inner" })).toBeVisible(); // the tree, too
+  await other.getByLabel("Choose zoo.txt").check();
+  await other.getByRole("button", { name: "Delete", exact: true }).click();
+  await other.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+  await expect(entry(page, "zoo.txt")).toHaveCount(0);
+  await expect(choice).toBeFocused();
+  await world.call("POST", "/api/v1/files/inputs/rename", { from: "together", to: "apart" });
+  await expect(page.getByText("This folder is not there any more")).toBeVisible();
+  await page.getByRole("button", { name: "Go to inputs" }).click();
+  await expect(entry(page, "apart")).toBeVisible();
+  await other.context().close();
+
+  // a stage that runs
+  const project = await world.project("writes", { text: WRITES, start: true });
+  await world.waits(project, (p) => p.state === "running");
+  const space = `project:${project}`;
+  const let_ = (name: string) =>
+    world.call("POST", `/api/v1/files/${space}/folders`, { path: `stages/0001-watch/workspace/${name}` });
+  await page.goto(`/projects/${project}/files?path=stages%2F0001-watch%2Foutput&file=first.txt`);
+  const preview = page.getByRole("complementary", { name: "first.txt" });
+  await expect(preview).toContainText("one");
+  await let_("go");
+  await expect(entry(page, "second.txt")).toBeVisible();
+  await expect(preview).toContainText("two");
+  await let_("end");
+  await world.waits(project, (p) => p.state === "succeeded");
+  expect(wrong).toEqual([]);
+  rmSync(here, { recursive: true });
+});

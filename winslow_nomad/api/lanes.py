@@ -160,11 +160,12 @@ async def at_last(work: Callable[[], object]) -> None:
 
 
 class Lanes:
-    """Of one file system. look: names and single reads. flow: content of downloads and archives. count: tables read
-    to their end."""
+    """Of one file system. look: names and single reads. follow: the same, again and again, of what somebody keeps on a
+    screen. flow: content of downloads and archives. count: tables read to their end."""
 
     def __init__(self) -> None:
         self.look = Lane("look", 8, deadline=5.0)
+        self.follow = Lane("follow", 2, waiting=4000, deadline=20.0)
         self.flow = Lane("flow", 16, deadline=30.0)
         self.count = Lane("count", 2, waiting=32, deadline=90.0)
 

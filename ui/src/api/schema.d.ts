@@ -4358,6 +4358,35 @@ export interface components {
             groups: string[];
         };
         /**
+         * FolderData
+         * @description Something in the folder is not as it was: ask for what is shown of it. What is in its folders does not count.
+         */
+        FolderData: {
+            /**
+             * Changed
+             * @default true
+             * @constant
+             */
+            changed: true;
+        };
+        /** FolderDelta */
+        FolderDelta: {
+            /**
+             * Type
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /**
+             * Topic
+             * @description files:inputs/<path>, files:project:<id>/<path>
+             */
+            topic: string;
+            /** Cursor */
+            cursor: string;
+            data: components["schemas"]["FolderData"];
+        };
+        /**
          * FormField
          * @description `value` from `origin` is what the stage gets if nobody changes it: `blueprint` where an earlier stage had it;
          *     without that it is `inherited`. kind: of the parameter, or `variable`.
@@ -9059,6 +9088,7 @@ export interface components {
              * @example projects
              * @example project:pk3m8x2w9q
              * @example log:pk3m8x2w9q/4/1
+             * @example files:inputs/junction
              */
             topic: string;
             /**
@@ -9657,6 +9687,7 @@ export interface components {
              * @example projects
              * @example project:pk3m8x2w9q
              * @example log:pk3m8x2w9q/4/1
+             * @example files:inputs/junction
              */
             topic: string;
         };
@@ -22902,7 +22933,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Hello"] | components["schemas"]["Ping"] | components["schemas"]["Snapshot"] | components["schemas"]["Gap"] | components["schemas"]["Refused"] | components["schemas"]["ProjectsDelta"] | components["schemas"]["InboxDelta"] | components["schemas"]["ProjectDelta"] | components["schemas"]["ItemsDelta"] | components["schemas"]["LogDelta"];
+                    "application/json": components["schemas"]["Hello"] | components["schemas"]["Ping"] | components["schemas"]["Snapshot"] | components["schemas"]["Gap"] | components["schemas"]["Refused"] | components["schemas"]["ProjectsDelta"] | components["schemas"]["InboxDelta"] | components["schemas"]["ProjectDelta"] | components["schemas"]["ItemsDelta"] | components["schemas"]["LogDelta"] | components["schemas"]["FolderDelta"];
                 };
             };
         };

@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from winslow_nomad.api.areas import area_of
 from winslow_nomad.api.authority import check_project, denied
 from winslow_nomad.api.following import LogLanes
+from winslow_nomad.api.lanes import Lanes, Roads
 from winslow_nomad.api.live.feeds import ItemsFeed, LogFeed
+from winslow_nomad.api.live.folders import FolderLook
 from winslow_nomad.api.live.hub import Hub, sees
 from winslow_nomad.api.live.messages import TOPIC
-from winslow_nomad.api.live.topics import Client, InboxTopic, ItemsTopic, ListTopic, LogTopic, ProjectTopic, Topic
+from winslow_nomad.api.live.topics import (
+    Client,
+    FolderTopic,
+    InboxTopic,
+    ItemsTopic,
+    ListTopic,
+    LogTopic,
+    ProjectTopic,
+    Topic,
+)
 from winslow_nomad.api.routes.operations import view
 from winslow_nomad.api.views.nodes import node_view
 from winslow_nomad.core.access import Action, Principal, allowed
@@ -23,7 +35,7 @@ from winslow_nomad.core.operations import Operation
 from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.rows import Summary
 
-NODES, TRANSFERS = 2.0, 1.0  # seconds between two looks
+NODES, TRANSFERS, FOLDER = 2.0, 1.0, 2.0  # seconds between two looks
 STILL = timedelta(seconds=60)  # after which an upload that nobody goes on with is no longer on its way
 ENDED_SHOWN = 5.0  # seconds that an operation is told of after its end, so that all hear how it ended
 
@@ -60,9 +72,11 @@ def as_operation(upload: Upload) -> Operation:
 
 
 class Directory:
-    def __init__(self, hub: Hub, lanes: LogLanes) -> None:
+    def __init__(self, hub: Hub, lanes: LogLanes, roads: Roads) -> None:
         self.hub = hub
         self._lanes = lanes
+        self._roads = roads
+        self._folders: dict[str, ItemsFeed[str]] = {}
         self._logs: dict[str, LogFeed] = {}
         self._nodes: ItemsFeed[NodeItem] | None = None
         self._transfers: ItemsFeed[TransferItem] | None = None
@@ -71,10 +85,13 @@ class Directory:
         self._ended: dict[str, tuple[Operation, float]] = {}
 
     async def check(self, who: Principal, name: str) -> None:
-        """Raises Invalid (live.topic), Denied, NotFound, Unavailable."""
+        """Raises Invalid (live.topic, path.not_a_folder), Denied, NotFound, Unavailable."""
         found = TOPIC.fullmatch(name)
         if found is None:
             raise Invalid(f"There is no topic {name[:100]!r}.", code="live.topic")
+        if found["space"]:
+            await self._check_folder(who, Space.parse(found["space"]), found["path"])
+            return
         project = found["project"] or found["logged"]
         if project:
             given = self.hub.given
@@ -92,6 +109,9 @@ class Directory:
             return ProjectTopic(name, found["project"], self.hub, client)
         if found["logged"]:
             return LogTopic(name, found["logged"], self.hub, self._log(name), client)
+        if found["space"]:
+            feed = self._folder(name, Space.parse(found["space"]), found["path"])
+            return FolderTopic(name, found["filed"] or "", self.hub, feed, client)
         if name == "projects":
             return ListTopic(name, self.hub, client)
         if name == "inbox":
@@ -104,6 +124,28 @@ class Directory:
             return item.shown(who) if one in (None, item.now.node.name) else None
 
         return ItemsTopic(name, "nodes", self._nodes_feed(), client, shown)
+
+    async def _check_folder(self, who: Principal, space: Space, path: str) -> None:
+        if not allowed(who, Action.READ_FILES):
+            raise denied(who, Action.READ_FILES)
+        given = self.hub.given
+        area = await self.hub.lane(lambda: area_of(given, who, space, write=False))
+        if (await self._road(space, path).look(lambda: given.files.entry(area, path))).kind != "folder":
+            raise Invalid(f"{path[:100]!r} is not a folder.", code="path.not_a_folder")
+
+    def _road(self, space: Space, path: str) -> Lanes:
+        return self._roads.to(self.hub.given.files.place(space, path))
+
+    def _folder(self, name: str, space: Space, path: str) -> ItemsFeed[str]:
+        feed = self._folders.get(name)
+        if feed is None:
+
+            def over() -> None:
+                self._folders.pop(name, None)
+
+            look = FolderLook(self.hub.given, space, path)
+            feed = self._folders[name] = ItemsFeed(self._road(space, path).follow, look, FOLDER, over)
+        return feed
 
     def _log(self, name: str) -> LogFeed:
         feed = self._logs.get(name)

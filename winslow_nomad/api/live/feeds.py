@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 AWAY = 1.0  # seconds until the next try when share or store do not answer
 FEW, PAUSE, LONG_PAUSE = 50, 0.05, 0.1  # seconds between two messages about a log: of few lines, of many
 MOST = 500  # new lines that are sent; more are asked for by those who show them
+SHARE, LONGEST = 20, 30.0  # the pause behind a look: so many times what the look took, up to so many seconds
 Item = TypeVar("Item")
 
 
@@ -143,7 +144,8 @@ class Changes(NamedTuple, Generic[Item]):
 
 
 class ItemsFeed(Generic[Item]):
-    """Things with names, looked at every so often. `look` may take a while and raise WinslowError."""
+    """Things with names, looked at every so often. `look` may take a while and raise WinslowError; the longer it takes,
+    the longer the pause behind it."""
 
     def __init__(
         self, lane: Lane, look: Callable[[], Mapping[str, Item]], seconds: float, over: Callable[[], None]
@@ -177,8 +179,11 @@ class ItemsFeed(Generic[Item]):
             self._over()
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        took = 0.0
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(max(self._seconds, min(LONGEST, took * SHARE)))
+            begun = loop.time()
             try:
                 found = await self._lane(self._look)
             except WinslowError as error:
@@ -187,6 +192,8 @@ class ItemsFeed(Generic[Item]):
             except Exception:  # once it ends nobody would be told any more
                 log.exception("live updates: a look failed; it is tried again")
                 continue
+            finally:
+                took = loop.time() - begun
             known = self._known or {}
             changed = {name: item for name, item in found.items() if known.get(name) != item}
             removed = [name for name in known if name not in found]

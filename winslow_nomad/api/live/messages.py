@@ -21,8 +21,13 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 TOPIC = re.compile(
     rf"(?P<kind>projects|inbox|nodes|transfers)|project:(?P<project>{NAME})|node:(?P<node>{NAME})"
     rf"|log:(?P<logged>{NAME})/(?P<stage>[0-9]{{1,9}})/(?P<attempt>[1-9][0-9]{{0,8}})"
+    rf"|files:(?P<space>inputs|project:(?P<filed>{NAME}))/(?P<path>.*)",
+    re.DOTALL,  # names of files may have line ends in them
 )
-TopicName = Annotated[str, Field(max_length=300, examples=["projects", "project:pk3m8x2w9q", "log:pk3m8x2w9q/4/1"])]
+TopicName = Annotated[
+    str,
+    Field(max_length=4300, examples=["projects", "project:pk3m8x2w9q", "log:pk3m8x2w9q/4/1", "files:inputs/junction"]),
+]
 
 
 class Subscribe(Request):
@@ -143,6 +148,12 @@ class ItemsData(Answer):
     removed: list[str] = []
 
 
+class FolderData(Answer):
+    """Something in the folder is not as it was: ask for what is shown of it. What is in its folders does not count."""
+
+    changed: Literal[True] = True
+
+
 class ProjectsDelta(Answer):
     type: Literal["delta"] = "delta"
     topic: Literal["projects"]
@@ -178,7 +189,14 @@ class LogDelta(Answer):
     data: LogData
 
 
-Delta = ProjectsDelta | InboxDelta | ProjectDelta | ItemsDelta | LogDelta
+class FolderDelta(Answer):
+    type: Literal["delta"] = "delta"
+    topic: str = Field(description="files:inputs/<path>, files:project:<id>/<path>")
+    cursor: str
+    data: FolderData
+
+
+Delta = ProjectsDelta | InboxDelta | ProjectDelta | ItemsDelta | LogDelta | FolderDelta
 ServerMessage = Hello | Ping | Snapshot | Gap | Refused | Delta
 for model in (Snapshot, ProjectData):
     model.model_rebuild()

@@ -141,6 +141,24 @@ class Items:
 
 
 @dataclass
+class Bell:
+    """That something has changed, once however often it did."""
+
+    topic: str
+    cursor: str = ""
+    rung: bool = False
+
+    def ring(self, cursor: str) -> None:
+        self.cursor, self.rung = cursor, True
+
+    def take(self) -> list[Text]:
+        if not self.rung:
+            return []
+        self.rung = False
+        return [f'{{"type":"delta","topic":{quoted(self.topic)},"cursor":"{self.cursor}","data":{{"changed":true}}}}']
+
+
+@dataclass
 class Grown:
     """A log. `lines` by number."""
 

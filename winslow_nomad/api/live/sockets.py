@@ -31,7 +31,7 @@ class Sockets:
     def __init__(self, app: FastAPI) -> None:
         self.loop = asyncio.get_running_loop()
         self.hub = Hub(app.state.services)
-        self.directory = Directory(self.hub, app.state.log_lanes)
+        self.directory = Directory(self.hub, app.state.log_lanes, app.state.roads)
         self.strangers = 0
         self._connections: set[Connection] = set()
         self._of: Counter[str] = Counter()

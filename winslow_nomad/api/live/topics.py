@@ -9,13 +9,15 @@ from typing import Generic, Protocol, TypeVar
 from winslow_nomad.api import showing
 from winslow_nomad.api.live import outbox
 from winslow_nomad.api.live.feeds import Changes, Grew, ItemsFeed, LogFeed
+from winslow_nomad.api.live.folders import HERE
 from winslow_nomad.api.live.hub import HAPPENED, Changed, Hub, News, forward, place, sees
 from winslow_nomad.api.live.messages import LogData, Snapshot, StageProgress
 from winslow_nomad.api.views import inbox
 from winslow_nomad.api.views.projects import Row, role_of
 from winslow_nomad.core.access import Principal
 
-LISTS, PAGE, LOG = 0.25, 0.1, 0.0  # seconds between two messages of a topic; feeds of logs have a pace of their own
+LISTS, PAGE, FOLDER, LOG = 0.25, 0.1, 1.0, 0.0  # seconds between two messages of a topic; logs have their own pace
+GONE = "gone"  # the cursor of a folder that is not there
 Item = TypeVar("Item")
 
 
@@ -228,14 +230,53 @@ class LogTopic:
         return self.out.take() if self._begun else []
 
     def _look(self, news: News) -> None:
-        if news.gap:
-            self._client.doubt()
-        changed = news.changed.get(self.project)
-        if changed is not None and (changed.row is None or not sees(self._client.who, changed.row)):
+        if lost(self._client, self.project, news):
             self._client.deny(self.name)
 
     def _tell(self, grew: Grew) -> None:
         self.out.put(*grew)
+        self._client.wake()
+
+
+class FolderTopic:
+    """That something in a folder of files is not as it was. Its cursor stands for what the folder is like: whoever was
+    away is told whether it has changed meanwhile."""
+
+    pause = FOLDER
+
+    def __init__(self, name: str, project: str, hub: Hub, feed: ItemsFeed[str], client: Client) -> None:
+        self.name = name
+        self.project = project
+        self.next = 0.0
+        self.out = outbox.Bell(name)
+        self._hub = hub
+        self._feed = feed
+        self._client = client
+
+    async def begin(self, cursor: str) -> str:
+        if self.project:
+            await self._hub.listen(self._look)
+        found = (await self._feed.join(self._tell)).get(HERE, GONE)
+        if cursor and cursor != found:
+            self.out.ring(found)
+        return "" if cursor else Snapshot(topic=self.name, cursor=found).model_dump_json()
+
+    def leave(self) -> None:
+        self._feed.leave(self._tell)
+        self._hub.leave(self._look)
+
+    def renew(self) -> None:
+        """Whether it may still be seen is looked at by whoever knows that the client has changed."""
+
+    def take(self) -> list[str]:
+        return self.out.take()
+
+    def _look(self, news: News) -> None:
+        if lost(self._client, self.project, news):
+            self._client.deny(self.name)
+
+    def _tell(self, changes: Changes[str]) -> None:
+        self.out.ring(changes.changed.get(HERE, GONE))
         self._client.wake()
 
 
@@ -290,6 +331,14 @@ class ItemsTopic(Generic[Item]):
     def _texts(self, items: Mapping[str, Item]) -> dict[str, str]:
         found = {name: self._shown(item, self._client.who) for name, item in items.items()}
         return {name: text for name, text in found.items() if text is not None}
+
+
+def lost(client: Client, project: str, news: News) -> bool:
+    """Whether the client may not see the project any more."""
+    if news.gap:
+        client.doubt()
+    changed = news.changed.get(project)
+    return changed is not None and (changed.row is None or not sees(client.who, changed.row))
 
 
 def encoded(hub: Hub, who: Principal, row: Row) -> str:

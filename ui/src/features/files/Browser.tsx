@@ -13,17 +13,20 @@ import {
   useState,
 } from "react";
 import { api, taken } from "@/api/client.ts";
+import { asProblem } from "@/api/problem.ts";
 import type { components } from "@/api/schema";
 import { bytes, count, plural } from "@/design/format.ts";
 import { Icon, type IconName } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
+import { type State, StateMark, WORDS } from "@/design/state.tsx";
 import { Ago } from "@/design/time.tsx";
 import { addressOf, hasTime, kindOf } from "@/shared/files.ts";
 import { useKeys } from "@/shared/keys.ts";
 import { useSession } from "@/shared/session.ts";
 import { chosenFiles, dropped, sendAll } from "@/shared/transfers.ts";
 import { undoable } from "@/shared/undo.tsx";
+import { useFollowed, useHeld } from "./follow.ts";
 import { type Column, type Order, pressed, sortOf } from "./order.ts";
 import { Preview } from "./Preview.tsx";
 import { Trash, takeBack } from "./Trash.tsx";
@@ -50,17 +53,21 @@ export interface BrowserProps {
   onOrder: (order: Order) => void;
   root: string;
   empty: string;
+  /** of the stages that folders belong to, by path */
+  states?: ReadonlyMap<string, State>;
 }
 
-export function Browser({ space, path, onPath, file, order, onOrder, root, empty }: BrowserProps) {
+export function Browser({ space, path, onPath, file, order, onOrder, root, empty, states }: BrowserProps) {
   const client = useQueryClient();
   const [filter, setFilter] = useState("");
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState<"" | "folder" | "rename" | "delete" | "trash">("");
   const [over, setOver] = useState<string | null>(null); // the folder that something is held over
+  const [held, setHeld] = useState(false); // the pointer or the keyboard is at a row
   const field = useRef<HTMLInputElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
   const folderChooser = useRef<HTMLInputElement>(null);
+  const parts = path ? path.split("/") : [];
   const key = useMemo(() => ["files", space, path, order] as const, [space, path, order]);
   const list = useInfiniteQuery({
     queryKey: key,
@@ -83,16 +90,20 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
       taken(api.GET("/api/v1/files/{space}/info", { params: { path: { space }, query: { path } }, signal })),
   });
   const all = useMemo(() => (list.data?.pages ?? []).flatMap((p) => p.items), [list.data]);
-  const entries = useMemo(() => {
+  useFollowed(space, path);
+  const found = useMemo(() => {
     const wanted = filter.toLowerCase();
     return wanted ? all.filter((e) => e.name.toLowerCase().includes(wanted)) : all;
   }, [all, filter]);
+  const which = list.isPlaceholderData ? "" : [space, path, order, filter].join("\0");
+  const entries = useHeld(found, which, held);
   const role = useSession()?.role;
   // the top of the pool itself can be neither renamed nor deleted, but filled
   const top = space === "inputs" && !path;
   const writable = role !== "viewer" && (top || (folder.data?.writable ?? false));
   const shown = all.find((e) => e.name === file);
   const wide = useMediaQuery(shown ? WIDER : WIDE, undefined, { getInitialValueInEffect: false });
+  const gone = !!list.data && !!parts.length && list.error !== null && asProblem(list.error).status === 404;
   const chosen = all.filter((e) => selected.has(e.name));
   const refresh = () => client.invalidateQueries({ queryKey: ["files", space] });
   useKeys("Files", {
@@ -126,7 +137,6 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
     const into = taker(event.target);
     if (into !== null) void dropped(event.dataTransfer).then((files) => bring(files, into));
   };
-  const parts = path ? path.split("/") : [];
   const download = chosen.length === 1 ? chosen[0] : undefined;
   return (
     <section
@@ -153,12 +163,13 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
           root={root}
           writable={space === "inputs" && role !== "viewer"}
           over={over}
+          states={states}
           onPath={onPath}
         />
       ) : null}
       <div className="files-main">
         <nav className="files-path" aria-label="Folder">
-          <button type="button" onClick={() => onPath("")}>
+          <button type="button" aria-current={parts.length ? undefined : "page"} onClick={() => onPath("")}>
             {root}
           </button>
           {parts.map((part, at) => (
@@ -266,7 +277,21 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
             onChange={(event) => setFilter(event.target.value)}
           />
         </div>
-        {list.error ? (
+        {gone ? (
+          <Empty
+            icon="folder"
+            title="This folder is not there any more"
+            action={
+              <Button onClick={() => onPath(parts.slice(0, -1).join("/"))}>
+                Go to {parts.at(-2) ?? root}
+              </Button>
+            }
+          >
+            It was renamed, moved or deleted meanwhile.
+          </Empty>
+        ) : list.error && list.data ? (
+          <ProblemNote error={list.error} />
+        ) : list.error ? (
           <ProblemPage
             error={list.error}
             again={() => void list.refetch()}
@@ -274,7 +299,7 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
           />
         ) : null}
         {!list.data && !list.error ? <Skeleton rows={8} height={ROW} /> : null}
-        {list.data && !entries.length ? (
+        {list.data && !gone && !entries.length ? (
           <Empty icon="folder" title={filter ? "Nothing is called like that" : "Nothing here yet"}>
             {filter
               ? `${plural(all.length, "entry", "entries")} hidden by the filter.`
@@ -283,13 +308,15 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
                 : "Nothing was written here."}
           </Empty>
         ) : null}
-        {entries.length ? (
+        {entries.length && !gone ? (
           <Rows
             entries={entries}
+            states={states}
             current={file}
             selected={selected}
             order={order}
             onOrder={onOrder}
+            onHold={setHeld}
             onSelect={(name, on) =>
               setSelected((old) => {
                 const next = new Set(old);
@@ -310,7 +337,7 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
             }}
           />
         ) : null}
-        {all.length ? (
+        {all.length && !gone ? (
           <p className="files-foot small m3">
             {contents(all)}
             {list.hasNextPage ? " and more" : ""}.
@@ -402,24 +429,34 @@ const ICONS: Record<string, IconName> = {
 
 function Rows({
   entries,
+  states,
   current,
   selected,
   order,
   onOrder,
+  onHold,
   onSelect,
   onOpen,
   onEnd,
 }: {
-  entries: Entry[];
+  entries: readonly Entry[];
+  states?: ReadonlyMap<string, State>;
   current: string;
   selected: ReadonlySet<string>;
   order: Order;
   onOrder: (order: Order) => void;
+  onHold: (held: boolean) => void;
   onSelect: (name: string, on: boolean) => void;
   onOpen: (entry: Entry) => void;
   onEnd: () => void;
 }) {
   const box = useRef<HTMLDivElement>(null);
+  const [pointed, setPointed] = useState(false);
+  const [focused, setFocused] = useState(false);
+  useEffect(() => {
+    onHold(pointed || focused);
+    return () => onHold(false);
+  }, [pointed, focused, onHold]);
   const height = useMediaQuery("(max-width: 760px)") ? ROW_TOUCHED : ROW;
   const virtual = useVirtualizer({
     count: entries.length,
@@ -457,11 +494,20 @@ function Rows({
         {head("size", "Size")}
         {head("modified", "Changed")}
       </div>
-      <div ref={box} className="f-body" role="rowgroup">
+      <div
+        ref={box}
+        className="f-body"
+        role="rowgroup"
+        onPointerEnter={(event) => setPointed(event.pointerType === "mouse")}
+        onPointerLeave={() => setPointed(false)}
+        onFocus={(event) => setFocused(event.target.matches(":focus-visible"))}
+        onBlur={() => setFocused(false)}
+      >
         <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
           {items.map((item) => {
             const entry = entries[item.index];
             if (!entry) return null;
+            const stage = states?.get(entry.path);
             return (
               <div
                 key={entry.name}
@@ -482,6 +528,7 @@ function Rows({
                   <button type="button" onClick={() => onOpen(entry)}>
                     <Icon name={ICONS[entry.kind === "folder" ? "folder" : kindOf(entry.name)] ?? "file"} />
                     <span className="trunc">{entry.name}</span>
+                    {stage ? <StateMark state={stage} label={WORDS[stage]} /> : null}
                   </button>
                 </span>
                 <span role="cell" className="f-size">

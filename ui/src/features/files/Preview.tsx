@@ -1,7 +1,7 @@
 /** A file beside the list: picture, video with seeking, table, report in a sandbox, text. */
 import { useQuery } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
-import { bytes, count } from "@/design/format.ts";
+import { bytes, count, plural } from "@/design/format.ts";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
@@ -36,7 +36,7 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reachable by keyboard */}
       <section className="f-shown" aria-label="What is in it" tabIndex={0}>
         {kind === "image" ? (
-          <img src={address} alt={entry.name} />
+          <img src={`${address}&tag=${encodeURIComponent(entry.tag)}`} alt={entry.name} />
         ) : kind === "video" ? (
           // biome-ignore lint/a11y/useMediaCaption: what a camera saw has no words
           <video src={address} controls preload="metadata" />
@@ -59,7 +59,9 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
       <dl className="kv small">
         <dt>Size</dt>
         <dd>
-          {bytes(entry.bytes)} ({count(entry.bytes)} bytes)
+          {entry.bytes < 1024
+            ? plural(entry.bytes, "byte")
+            : `${bytes(entry.bytes)} (${count(entry.bytes)} bytes)`}
         </dd>
         {hasTime(entry) && (
           <>
@@ -104,6 +106,9 @@ function Words({
           signal,
         }),
       ),
+    // while a file grows the last of it is shown until the next is there
+    placeholderData: (before, query) =>
+      query?.queryKey[1] === space && query.queryKey[2] === path ? before : undefined,
   });
   if (error) return <ProblemNote error={error} />;
   if (!data) return null;

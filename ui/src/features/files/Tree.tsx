@@ -7,6 +7,7 @@ import { api, taken } from "@/api/client.ts";
 import { asProblem } from "@/api/problem.ts";
 import { count } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
+import { type State, StateMark, WORDS } from "@/design/state.tsx";
 import { putOpened, useOpened } from "./opened.ts";
 import { above, type Folder, type Inside, inSight, moved, rowAt, rowsOf } from "./tree.ts";
 
@@ -40,6 +41,7 @@ export function Tree({
   root,
   writable,
   over,
+  states,
   onPath,
 }: {
   space: string;
@@ -49,6 +51,8 @@ export function Tree({
   writable: boolean;
   /** the folder that something is held over; null: none */
   over: string | null;
+  /** of the stages that folders belong to, by path */
+  states?: ReadonlyMap<string, State>;
   onPath: (path: string) => void;
 }) {
   const client = useQueryClient();
@@ -80,7 +84,7 @@ export function Tree({
   useEffect(() => {
     if (gone) putOpened(space, gone.split("\0"), false);
   }, [space, gone]);
-  const states = new Map(asked.map((each, at) => [each, found[at]?.status]));
+  const asking = new Map(asked.map((each, at) => [each, found[at]?.status]));
 
   useEffect(() => {
     setActive(path);
@@ -136,7 +140,8 @@ export function Tree({
           {items.map((item) => {
             const row = rows[item.index];
             if (!row) return null;
-            const state = states.get(row.path);
+            const state = asking.get(row.path);
+            const stage = states?.get(row.path);
             return (
               <div
                 key={item.key}
@@ -165,6 +170,7 @@ export function Tree({
                 <Icon name={row.path ? "folder" : space === "inputs" ? "resources" : "projects"} />
                 <span className="trunc">{row.name}</span>
                 {state === "error" ? <span className="m3 small">could not be read</span> : null}
+                {stage ? <StateMark state={stage} label={WORDS[stage]} /> : null}
                 {row.more ? <span className="m3 small">first {count(MOST)}</span> : null}
               </div>
             );

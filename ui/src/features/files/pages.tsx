@@ -1,4 +1,7 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
+import type { State } from "@/design/state.tsx";
+import { numbered, useProject } from "@/shared/project.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
 import { Browser } from "./Browser.tsx";
@@ -28,10 +31,19 @@ export function ProjectFiles() {
   const order = orderOf(sort);
   const go = (search: FilesSearch) =>
     void navigate({ to: "/projects/$project/files", params: { project }, search });
+  const stages = useProject(project).data?.stages;
+  const states = useMemo(
+    () =>
+      new Map(
+        (stages ?? []).map((each) => [`stages/${numbered(each.number)}-${each.id}`, each.state as State]),
+      ),
+    [stages],
+  );
   return (
     <Browser
       space={`project:${project}`}
       root="project"
+      states={states}
       path={path}
       file={file}
       empty="Files brought here are what the first stage begins with."
