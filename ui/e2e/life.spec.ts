@@ -61,7 +61,7 @@ test("@smoke a project from its making to its end, by hand", async ({ browser, w
 
   await page.getByRole("link", { name: "Files" }).click();
   await page.getByRole("button", { name: "stages", exact: true }).click();
-  await page.getByRole("button", { name: "0003-count" }).click();
+  await page.getByRole("button", { name: /^0003-count/ }).click();
   await page.getByRole("button", { name: "output", exact: true }).click();
   await page.getByLabel("answer.txt").check();
   const coming = page.waitForEvent("download");

@@ -50,7 +50,11 @@ export function Failures({ project }: { project: Project }) {
       ))}
       {others.length && !every ? (
         <Button className="many" onClick={() => setEvery(true)}>
-          {plural(others.length, "more failure")}: {others.map((f) => f.id).join(", ")}
+          {plural(others.length, "more failure")}:{" "}
+          {others
+            .toSorted((a, b) => a.stage - b.stage)
+            .map((f) => f.id)
+            .join(", ")}
         </Button>
       ) : null}
     </>

@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { api, taken } from "@/api/client.ts";
-import { count, plural } from "@/design/format.ts";
+import { count } from "@/design/format.ts";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Button, Empty, Skeleton, Tag } from "@/design/parts.tsx";
 import { StateMark } from "@/design/state.tsx";
@@ -16,7 +16,7 @@ import { Picture } from "@/shared/Picture.tsx";
 import { useProject } from "@/shared/project.ts";
 import { TopBar } from "@/shared/TopBar.tsx";
 import { useTitle } from "@/shared/title.ts";
-import { type Ask, asksOf } from "./asks.ts";
+import { type Ask, asksOf, others } from "./asks.ts";
 import "./inbox.css";
 
 export interface InboxSearch {
@@ -112,7 +112,7 @@ function Item({ ask, current, onChoose }: { ask: Ask; current: boolean; onChoose
         </span>
         <span className="clamp small">
           <StateMark state={ask.failed ? "failed" : "waiting"} /> {ask.text}
-          {ask.more ? `, and ${plural(ask.more, "more failure")}` : ""}
+          {ask.more ? `, and ${others(ask)}` : ""}
         </span>
       </button>
     </li>

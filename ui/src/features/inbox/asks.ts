@@ -1,5 +1,6 @@
 /** What waits for a person, as a list shows it: each question, and the failures of a project together. Pure. */
 import type { components } from "@/api/schema";
+import { plural } from "@/design/format.ts";
 
 type Item = components["schemas"]["InboxItem"];
 
@@ -9,6 +10,15 @@ export interface Ask
   failed: boolean;
   /** failures of the same project that are not named */
   more: number;
+}
+
+/** Of a project with more failures a list gets the newest ones. */
+const TOLD = 5;
+
+/** "2 more failures"; empty: there are none. */
+export function others(ask: Ask): string {
+  if (!ask.more) return "";
+  return `${ask.more + 1 < TOLD ? "" : "at least "}${plural(ask.more, "more failure")}`;
 }
 
 /** Oldest first. */

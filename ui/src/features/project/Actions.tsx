@@ -182,7 +182,7 @@ function StopDialog({ project, opened, onClose }: DialogProps) {
       onConfirm={() => command.mutate({ kind: "stop_project", kill: false }, { onSuccess: onClose })}
       onClose={onClose}
     >
-      {ran ? `${ran} of work end here. ` : ""}Log and workspace are kept, and the project pauses. {first.id}{" "}
+      {ran ? `${ran} of work ends here. ` : ""}Log and workspace are kept, and the project pauses. {first.id}{" "}
       gets {duration(grace * 1000)} to finish writing.
     </Confirm>
   );

@@ -5,7 +5,7 @@ import { clock, duration, plural } from "@/design/format.ts";
 import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote, ProblemPage } from "@/design/Problem.tsx";
 import { Avatar, Skeleton, Tag } from "@/design/parts.tsx";
-import { StateTag } from "@/design/state.tsx";
+import { type State, StateTag } from "@/design/state.tsx";
 import { useNow } from "@/design/time.tsx";
 import { useKeys } from "@/shared/keys.ts";
 import { projectState } from "@/shared/look.ts";
@@ -90,7 +90,7 @@ export function ProjectPage() {
           <Picture project={id} path={project.thumbnail ?? ""} name={project.name} width={96} height={54} />
           <div className="row wrap head-name">
             <h1>{project.name}</h1>
-            <StateTag soft state={projectState(project)} word={wordOf(project)} />
+            <StateTag soft {...look(project)} />
             {project.tags.slice(0, TAGS).map((tag) => (
               <Tag key={tag}>{tag}</Tag>
             ))}
@@ -102,7 +102,7 @@ export function ProjectPage() {
           </div>
           <p className="m2">
             {[
-              questions(project) || project.detail || sentence(project),
+              questions(project) || failures(project) || project.detail || sentence(project),
               project.expected ? `likely done about ${clock(Date.parse(project.expected), now)}` : "",
             ]
               .filter(Boolean)
@@ -129,7 +129,7 @@ export function ProjectPage() {
           );
         })}
         <span className="grow" />
-        {compact ? <StateTag state={projectState(project)} word={wordOf(project)} /> : null}
+        {compact ? <StateTag {...look(project)} /> : null}
         <span className="row small m3 about">
           {project.pipeline.name}
           {project.pipeline.version ? `@${project.pipeline.version}` : ""}
@@ -142,10 +142,21 @@ export function ProjectPage() {
   );
 }
 
-function wordOf(project: Project): string {
-  if (project.state !== "paused") return project.word;
-  if (project.pause?.kind === "impossible") return "cannot start";
-  return project.pause?.kind === "failure" ? "paused by a failure" : project.word;
+/** As the list has it: what only waits for a machine does not run. */
+function look(project: Project): { state: State; word: string } {
+  const state = projectState(project);
+  const is = (name: string) => project.stages.some((s) => s.state === name);
+  if (state === "running" && !is("running") && is("submitted")) return { state: "submitted", word: "waits" };
+  if (project.state !== "paused") return { state, word: project.word };
+  if (project.pause?.kind === "impossible") return { state, word: "cannot start" };
+  return { state, word: project.pause?.kind === "failure" ? "paused by a failure" : project.word };
+}
+
+/** Of several failures the first, and how many there are. */
+function failures(project: Project): string {
+  const open = project.failures.filter((f) => !f.acknowledged);
+  if (project.pause?.kind !== "failure" || open.length < 2) return "";
+  return `${open[0]?.message}, and ${plural(open.length - 1, "more failure")}`;
 }
 
 /** Of several questions the first, and how many there are: each stands below with its answers. */

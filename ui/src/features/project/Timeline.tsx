@@ -49,7 +49,7 @@ export function Timeline({ project, onChoose }: { project: Project; onChoose: (s
       ) : null}
       {shown.length < inTime.length ? (
         <Button small look="ghost" onClick={() => setEvery(true)}>
-          {plural(inTime.length - shown.length, "earlier one")}
+          {plural(inTime.length - shown.length, "earlier stage")}
         </Button>
       ) : null}
       <div className="gantt">

@@ -22,7 +22,8 @@ export function Heat({
   csv: string;
 }) {
   const largest = Math.max(0, ...week.hours.flat());
-  const told = mean ? `mean ${count(week.total)}` : count(week.total);
+  // the mean of a long time is rounded, also to nothing
+  const told = mean ? `mean ${week.total || !largest ? count(week.total) : "under 0.01"}` : count(week.total);
   return (
     <Chart title={title} about={about ? `${told}, ${about}` : told} csv={csv}>
       {(table) =>
