@@ -8,13 +8,15 @@ import threading
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.core.world import pipeline
+from tests.resources import some
 from tests.waiting import until
-from winslow_nomad import bootstrap
+from winslow_nomad import bootstrap, config
 from winslow_nomad.bootstrap.engine import Engine, open_engine
 from winslow_nomad.bootstrap.housekeeping import Housekeeping
 from winslow_nomad.bootstrap.installation import Installation, part
@@ -22,6 +24,7 @@ from winslow_nomad.config import Settings
 from winslow_nomad.core import messages as m
 from winslow_nomad.core.pipeline import Pipeline, Resources, StageDefinition
 from winslow_nomad.core.project import Project, ProjectState
+from winslow_nomad.core.stage import Attempt, AttemptState, StageState
 from winslow_nomad.resources.trash import Trash
 
 SMALL = Resources(cpu=0.1, memory=16 * 2**20)
@@ -201,6 +204,22 @@ def test_after_the_store_is_lost_everything_comes_back(settings: Settings, way: 
         assert (after.version, after.ended, after.failures) == (before.version, before.ended, before.failures)
         engine.client.send(project, m.RedoStage(stage=2, actor="ada"))
         assert sorted(at_rest(engine, project).ended) == [1, 2, 3]
+
+
+def test_who_restores_what_had_jobs_at_nomad_is_told_that_another_winslow_may_have_them_too(tmp_path: Path) -> None:
+    """Tried on another machine, as it should be, a stop there would end what the first one runs."""
+    settings = config.load({"WINSLOW_HOME": str(tmp_path / "h"), "WINSLOW_DRIVER": "nomad"})
+    installation = Installation(settings)
+    for name, driver in (("p1", "nomad"), ("p2", "local")):
+        attempt = Attempt(number=1, made=some.NOW, state=AttemptState.SUBMITTED)
+        with_driver = some.stage(state=StageState.SUBMITTED, attempts=(attempt,))
+        installation.store.restore(some.project(with_driver, id=name, driver=driver))
+    installation.close()
+    file = tmp_path / "b.zip"
+    bootstrap.backup(settings, file)
+    (settings.home / "store").rename(tmp_path / "lost")
+    said = " ".join(bootstrap.restore_backup(settings, file))
+    assert "1 stage of it had a job at Nomad" in said and "NOMAD_ADDR" in said
 
 
 def test_a_second_engine_on_the_same_home_joins_the_first(engine: Engine) -> None:

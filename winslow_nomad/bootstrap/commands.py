@@ -12,6 +12,7 @@ from winslow_nomad.bootstrap.library import restore_library
 from winslow_nomad.config import Settings
 from winslow_nomad.core.pipeline import Pipeline
 from winslow_nomad.core.said import count
+from winslow_nomad.events.sweep import is_with_driver
 from winslow_nomad.resources import definitions, schema
 from winslow_nomad.resources import rebuild as rebuilding
 from winslow_nomad.resources.backup import read_backup, write_backup
@@ -68,6 +69,19 @@ def restore_backup(settings: Settings, file: Path) -> Sequence[str]:
     try:
         state, keys = installation.state, installation.keys
         seen = highest_epoch(settings.share)
-        return read_backup(file, lambda records: load(state, keys, (Dumped(*r) for r in records), epoch=seen))
+        sentences = read_backup(file, lambda records: load(state, keys, (Dumped(*r) for r in records), epoch=seen))
+        return [*sentences, *_shared_with_another(installation)]
     finally:
         installation.close()
+
+
+def _shared_with_another(installation: Installation) -> Sequence[str]:
+    """What is open in a backup is open in the Winslow that it was taken from as well, if that one is still there."""
+    projects = filter(None, map(installation.store.load, installation.store.open_projects()))
+    open_ones = sum(is_with_driver(s) for p in projects if p.driver == "nomad" for s in p.stages.values())
+    if not open_ones:
+        return []
+    return [
+        f"{count(open_ones, 'stage')} of it had a job at Nomad. Whoever starts Winslow here has these jobs: if the one"
+        " that the backup was taken from still runs, let NOMAD_ADDR lead nowhere first (http://127.0.0.1:9)."
+    ]
