@@ -34,6 +34,26 @@ def test_a_polite_stop_lets_the_command_end_and_keeps_its_code(attempt: Attempt,
     assert attempt.log() == b"ready\ncheckpoint\n"
 
 
+def test_a_command_is_asked_to_end_once_though_control_and_a_signal_say_so(attempt: Attempt) -> None:
+    """Nomad's stop follows the word in `control`. ffmpeg, for one, leaves its file unfinished at the second signal."""
+    script = "trap 'echo asked' TERM; trap 'echo later; exit 0' USR1; echo ready; while :; do sleep 0.01; done"
+    runner = attempt.prepare("sh", "-c", script).start()
+    ready(attempt)
+    attempt.say("terminate")
+    until(lambda: b"asked\n" in attempt.log())
+    runner.send_signal(signal.SIGTERM)
+    until(lambda: not pending(runner.pid))
+    runner.send_signal(signal.SIGUSR1)
+    runner.wait(20)
+    assert attempt.log() == b"ready\nasked\nlater\n"
+
+
+def pending(pid: int) -> int:
+    """Signals that have been sent to a process, and that it has not taken yet."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("ShdPnd")).split()[1], 16)
+
+
 def test_a_command_that_dies_of_the_polite_signal_is_stopped_too(attempt: Attempt) -> None:
     runner = attempt.prepare("sleep", "1000").start()
     until(lambda: (attempt.path / "heartbeat").exists() and len(attempt.processes()) == 1)

@@ -265,7 +265,8 @@ static void ask_politely(struct run *run) {
     kill(-run->command, SIGCONT);
 }
 
-/* Ends the command for a reason. What has ended already keeps its own end. */
+/* Ends the command for a reason. What has ended already keeps its own end. It is asked once, though `control` and the
+ * driver's own signal both say so: to many a program a second one means "at once", without the checkpoint. */
 static void stop(struct run *run, const char *cause) {
     bool hard = strcmp(cause, "stopped") != 0 && strcmp(cause, "timeout") != 0;
     run->stop_asked = true;
@@ -289,8 +290,8 @@ static void stop(struct run *run, const char *cause) {
         run->cause = cause;
         run->grace_at = now_ms() + (int64_t)(run->options->grace * 1000);
         say("%s: asking the command to end, at most %g s", cause, run->options->grace);
+        ask_politely(run);
     }
-    ask_politely(run);
 }
 
 /* ------------------------------------------------------------------------------------------------ starting */
