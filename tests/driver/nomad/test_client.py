@@ -158,6 +158,7 @@ SORTED = [
     (400, "Unable to parse index", "nomad.not_understood", "Unable to parse index"),
     (429, "Your IP is issuing too many concurrent connections", "nomad.too_many_requests", "limits"),
     (500, "rpc error: No cluster leader", "nomad.no_leader", "no leader"),
+    (500, "rpc error: Not ready to serve consistent reads", "nomad.no_leader", "no leader"),
     (500, "raft: leadership lost while committing log", "nomad.failed", "leadership lost"),
     (404, "not found", "nomad.failed", "not found"),
 ]

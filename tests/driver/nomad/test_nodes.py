@@ -13,6 +13,9 @@ from tests.driver.nomad.jobs import SITE
 from winslow_nomad.core.admit import possible
 from winslow_nomad.core.inventory import GpuGroup
 from winslow_nomad.core.pipeline import GIB, MIB, Gpu, Placement, Resources
+from winslow_nomad.driver.nomad import examine
+from winslow_nomad.driver.nomad.access import Access
+from winslow_nomad.driver.nomad.client import Client
 from winslow_nomad.driver.nomad.nodes import NodeDetail, inventory, read_nodes
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -205,10 +208,17 @@ def test_a_document_with_parts_missing_is_a_node_that_lacks_them(missing: str) -
 def test_machines_of_one_name_are_each_a_node_told_apart_by_their_ids() -> None:
     """Copies of one disk, or of one configuration: to Nomad a name is no more than a label."""
     first, second = "1a2b3c4d-0000-0000-0000-000000000001", "5e6f7a8b-0000-0000-0000-000000000002"
-    documents = [node("birch", ID=first), node("birch", [RTX_A6000], ID=second, Meta={"winslow_tags": "fast-disk"})]
+    here: dict[str, Any] = {"HTTPAddr": ""}  # agents that nobody reaches
+    documents = [node("birch", ID=first, **here)]
+    documents += [node("birch", [RTX_A6000], ID=second, Meta={"winslow_tags": "fast-disk"}, **here)]
     found = read_nodes(documents, [allocation(documents[0], cpu=3000)], SITE)
     assert [(n.node.name, n.node.cpu_used) for n in found] == [("birch (1a2b3c4d)", 1.0), ("birch (5e6f7a8b)", 0.0)]
     assert {n.shares_name for n in found} == {"birch"}
     for require in ("fast-disk", "node.birch"):
         wanted = Resources(cpu=1, memory=GIB, gpu=Gpu(count=1)), Placement(require=(require,))
         assert possible(*wanted, inventory(found, NOW)) is None
+    warned = [f for f in examine.nodes(found, Client(Access())) if f.severity == "warning"]
+    assert [(f.subject, "others are called birch, too" in f.text) for f in warned] == [
+        ("birch (1a2b3c4d)", True),
+        ("birch (5e6f7a8b)", True),
+    ]

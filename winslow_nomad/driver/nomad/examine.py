@@ -57,7 +57,7 @@ def _node(node: NodeDetail, client: Client) -> Iterator[Finding]:
         fix = f"The page of nodes, or: nomad node eligibility -enable {node.id}"
         yield _finding("note", name, f"it takes nothing new: {node.drained_for}", fix)
     if node.shares_name:
-        text = f"another node is called {node.shares_name}, too: what runs on which is not told, nor is a tag's meaning"
+        text = f"others are called {node.shares_name}, too: none of them shows what runs there, and its tag means all"
         yield _finding("warning", name, text, "Give its agent a `name` of its own, and restart it; what runs goes on.")
     for lack in node.lacks:
         fix = next((fix for part, fix in FIXES if part in lack), "")

@@ -19,6 +19,7 @@ from winslow_nomad.driver.nomad.access import Access, unreadable_certificate
 EXISTS = "Enforcing job modify index 0: job already exists"
 REGISTRATION_OFF = "Job registration, dispatch, and scale are disabled by the scheduler configuration"
 NO_LEADER = "No cluster leader"
+NEW_LEADER = "Not ready to serve consistent reads"  # of the first moments of one
 EXPIRED = "ACL token expired"
 UNKNOWN = "ACL token not found"
 NOT_PLAIN = "Client sent an HTTP request to an HTTPS server"
@@ -148,7 +149,7 @@ def told(
             hint="Raise `limits { http_max_conns_per_client }` of the agent; it is tried again by itself.",
             code="nomad.too_many_requests",
         )
-    if NO_LEADER in error.text:
+    if NO_LEADER in error.text or NEW_LEADER in error.text:
         return DriverUnavailable(
             f"The Nomad cluster has no leader now: it cannot {doing}.",
             hint="It is tried again by itself; if it stays so, look at `nomad server members`.",
