@@ -103,7 +103,7 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
   const writable = role !== "viewer" && (top || (folder.data?.writable ?? false));
   const shown = all.find((e) => e.name === file);
   const wide = useMediaQuery(shown ? WIDER : WIDE, undefined, { getInitialValueInEffect: false });
-  const gone = !!list.data && !!parts.length && list.error !== null && asProblem(list.error).status === 404;
+  const gone = !!parts.length && list.error !== null && asProblem(list.error).status === 404;
   const chosen = all.filter((e) => selected.has(e.name));
   const refresh = () => client.invalidateQueries({ queryKey: ["files", space] });
   useKeys("Files", {
@@ -262,32 +262,33 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
               Delete
             </Button>
           ) : null}
-          <span className="grow" />
-          {writable ? (
-            <Button small look="ghost" icon="trash" onClick={() => setAsking("trash")}>
-              Deleted files
-            </Button>
-          ) : null}
-          <input
-            ref={field}
-            className="in files-filter"
-            aria-label="Filter"
-            placeholder="filter  /"
-            value={filter}
-            onChange={(event) => setFilter(event.target.value)}
-          />
+          <div className="files-end">
+            {writable ? (
+              <Button small look="ghost" icon="trash" onClick={() => setAsking("trash")}>
+                Deleted files
+              </Button>
+            ) : null}
+            <input
+              ref={field}
+              className="in files-filter"
+              aria-label="Filter"
+              placeholder="filter  /"
+              value={filter}
+              onChange={(event) => setFilter(event.target.value)}
+            />
+          </div>
         </div>
         {gone ? (
           <Empty
             icon="folder"
-            title="This folder is not there any more"
+            title={list.data ? "This folder is not there any more" : "This folder is not there"}
             action={
               <Button onClick={() => onPath(parts.slice(0, -1).join("/"))}>
                 Go to {parts.at(-2) ?? root}
               </Button>
             }
           >
-            It was renamed, moved or deleted meanwhile.
+            It may have been renamed, moved or deleted, or it is not shared with you.
           </Empty>
         ) : list.error && list.data ? (
           <ProblemNote error={list.error} />
@@ -341,7 +342,7 @@ export function Browser({ space, path, onPath, file, order, onOrder, root, empty
           <p className="files-foot small m3">
             {contents(all)}
             {list.hasNextPage ? " and more" : ""}.
-            {writable ? " Drop files or folders here to bring them." : ""}
+            {writable ? <span className="files-drop"> Drop files or folders here to bring them.</span> : null}
           </p>
         ) : null}
       </div>

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, taken } from "@/api/client.ts";
 import { bytes, count, plural } from "@/design/format.ts";
+import { Icon } from "@/design/Icon.tsx";
 import { ProblemNote } from "@/design/Problem.tsx";
 import { Button, Empty } from "@/design/parts.tsx";
 import { Ago } from "@/design/time.tsx";
@@ -26,7 +27,7 @@ export function Preview({ space, entry, onClose }: { space: string; entry: Entry
           rel="noreferrer"
           aria-label="Open in a tab of its own"
         >
-          ↗
+          <Icon name="external" />
         </a>
         <a className="btn ghost sm" href={addressOf(space, entry.path, "content")} download>
           Download

@@ -1,9 +1,12 @@
 /** One value: what it is, its field by kind, where it comes from; one value or several. */
 import { useState } from "react";
+import { count } from "@/design/format.ts";
 import { Button, Tag } from "@/design/parts.tsx";
 import { originWord } from "@/shared/origin.ts";
 import { FILES, ParameterInput } from "@/shared/ParameterInput.tsx";
 import { changed, type Draft, type Field, limitsOf, mistake, textOf } from "./draft.ts";
+
+const SHOWN = 24; // values of a sweep
 
 export function ValueField({
   field,
@@ -22,6 +25,7 @@ export function ValueField({
   const parameter = field.parameter;
   const text = textOf(field, draft);
   const sweeping = field.name in draft.sweeps;
+  const swept = grid[field.name] ?? [];
   const blue = changed(field, draft);
   const error = sweeping ? "" : mistake(field, text);
   const [touched, setTouched] = useState(false);
@@ -51,11 +55,16 @@ export function ValueField({
               onChange={(event) => sweep(event.target.value)}
             />
             <span className="row wrap">
-              {(grid[field.name] ?? []).slice(0, 24).map((value) => (
+              {swept.slice(0, SHOWN).map((value) => (
                 <Tag key={value} kind="acc">
                   {value}
                 </Tag>
               ))}
+              {swept.length > SHOWN ? (
+                <span className="small m3" title={swept.slice(SHOWN).join(", ")}>
+                  and {count(swept.length - SHOWN)} more, to {swept.at(-1)}
+                </span>
+              ) : null}
             </span>
           </>
         ) : (
