@@ -124,6 +124,43 @@ def test_two_do_not_write_at_once_and_who_comes_last_goes_on(root: int, share: P
     assert not (share / "uploads" / f"{ID}.next").exists()
 
 
+def test_who_waited_for_one_that_finishes_it_hears_that_it_is_done(root: int, share: Path) -> None:
+    begin(root)
+    first = sent(root)
+
+    def finishing() -> None:
+        until(first.wanted_by_another, 5)
+        first.finish()
+        first.close()
+
+    threading.Thread(target=finishing).start()
+    with pytest.raises(Conflict) as refusal:
+        resume(root, len(CONTENT))
+    assert refusal.value.code == "upload.offset"
+    assert uploads.look(root, ID)["done"] == ["inputs", "clip.mp4"]
+    assert (share / "inputs" / "clip.mp4").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("now", [b"x" + CONTENT[1:], CONTENT + b"more", b""])
+@pytest.mark.parametrize("way", ["look", "resume"])
+def test_what_got_its_name_before_a_kill_is_never_cut_though_it_was_changed_since(
+    root: int, share: Path, now: bytes, way: str
+) -> None:
+    begin(root, sha256=hashlib.sha256(CONTENT).hexdigest())
+    sent(root).close()
+    (share / "inputs").mkdir()
+    file = share / "inputs" / "clip.mp4"
+    os.link(share / "uploads" / f"{ID}.part", file)  # and then it was killed
+    (share / "uploads" / f"{ID}.check").write_text("10")  # whose removal was lost with the power
+    file.write_bytes(now)
+    if way == "resume":
+        with resume(root, len(CONTENT), verified=True) as part:
+            assert not part.verify("0" * 64)
+    assert uploads.look(root, ID, finish=True)["done"] == ["inputs", "clip.mp4"]
+    assert file.read_bytes() == now
+    assert sorted(p.name for p in (share / "uploads").iterdir()) == [".lock", f"{ID}.json"]
+
+
 @pytest.mark.parametrize("conflict", ["refuse", "keep_both"])
 def test_a_name_that_was_taken_meanwhile_is_not_touched(root: int, share: Path, conflict: str) -> None:
     begin(root, conflict=conflict)

@@ -297,6 +297,20 @@ def test_an_end_that_winslow_published_first_is_left_alone(attempt: Attempt) -> 
     assert not list(attempt.path.glob(".end-*"))
 
 
+def test_an_end_of_its_own_that_the_share_calls_somebody_elses_is_known_by_its_token(attempt: Attempt) -> None:
+    attempt.prepare("sh", "-c", "read x < ../go")
+    os.mkfifo(attempt.path / "go")
+    runner = attempt.start()
+    until(lambda: (attempt.path / "heartbeat").exists())
+    ours = f'{{"format":1,"token":"{attempt.claim["token"]}","by":"runner","cause":"exit"}}\n'
+    (attempt.path / "end.json").write_text(ours)
+    (attempt.path / "go").write_text("go\n")
+    _, said = runner.communicate(timeout=20)
+    assert runner.returncode == 0 and b"the end is published" in said and b"left alone" not in said
+    assert (attempt.path / "end.json").read_text() == ours
+    assert not list(attempt.path.glob(".end-*"))
+
+
 def test_an_end_raced_with_winslows_is_one_whole_record_of_either(plain: Path, make: Callable[..., Attempt]) -> None:
     winners = set()
     for _ in range(20):

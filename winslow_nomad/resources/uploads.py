@@ -159,9 +159,14 @@ def look(root: int, identifier: str, *, finish: bool = False, alive: Alive = lam
     with opened(root) as folder:
         record = read(folder, identifier)
         if record.get("done"):
-            return {**record, "offset": record["length"], "modified": time.time(), "busy": False}
+            return _finished(record)
         try:
             part = Part.take(root, folder, record, patience=0.0)
+        except NotFound:
+            record = read(folder, identifier)
+            if record.get("done"):  # by who had it, a moment ago
+                return _finished(record)
+            raise
         except Refused:
             size = _size(folder, identifier)
             return {**record, "offset": size[0], "modified": size[1], "busy": True}
@@ -170,6 +175,10 @@ def look(root: int, identifier: str, *, finish: bool = False, alive: Alive = lam
                 part.finish(alive)
             found = os.fstat(part.fd)
             return {**part.record, "offset": part.offset, "modified": found.st_mtime, "busy": False}
+
+
+def _finished(record: Record) -> Record:
+    return {**record, "offset": record["length"], "modified": time.time(), "busy": False}
 
 
 def _size(folder: int, identifier: str) -> tuple[int, float]:
@@ -182,7 +191,8 @@ def _size(folder: int, identifier: str) -> tuple[int, float]:
 
 
 class Part:
-    """What has arrived, held by one writer. `offset` is its size."""
+    """What has arrived, held by one writer. `offset` is its size. `named`: it has its name already, and who gave it was
+    killed before saying so; it is a file of others by now, who may have changed it."""
 
     def __init__(self, root: int, folder: int, record: Record, fd: int, *, kept: bool) -> None:
         self.root = root
@@ -190,7 +200,9 @@ class Part:
         self.record = record
         self.fd = fd
         self.kept = kept  # has a record on the disk, and can be resumed
-        self.offset = os.fstat(fd).st_size
+        found = os.fstat(fd)
+        self.named = found.st_nlink > 1
+        self.offset: int = record["length"] if self.named else found.st_size
         self._begun = self.offset
         self._started = self.offset
         self._digest: Any = None
@@ -211,10 +223,10 @@ class Part:
             raise not_there() from error
         try:
             _lock(folder, record["id"], fd, patience)
-            if os.fstat(fd).st_nlink == 0:
-                raise not_there()  # finished by who had it
+            if not _is_still(folder, name, fd):
+                raise not_there()  # finished or dropped by who had it
             check = changes.read_whole(folder, f"{record['id']}.check")
-            if check:
+            if check and os.fstat(fd).st_nlink == 1:
                 os.ftruncate(fd, int(check))
                 os.fsync(fd)
             if check is not None:
@@ -231,7 +243,13 @@ class Part:
             record = read(folder, identifier)
             if record.get("done"):
                 raise wrong_offset(offset, record["length"])
-            part = cls.take(root, folder, record)
+            try:
+                part = cls.take(root, folder, record)
+            except NotFound:
+                record = read(folder, identifier)
+                if record.get("done"):  # by who had it, while we waited
+                    raise wrong_offset(offset, record["length"]) from None
+                raise
             try:
                 if part.offset != offset:
                     raise wrong_offset(offset, part.offset)
@@ -278,7 +296,7 @@ class Part:
     def verify(self, sha256: str) -> bool:
         """Of what this writer wrote; False: it is taken back."""
         good = self._digest is not None and bool(self._digest.hexdigest() == sha256)
-        if not good:
+        if not good and not self.named:
             os.ftruncate(self.fd, self._begun)
             self.offset = self._begun
         self._digest = None
@@ -291,7 +309,8 @@ class Part:
         if self.offset != self.record["length"]:
             raise Conflict("Not all of it is there.", code="upload.incomplete")
         os.fsync(self.fd)
-        self._check_sum(alive)
+        if not self.named:
+            self._check_sum(alive)
         unless_ended(self.root, self.record.get("unless", ()))
         place = self._publish()
         self.record = {**self.record, "done": place}
@@ -379,6 +398,16 @@ class Part:
         os.close(self.fd)
         os.close(self.folder)
         self.fd = self.folder = -1
+
+
+def _is_still(folder: int, name: str, fd: int) -> bool:
+    """Whether the file that is open here has this name (any more)."""
+    try:
+        found = os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
 
 
 def _lock(folder: int, identifier: str, fd: int, patience: float) -> None:
