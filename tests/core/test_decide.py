@@ -350,6 +350,14 @@ def test_what_ended_while_nobody_was_there_took_as_long_as_it_ran(code):
     assert (world.project.ended[1].ended - began) == timedelta(minutes=20)
 
 
+def test_a_stage_that_succeeded_says_which_of_its_results_were_left_out():
+    world = started(chain("a"))
+    for fact in (m.Admitted(stage=1), m.WorkspaceReady(stage=1, attempt=1), m.AttemptAccepted(stage=1, attempt=1)):
+        world.fact(fact)
+    world.fact(m.AttemptEnded(stage=1, attempt=1, outcome=SUCCESS.but(message="results: line 2 was left out")))
+    assert world.project.ended[1].message == "results: line 2 was left out"
+
+
 def test_a_retry_does_not_wait_for_a_clock_that_was_put_back():
     world = started(pipeline({"id": "a", "retry": {"failed": 1, "delay": 60}}))
     number = run_until(world, "a")

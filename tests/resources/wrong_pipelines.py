@@ -196,9 +196,17 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
         "winslow: 1\nname: t\nstages:\n  - id: detect\n    command: [detect]\n  - id: detect\n    command: [x]\n",
         ("6:9: a stage detect is here twice; the first is in line 4; give this one another id",),
     ),
+    "dup id with another between": (
+        "winslow: 1\nname: t\nstages:\n"
+        "  - {id: a, command: [x]}\n  - {id: b, command: [x]}\n  - {id: a, command: [x]}\n",
+        ("6:10: a stage a is here twice; the first is in line 4; give this one another id",),
+    ),
     "bad id": (
         "winslow: 1\nname: t\nstages:\n  - id: Detect-1\n    command: [x]\n",
-        ("4:9: 'Detect-1' cannot be used for id; small letters, digits and _, a letter first, such as detect",),
+        (
+            "4:9: 'Detect-1' cannot be used for id; small letters from a to z, digits and _, a letter first,"
+            " such as detect",
+        ),
     ),
     "word id": (
         "winslow: 1\nname: t\nstages:\n  - id: values\n    command: [x]\n",
@@ -680,7 +688,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "name": (
         "winslow: 1\nname: a/b\nstages:\n  - id: detect\n    command: [detect]\n",
-        ("2:7: 'a/b' cannot be used for name; letters, digits, space . _ -, such as traffic",),
+        ("2:7: 'a/b' cannot be used for name; letters from a to z, digits, space . _ -, such as traffic",),
     ),
     "circle of variables": (
         "winslow: 1\nname: t\nstages:\n  - id: a\n    command: [x]\n    environment: {A: '${B}', B: '<${A}>'}\n",

@@ -220,6 +220,22 @@ def test_a_script_without_interpreter_and_a_file_of_no_known_format_are_told_apa
     assert attempt.run()[0] == 127 and "interpreter" in attempt.end["message"]
 
 
+def test_a_script_with_line_ends_of_windows_says_so(attempt: Attempt) -> None:
+    script = attempt.path / "script"
+    attempt.prepare(str(script))
+    script.write_bytes(b"#!/bin/sh\r\necho hi\r\n")
+    script.chmod(0o755)
+    assert attempt.run()[0] == 127 and "line ends of Windows" in attempt.end["message"]
+
+
+def test_a_script_without_the_right_to_be_executed_says_what_to_do(attempt: Attempt) -> None:
+    script = attempt.path / "script"
+    attempt.prepare(str(script))
+    script.write_text("#!/bin/sh\necho hi\n")
+    script.chmod(0o644)
+    assert attempt.run()[0] == 126 and "chmod +x" in attempt.end["message"]
+
+
 def test_a_file_of_no_known_format_is_exec_failed(attempt: Attempt) -> None:
     program = attempt.path / "program"
     attempt.prepare(str(program))

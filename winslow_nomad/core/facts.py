@@ -250,7 +250,8 @@ def conclude(draft: Draft, stage: Stage, outcome: Outcome) -> None:
     at = end_of(stage.attempts[-1], outcome, draft.now)
     if outcome.succeeded:
         results, problems = expand.typed_results(stage.definition, outcome.results)
-        end_stage(draft, stage.but(stop=""), StageState.SUCCEEDED, "; ".join(problems), at, results=results)
+        said = "; ".join(filter(None, [outcome.message, *problems]))
+        end_stage(draft, stage.but(stop=""), StageState.SUCCEEDED, said, at, results=results)
     elif stage.stop in ("terminate", "kill"):
         who = f" by {stage.stop_actor}" if stage.stop_actor else ""
         end_stage(draft, stage, StageState.STOPPED, f"stopped{who}", at)

@@ -62,7 +62,7 @@ def parse_results(data: bytes) -> tuple[dict[str, str], str]:
     said = []
     if bad:
         lines = ", ".join(map(str, bad[:5])) + (" ..." if len(bad) > 5 else "")
-        said.append(f"results: line {lines} is not key=value")
+        said.append(f"results: line {lines} is not key=value, with a key of letters from a to z, digits and _.-")
     if too_many:
         said.append(f"results: {too_many} lines beyond the first {RESULTS_KEYS} keys were left out")
     if cut:

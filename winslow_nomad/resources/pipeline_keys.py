@@ -9,7 +9,7 @@ from winslow_nomad.resources.shapes import Boolean, Choice, Items, Key, Names, N
 FORMAT = 1
 STAGE_ID = r"[a-z][a-z0-9_]{0,62}"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
-ID_WORDS = "small letters, digits and _, a letter first"
+ID_WORDS = "small letters from a to z, digits and _, a letter first"
 VARIABLE_WORDS = "names of variables are letters, digits and _, no digit first"
 TAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 LINE = r"[^\n\r]*"
@@ -227,7 +227,7 @@ PIPELINE = Table(
         Key("winslow", Number(1, 1_000_000, "1"), "Version of the language of this file: 1.", required=True),
         Key(
             "name",
-            Text("traffic", r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", "letters, digits, space . _ -"),
+            Text("traffic", r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", "letters from a to z, digits, space . _ -"),
             "Short name.",
             required=True,
         ),

@@ -114,6 +114,25 @@ static void run_path(const struct launch *launch, int *worst, const char *path) 
         *worst = errno;
 }
 
+/* A script written on Windows: its first line ends in CR LF, and the kernel takes the CR for part of the name. */
+static bool first_line_ends_in_cr(const char *path) {
+    char line[256];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    ssize_t len = read(fd, line, sizeof line);
+    close(fd);
+    if (len < 2 || line[0] != '#' || line[1] != '!')
+        return false;
+    char *end = memchr(line, '\n', (size_t)len);
+    return end && end[-1] == '\r';
+}
+
+static bool may_nobody_execute(const char *path) {
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode) && !(about.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH));
+}
+
 static _Noreturn void run(const struct launch *launch, int report) {
     const char *name = launch->argv[0];
     int worst = ENOENT;
@@ -135,11 +154,17 @@ static _Noreturn void run(const struct launch *launch, int report) {
     }
     if (worst == ENOENT)
         report_and_exit(report, EXIT_NOT_FOUND, ENOENT, "cannot run", name);
+    if (worst == ELIBACC && first_line_ends_in_cr(name))
+        report_and_exit(report, EXIT_NOT_FOUND, ENOENT,
+                        "a script with the line ends of Windows; save it with those of Unix (LF):", name);
     if (worst == ELIBACC)
         report_and_exit(report, EXIT_NOT_FOUND, ENOENT, "the interpreter or loader is missing that is needed to run", name);
     if (worst == ENOEXEC)
         report_and_exit(report, EXIT_CANNOT_RUN, ENOEXEC,
                         "a program for another architecture, or a script without a #! line:", name);
+    if (worst == EACCES && strchr(name, '/') && may_nobody_execute(name))
+        report_and_exit(report, EXIT_CANNOT_RUN, EACCES,
+                        "it is not executable; chmod +x it, or put its interpreter before it in the command:", name);
     report_and_exit(report, EXIT_CANNOT_RUN, worst, "cannot run", name);
 }
 
