@@ -91,8 +91,8 @@ test("what ran is counted by weekday and hour, by stage and by cause, as picture
 
   // of one pipeline, and of a shorter time: both are in the address
   const lengthsOf = panel(page, "How long stages take");
-  await page.getByLabel("Of which pipeline").selectOption("night-shift");
-  await expect(page).toHaveURL(/pipeline=night-shift/);
+  await page.getByLabel("Of which pipeline").selectOption("late-shift");
+  await expect(page).toHaveURL(/pipeline=late-shift/);
   await expect(lengthsOf.getByRole("row", { name: /^detect/ })).toBeVisible();
   await expect(lengthsOf.getByRole("row", { name: /^make/ })).toHaveCount(0);
   await lengthsOf.getByRole("button", { name: "Table" }).click();
@@ -101,6 +101,6 @@ test("what ran is counted by weekday and hour, by stage and by cause, as picture
   await expect(page).toHaveURL(/days=7/);
   await page.reload();
   await expect(page.getByRole("button", { name: "7 d" })).toHaveAttribute("aria-pressed", "true");
-  await expect(page.getByLabel("Of which pipeline")).toHaveValue("night-shift");
+  await expect(page.getByLabel("Of which pipeline")).toHaveValue("late-shift");
   expect(wrong).toEqual([]);
 });
