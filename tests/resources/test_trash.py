@@ -181,6 +181,23 @@ def test_only_what_is_older_than_asked_is_freed(trash: Trash, share: Path) -> No
     assert trash.delete(delete(entry="e1"), unwatched) == 0, "again is harmless"
 
 
+def test_one_entry_that_is_in_use_keeps_no_other_from_being_freed(
+    trash: Trash, share: Path, filesystem: Callable[..., Path]
+) -> None:
+    trash.put(entry())
+    trash.put(entry("projects/p1/output", id="e2"))
+    mounted = share / "trash" / "e1" / "content" / "0" / "mounted"
+    mounted.mkdir()
+    assert os.system(f"mount --bind {filesystem('tmpfs', 1)} {mounted}") == 0
+    try:
+        with pytest.raises(Refused) as refusal:
+            trash.delete(delete(before=(NOW + DAY).isoformat()), unwatched)
+        assert refusal.value.code == "remove.mounted"
+    finally:
+        os.system(f"umount {mounted}")
+    assert [e.id for e in trash.entries()] == ["e1"], "what it was is known as long as something of it is there"
+
+
 @pytest.mark.parametrize(
     "path", ["winslow.json", "bin/1/x", "projects", "projects/../bin/x", "/etc/passwd", "trash/e1"]
 )

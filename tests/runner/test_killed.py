@@ -74,6 +74,24 @@ def test_what_was_still_in_the_pipe_when_the_main_process_died_is_in_the_log(att
     assert attempt.in_order() == b"one\ntwo\nthree\n"
 
 
+def test_an_end_that_the_main_process_knew_before_it_was_killed_is_the_one_that_counts(attempt: Attempt) -> None:
+    attempt.prepare("sh", "-c", "read x < ../go; echo last; exit 5")
+    os.mkfifo(attempt.path / "go")
+    runner = attempt.start()
+    until(lambda: (attempt.path / "heartbeat").exists())
+    carrier = attempt.carrier(runner)
+    os.kill(carrier, 19)
+    (attempt.path / "go").write_text("go\n")
+    said = runner.stderr
+    assert said is not None
+    until(lambda: b"ended with 5" in said.readline())
+    runner.kill()
+    os.kill(carrier, 18)
+    until(lambda: attempt.ended)
+    assert (attempt.end["cause"], attempt.end["code"]) == ("exit", 5)
+    assert attempt.log() == b"last\n"
+
+
 def test_a_main_process_killed_before_the_start_is_told_as_such(attempt: Attempt) -> None:
     runner = attempt.prepare("touch", "ran", control="").start()
     until(lambda: (attempt.path / "claim").exists() and attempt.claim)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -296,3 +298,26 @@ def test_in_an_image_with_nothing_but_one_program_and_a_read_only_root_it_works(
     assert result.returncode == 0, result.stderr
     assert attempt.end["cause"] == "exit" and attempt.log().startswith(b"winslow-run 1+")
     assert json.loads((attempt.path / "claim").read_text())["pid"] == 1
+
+
+def test_another_directory_in_the_place_of_the_attempts_is_written_to_only_with_our_claim_in_it(
+    fast_attempt: Attempt, tmp_path: Path
+) -> None:
+    """A file handle that has died is looked for again by its path, which may lead to anything by then."""
+    attempt = fast_attempt.prepare("sh", "-c", f"read x < {tmp_path}/go; exit 5")
+    os.mkfifo(tmp_path / "go")
+    runner = attempt.start()
+    until(lambda: (attempt.path / "heartbeat").exists())
+    claim = (attempt.path / "claim").read_bytes()
+    shutil.rmtree(attempt.path)
+    attempt.path.mkdir()
+    (tmp_path / "go").write_text("go\n")
+    said = runner.stderr
+    assert said is not None
+    until(lambda: b"cannot publish the end" in said.readline())
+    again = time.monotonic() + 0.5  # it tries on after a tenth of a second
+    until(lambda: time.monotonic() > again)
+    assert list(attempt.path.iterdir()) == []
+    (attempt.path / "claim").write_bytes(claim)
+    until(lambda: attempt.ended)
+    assert attempt.end["code"] == 5

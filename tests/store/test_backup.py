@@ -163,6 +163,8 @@ def test_each_project_is_one_version_whole_while_others_write(server: Server, fr
 
 def test_a_store_with_projects_is_left_alone_unless_forced(server: Server, fresh: Keys, tmp_path: Path) -> None:
     store = filled(server)
+    server.client.zadd(f"{server.keys.prefix}:later:order", {"m": 1.5})
+    server.client.rpush(f"{server.keys.prefix}:later:list", "m", "n")
     file = saved(server, tmp_path / "b.zip")
     store.change("p1", lambda before: decided(before.but(name="newer")))  # type: ignore[union-attr]
     with pytest.raises(Refused) as refusal:
@@ -170,6 +172,7 @@ def test_a_store_with_projects_is_left_alone_unless_forced(server: Server, fresh
     assert refusal.value.code == "backup.store_not_empty"
     for key in server.client.scan_iter(match=f"{server.keys.prefix}:p:p2*"):
         server.client.delete(key)
+    server.client.zadd(f"{server.keys.prefix}:later:order", {"m": 2.5})
     sentences = read_backup(file, lambda records: load(server.client, server.keys, records, force=True))
     assert sentences[0] == "1 project restored."
     assert "1 project left" in sentences[1]
@@ -177,6 +180,37 @@ def test_a_store_with_projects_is_left_alone_unless_forced(server: Server, fresh
     first, second = again.load("p1"), again.load("p2")
     assert first is not None and first.name == "newer"
     assert second is not None and second.but(version=0) == rich("p2")
+    assert server.client.zscore(f"{server.keys.prefix}:later:order", "m") == 2.5, "what was there stays"
+    assert server.client.lrange(f"{server.keys.prefix}:later:list", 0, -1) == [b"m", b"n"], "and nothing is there twice"
+
+
+def test_a_store_that_has_only_secrets_is_not_empty(server: Server, fresh: Keys, tmp_path: Path) -> None:
+    """Its key file would be taken for that of the backup."""
+    Secrets(server.client, tmp_path / "key", CLOCK, fresh).put("LICENCE", "sesame")
+    with pytest.raises(Refused) as refusal:
+        load(server.client, fresh, [])
+    assert refusal.value.code == "backup.store_not_empty"
+
+
+def test_a_project_whose_pipeline_is_missing_from_the_backup_is_damaged(server: Server, fresh: Keys) -> None:
+    filled(server)
+    records = [r for r in dump(server.client, server.keys) if r.kind != "pipeline"]
+    with pytest.raises(Invalid) as refusal:
+        load(server.client, fresh, records)
+    assert refusal.value.code == "backup.damaged"
+
+
+def test_what_is_restored_and_all_that_follows_has_a_higher_epoch_than_any_journal(server: Server, fresh: Keys) -> None:
+    filled(server)
+    Lease(server.client, "a", keys=server.keys).hold()
+    load(server.client, fresh, list(dump(server.client, server.keys)), epoch=50)
+    lines = [json.loads(text) for _, _, text in JournalFeed(server.client, CLOCK, fresh).pending(10)]
+    assert [line["project"] for line in lines if line["whole"]] == ["p1", "p2"]
+    restored = min(line["epoch"] for line in lines)
+    assert restored > 50
+    for name in ("controller", "mirror"):
+        held = Lease(server.client, "b", keys=fresh, name=name).hold()
+        assert held is not None and held > restored
 
 
 def test_after_an_old_backup_the_journals_tell_the_new_history(server: Server, fresh: Keys, tmp_path: Path) -> None:

@@ -258,6 +258,22 @@ def test_a_long_path_gets_a_short_socket_that_others_find(directory: Path) -> No
             assert second.address == first.address
 
 
+def test_a_short_socket_is_never_put_where_others_could_put_theirs(directory: Path) -> None:
+    data = directory / ("x" * 120) / "data"
+    with Embedded(data, runtime=directory) as server:
+        place = Path(server.address.socket).parent
+    place.chmod(0o755)
+    with pytest.raises(StoreUnavailable) as refusal:
+        Embedded(data, runtime=directory).start()
+    assert refusal.value.code == "store.socket_taken"
+    place.chmod(0o700)
+    if os.getuid() == 0:
+        os.chown(place, 12345, -1)
+        with pytest.raises(StoreUnavailable) as refusal:
+            Embedded(data, runtime=directory).start()
+        assert refusal.value.code == "store.socket_taken"
+
+
 def a_binary(directory: Path, name: str, version: str) -> None:
     directory.mkdir(exist_ok=True)
     (directory / name).write_text(f"#!/bin/sh\necho 'Redis server v={version} sha=0 malloc=libc bits=64'\n")

@@ -254,6 +254,16 @@ def test_one_address_cannot_try_many_names_and_an_office_that_logs_in_is_no_atta
         people.log_in("another", "wrong", HERE)
 
 
+def test_one_address_cannot_try_many_links(people: RedisPeople) -> None:
+    link = people.make_link("ada", 60)
+    for n in range(limits.PAIR.attempts):
+        with pytest.raises(Unidentified):
+            people.log_in_by_link(f"guess{n}", HERE)
+    with pytest.raises(TooMany):
+        people.log_in_by_link(link, HERE)
+    assert people.log_in_by_link(link, "10.9.9.9").session.user == "ada"
+
+
 def test_guessing_one_name_from_many_addresses_ends_too_but_not_for_addresses_she_is_known_at(
     people: RedisPeople,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import rq.worker.base
 from rq import Queue
-from rq.job import Job
+from rq.job import Job, JobStatus, Webhook
 from rq.timeouts import TimerDeathPenalty
 
 from tests.builders import a_project, decided
@@ -29,7 +30,7 @@ from winslow_nomad.core.project import Project
 from winslow_nomad.store.client import state_client, worker_client
 from winslow_nomad.store.embedded import Embedded
 from winslow_nomad.store.keys import Keys
-from winslow_nomad.store.queue import ADVANCE, BEATS, Doorbells, ThreadWorker, WorkerThread, answer_with
+from winslow_nomad.store.queue import ADVANCE, BEATS, Doorbell, Doorbells, ThreadWorker, WorkerThread, answer_with
 from winslow_nomad.store.redis import RedisStore
 from winslow_nomad.store.transaction import ask
 
@@ -173,6 +174,25 @@ def test_a_job_that_names_another_function_is_not_run(server: Server, bells: Doo
     until(lambda: bells.length() == 0)
     assert worker.stop()
     assert not trap.exists()
+
+
+def test_nothing_that_a_job_asks_for_beside_its_work_is_done(server: Server, bells: Doorbells) -> None:
+    """A worker process runs jobs as RQ does, which calls functions and addresses that the job names."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    job = Job.create(
+        ADVANCE, args=("p1",), connection=server.client, serializer="json", origin=bells.name,
+        webhooks=[Webhook(url, "finished")],
+    )  # fmt: skip
+    job._success_callback_name = job._failure_callback_name = job._stopped_callback_name = "os.abort"
+    job.save()
+    found = Doorbell.fetch(job.id, connection=server.client, serializer="json")
+    assert found.webhooks and found._success_callback_name == "os.abort", "as it was asked for"
+    assert (found.success_callback, found.failure_callback, found.stopped_callback) == (None, None, None)
+    found.send_webhooks(JobStatus.FINISHED)
+    with listener, pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 def test_pickled_jobs_are_not_unpickled(server: Server, bells: Doorbells) -> None:
