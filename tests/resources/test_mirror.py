@@ -480,3 +480,10 @@ def test_a_rebuild_may_be_repeated_and_never_goes_back(server: Server, share: Pa
 def test_without_the_mark_nothing_is_taken_for_an_empty_share(tmp_path: Path) -> None:
     with pytest.raises(ShareUnavailable):
         rebuild(tmp_path, lambda p: None)
+
+
+def test_the_highest_epoch_is_that_of_the_lines_however_long_the_last_one_is(share: Path) -> None:
+    journal = share / "projects/p1/journal/3.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text(json.dumps({**line(1), "epoch": 9, "text": "x" * 300_000}) + "\n")
+    assert highest_epoch(share) == 9

@@ -328,3 +328,9 @@ def test_bytes_put_at_their_place_twice_are_there_once(writer, root):
         writer.perform([scribe.put("log", 9, os.fsdecode(b"ne \xff\n")), scribe.put("other", 0, "x")], "x")
     assert (root / "log").read_bytes() == b"line 1\nline \xff\n"
     assert (root / "other").read_bytes() == b"x"
+
+
+def test_a_shorter_word_leaves_nothing_of_a_longer_one(writer, root):
+    (root / "control").write_text("terminate\n")
+    writer.perform([scribe.raise_word("control", "kill", ("run", "terminate", "kill"))], "control")
+    assert (root / "control").read_text() == "kill\n"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.builders import START, HandClock, a_project, decided
 from tests.valkey import Server
+from tests.waiting import until
 from winslow_nomad.core.effects import SealStage
 from winslow_nomad.core.errors import Invalid, NotFound, StoreUnavailable
 from winslow_nomad.core.operations import Operation
@@ -430,3 +431,12 @@ def test_a_server_that_hides_its_settings_is_a_warning(server: Server) -> None:
         assert [(f.severity, f.code) for f in check_server(shy)] == [("warn", "store.durability_unknown")]
     finally:
         client.execute_command("ACL", "DELUSER", "shy")
+
+
+def test_who_lost_its_lease_gives_back_nobody_elses(server: Server) -> None:
+    first = Lease(server.client, "a", keys=server.keys, seconds=0.05)
+    second = Lease(server.client, "b", keys=server.keys)
+    assert first.hold() == 1
+    until(lambda: second.hold() == 2)
+    first.release()
+    assert second.holder() == "b"
