@@ -68,7 +68,7 @@ def writer(root: Path) -> Iterator[Scribe]:
 
 @pytest.fixture
 def reader(root: Path) -> Reader:
-    return Reader(root)
+    return Reader(root, deadline=30)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def attempts_on(
 ) -> ShareAttempts:
     return ShareAttempts(
         writer,
-        Reader(writer.root),
+        Reader(writer.root, deadline=30),
         book,
         clock,
         reveal={"secret:s1": "swordfish-swordfish"}.__getitem__,

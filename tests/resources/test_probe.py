@@ -20,7 +20,7 @@ MOUNTINFO = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 def probed(root: Path):
     writer = Scribe(root)
     writer.establish("x")
-    facts = probe(writer, Reader(root))
+    facts = probe(writer, Reader(root, deadline=30))
     writer.close()
     assert not list((root / "trash").iterdir())
     return facts
@@ -38,7 +38,7 @@ def test_a_read_only_share_is_a_fact_and_no_error(filesystem):
     writer = Scribe(root)
     writer.establish("x")
     command("mount", "-o", "remount,ro", root)
-    facts = probe(writer, Reader(root))
+    facts = probe(writer, Reader(root, deadline=30))
     command("mount", "-o", "remount,rw", root)
     writer.close()
     assert facts.code == "share.read_only" and facts.total > 0 and "read-only" in facts.condition

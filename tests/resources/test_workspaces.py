@@ -71,7 +71,7 @@ class Worker:
 
     def __init__(self, root: Path, book: FileBook, copies: CopyWorkspace | None = None) -> None:
         self.writer = Scribe(root)
-        reader = Reader(root)
+        reader = Reader(root, deadline=30)
         self.ends: list[Operation] = []
         self.stop = threading.Event()
         self.copies = copies or CopyWorkspace(
@@ -302,7 +302,7 @@ def test_a_share_that_fills_up_during_the_copy_is_left_as_it_was(filesystem, boo
     attempts = attempts_on(writer, book, clock)
     fill(root / ONE / "workspace", 3, 6 << 20)
     attempts.prepare(continuing(), 2, 1)
-    reader = Reader(root)
+    reader = Reader(root, deadline=30)
 
     def believed() -> bool:
         """Somebody else takes the room between the look and the copy."""
@@ -421,7 +421,7 @@ def test_two_workers_on_one_copy_publish_one_and_discard_the_other(attempts, roo
     fill(root / ONE / "workspace", 300, 5000)
     attempts.prepare(continuing(), 2, 1)
     operation = book.get(OPERATION)
-    reader = Reader(root)
+    reader = Reader(root, deadline=30)
     writer = Scribe(root)
     copies = CopyWorkspace(writer, reader, lambda: True, lambda: "")
     gate = threading.Barrier(2)
@@ -452,7 +452,7 @@ def test_a_frozen_share_does_not_hold_the_worker_when_it_shall_end(filesystem, b
     fill(root / ONE / "workspace", 4, 30 << 20)
     attempts.prepare(continuing(), 2, 1)
     quick = Scribe(root, deadline=0.5)
-    worker = Worker(root, book, CopyWorkspace(quick, Reader(root), lambda: True, lambda: ""))
+    worker = Worker(root, book, CopyWorkspace(quick, Reader(root, deadline=30), lambda: True, lambda: ""))
     until(lambda: copying(root), every=0.001)
     command("fsfreeze", "-f", root)
     try:
