@@ -45,6 +45,8 @@ def test_after_a_restore_what_runs_goes_on_what_was_lost_is_made_again_and_nothi
         made = Scenario(world)
         try:
             made.begin(lives=stage(), ends=stage())
+            # else Nomad would take it for lost once it is cut off, not for unknown, and end it when its node returns
+            when(lambda: cluster.status(world.job(made["lives"])) == "running")
             cluster.command("operator", "snapshot", "save", tmp_path / "snapshot")
             talk(cluster)
             made.let_go("ends")

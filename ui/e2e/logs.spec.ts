@@ -90,7 +90,7 @@ test("both streams, the program's colours, the next error and the whole file", a
   await page.getByRole("link", { name: "Raw" }).click();
   const raw = readFileSync(await (await coming).path(), "utf-8");
   expect(raw).toContain("\u001b[31mERROR\u001b[0m lost frame 51");
-  expect(raw.match(/^frame \d+: \d+ vehicles$/gm)).toHaveLength(200);
+  expect(raw.match(/frame \d+: \d+ vehicles/g)).toHaveLength(200); // a piece of the other stream may come before a line ends
   expect(wrong).toEqual([]);
 });
 
