@@ -6,6 +6,7 @@ process that writes reads the connection."""
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import secrets
@@ -299,6 +300,16 @@ def raw(served: Served, place: str, at: int, length: int, who: str = "mem") -> s
     return connection
 
 
+def is_being_written(world: World, place: str) -> bool:
+    """Somebody holds its lock: a request that has come, of which not one byte of content need have."""
+    with (world.installation.settings.share / "uploads" / f"{place.rsplit('/', 1)[-1]}.part").open("rb") as part:
+        try:
+            fcntl.flock(part, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def status_of(connection: socket.socket) -> int:
     connection.settimeout(10)
     return int(connection.recv(65536).split(b" ")[1])
@@ -320,6 +331,7 @@ def test_a_newer_connection_takes_over_from_one_that_is_silent(world: World, ser
     with served.signed_in("mem") as client:
         place = tus.begun(client, len(CONTENT), filename="clip.mp4")
         with closing(raw(served, place, 0, len(CONTENT))) as old:
+            until(lambda: is_being_written(world, place))
             old.sendall(CONTENT[:sent])
             until(lambda: tus.offset(client, place) == sent)
             begin = time.monotonic()
