@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.resources.book import FileBook
+from tests.resources.reading import patient
 from tests.resources.some import FixedClock
 from winslow_nomad.resources.attempts import ShareAttempts
 from winslow_nomad.resources.reader import Reader
@@ -68,7 +69,7 @@ def writer(root: Path) -> Iterator[Scribe]:
 
 @pytest.fixture
 def reader(root: Path) -> Reader:
-    return Reader(root, deadline=30)
+    return patient(root)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def attempts_on(
 ) -> ShareAttempts:
     return ShareAttempts(
         writer,
-        Reader(writer.root, deadline=30),
+        patient(writer.root),
         book,
         clock,
         reveal={"secret:s1": "swordfish-swordfish"}.__getitem__,

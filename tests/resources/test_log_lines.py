@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.resources.logged import LogWriter, Plain, plain_lines
+from tests.resources.reading import patient
 from winslow_nomad.core.errors import ShareUnavailable
 from winslow_nomad.core.logs import LogLine, Stream
 from winslow_nomad.resources.log_cache import LogCache
@@ -44,7 +45,7 @@ def fresh(*, worth: int = 0, secrets: NoSecrets | None = None) -> Iterator[tuple
     """A log that is empty, and what reads it. worth 0: every index is kept in the cache."""
     with tempfile.TemporaryDirectory(prefix="lines-") as name:
         root = Path(name)
-        logs = ShareLogs(Reader(root, deadline=30), LogCache(root / "cache", worth=worth), secrets or NoSecrets())
+        logs = ShareLogs(patient(root), LogCache(root / "cache", worth=worth), secrets or NoSecrets())
         yield LogWriter(root / "a"), logs
 
 
@@ -234,9 +235,9 @@ def test_an_index_that_is_lost_or_belongs_to_another_log_is_made_anew(damage):
                 record = file.read(16)
                 file.seek(-16, 2)
                 file.write(bytes([record[0] ^ 1]) + record[1:])
-            uncached = ShareLogs(Reader(root, deadline=30), LogCache(root / "none"), NoSecrets())
+            uncached = ShareLogs(patient(root), LogCache(root / "none"), NoSecrets())
             before = [x.text for x in opened(uncached).page(-50, 50).lines]
-        again = ShareLogs(Reader(root, deadline=30), LogCache(root / "cache", worth=0), NoSecrets())
+        again = ShareLogs(patient(root), LogCache(root / "cache", worth=0), NoSecrets())
         assert [x.text for x in opened(again).page(-50, 50).lines] == before
 
 
@@ -246,7 +247,7 @@ def test_an_index_goes_on_where_it_was_kept():
         opened(logs, ended=False).page(0, 1)
         root = writer.log.parents[1]
         many(writer, 3, 100)
-        again = ShareLogs(Reader(root, deadline=30), LogCache(root / "cache", worth=0), NoSecrets())
+        again = ShareLogs(patient(root), LogCache(root / "cache", worth=0), NoSecrets())
         cache = LogCache(root / "cache", worth=0)
         loaded = cache.load("a")
         assert loaded is not None and loaded.places().reached.record == 100
@@ -273,12 +274,12 @@ def test_links_are_not_followed(tmp_path):
     writer = LogWriter(tmp_path / "share/a")
     (writer.log / "out").symlink_to(tmp_path / "secret")
     writer.note(0, 7)
-    lines = Lines(Reader(tmp_path / "share", deadline=30), "a", LogCache(tmp_path / "c"))
+    lines = Lines(patient(tmp_path / "share"), "a", LogCache(tmp_path / "c"))
     with pytest.raises(OSError, match="symbolic"):
         lines.refresh(final=True)
     (tmp_path / "share/b").mkdir()
     (tmp_path / "share/b/log").symlink_to(writer.log)
-    places, _ = Lines(Reader(tmp_path / "share", deadline=30), "b", LogCache(tmp_path / "c")).refresh(final=True)
+    places, _ = Lines(patient(tmp_path / "share"), "b", LogCache(tmp_path / "c")).refresh(final=True)
     assert places.reached.bytes == 0
 
 
@@ -317,7 +318,7 @@ def test_the_end_of_a_very_long_line_is_found_without_reading_all_of_it(tmp_path
             read += len(data)
             return data
 
-    places, _ = Lines(Reader(tmp_path, deadline=30), "a", LogCache(tmp_path / "c")).refresh(final=True)
+    places, _ = Lines(patient(tmp_path), "a", LogCache(tmp_path / "c")).refresh(final=True)
     names = [tmp_path / "a" / "log" / name for name in ("out", "index", "index")]
     files = Counted([os.open(name, os.O_RDONLY) for name in names])
     page = Page(files, places, NOTHING)

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.resources.reading import patient
 from winslow_nomad.core.client import LogChunk
 from winslow_nomad.resources.log_text import HIDDEN, Mask, Masker
 from winslow_nomad.resources.logs import LogReader, chunks
-from winslow_nomad.resources.reader import Reader
 
 
 class Writer:
@@ -40,13 +40,13 @@ def test_both_streams_come_in_the_order_of_the_index(tmp_path):
     writer.write(1, b"one\n")
     writer.write(2, b"two\n")
     writer.write(1, b"three\n")
-    found = LogReader(Reader(tmp_path, deadline=30), "a").more()
+    found = LogReader(patient(tmp_path), "a").more()
     assert [(c.stream, c.data) for c in found] == [("out", b"one\n"), ("err", b"two\n"), ("out", b"three\n")]
 
 
 def test_what_the_index_promises_and_the_stream_does_not_show_yet_is_waited_for(tmp_path):
     writer = Writer(tmp_path)
-    log = LogReader(Reader(tmp_path, deadline=30), "a")
+    log = LogReader(patient(tmp_path), "a")
     writer.note(1, 6)
     writer.note(2, 2)
     writer.write(2, b"e\n", indexed=False)
@@ -62,14 +62,14 @@ def test_a_torn_record_at_the_end_of_the_index_is_left_for_later(tmp_path):
     writer.write(1, b"x\n")
     with (writer.log / "index").open("ab") as file:
         file.write(b"\x01\x02")
-    assert text(LogReader(Reader(tmp_path, deadline=30), "a").more()) == b"x\n"
+    assert text(LogReader(patient(tmp_path), "a").more()) == b"x\n"
 
 
 def test_bytes_without_an_index_record_come_at_the_end(tmp_path):
     writer = Writer(tmp_path)
     writer.write(1, b"noted\n")
     writer.write(1, b"not noted\n", indexed=False)
-    found = list(chunks(LogReader(Reader(tmp_path, deadline=30), "a"), False, lambda: True, lambda: None))
+    found = list(chunks(LogReader(patient(tmp_path), "a"), False, lambda: True, lambda: None))
     assert text(found) == b"noted\nnot noted\n"
 
 
@@ -82,12 +82,12 @@ def test_following_ends_when_the_attempt_has_ended_and_all_is_read(tmp_path):
         looks.append(1)
         writer.write(1, b"second\n")
 
-    found = list(chunks(LogReader(Reader(tmp_path, deadline=30), "a"), True, lambda: bool(looks), wait))
+    found = list(chunks(LogReader(patient(tmp_path), "a"), True, lambda: bool(looks), wait))
     assert text(found) == b"first\nsecond\n"
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path):
-    assert list(chunks(LogReader(Reader(tmp_path, deadline=30), "nothing"), False, lambda: True, lambda: None)) == []
+    assert list(chunks(LogReader(patient(tmp_path), "nothing"), False, lambda: True, lambda: None)) == []
 
 
 @settings(deadline=None)
@@ -99,7 +99,7 @@ def test_any_interleaving_is_read_back_byte_for_byte(parts):
         writer = Writer(Path(folder))
         for stream, data in parts:
             writer.write(stream, data)
-        found = list(chunks(LogReader(Reader(Path(folder), deadline=30), "a"), False, lambda: True, lambda: None))
+        found = list(chunks(LogReader(patient(Path(folder)), "a"), False, lambda: True, lambda: None))
         assert [({"out": 1, "err": 2}[c.stream], c.data) for c in found] == parts
 
 

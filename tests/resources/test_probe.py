@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.resources.conftest import command
+from tests.resources.reading import patient
 from winslow_nomad.resources.attempts import install_runner
 from winslow_nomad.resources.probe import advice, mount_of, probe
-from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.scribe import Scribe
 
 MOUNTINFO = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -20,7 +20,7 @@ MOUNTINFO = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 def probed(root: Path):
     writer = Scribe(root)
     writer.establish("x")
-    facts = probe(writer, Reader(root, deadline=30))
+    facts = probe(writer, patient(root))
     writer.close()
     assert not list((root / "trash").iterdir())
     return facts
@@ -38,7 +38,7 @@ def test_a_read_only_share_is_a_fact_and_no_error(filesystem):
     writer = Scribe(root)
     writer.establish("x")
     command("mount", "-o", "remount,ro", root)
-    facts = probe(writer, Reader(root, deadline=30))
+    facts = probe(writer, patient(root))
     command("mount", "-o", "remount,rw", root)
     writer.close()
     assert facts.code == "share.read_only" and facts.total > 0 and "read-only" in facts.condition

@@ -18,6 +18,7 @@ import pytest
 from tests.resources import some
 from tests.resources.book import FileBook
 from tests.resources.conftest import attempts_on, command
+from tests.resources.reading import patient
 from tests.waiting import until
 from winslow_nomad.core.errors import Refused, ShareUnavailable
 from winslow_nomad.core.operations import Operation
@@ -25,7 +26,6 @@ from winslow_nomad.core.ports import AttemptRef
 from winslow_nomad.core.stage import Source, StageState
 from winslow_nomad.resources.operate import operate
 from winslow_nomad.resources.probe import can_reflink
-from winslow_nomad.resources.reader import Reader
 from winslow_nomad.resources.scribe import Scribe
 from winslow_nomad.resources.workspaces import CopyWorkspace
 
@@ -71,7 +71,7 @@ class Worker:
 
     def __init__(self, root: Path, book: FileBook, copies: CopyWorkspace | None = None) -> None:
         self.writer = Scribe(root)
-        reader = Reader(root, deadline=30)
+        reader = patient(root)
         self.ends: list[Operation] = []
         self.stop = threading.Event()
         self.copies = copies or CopyWorkspace(
@@ -302,7 +302,7 @@ def test_a_share_that_fills_up_during_the_copy_is_left_as_it_was(filesystem, boo
     attempts = attempts_on(writer, book, clock)
     fill(root / ONE / "workspace", 3, 6 << 20)
     attempts.prepare(continuing(), 2, 1)
-    reader = Reader(root, deadline=30)
+    reader = patient(root)
 
     def believed() -> bool:
         """Somebody else takes the room between the look and the copy."""
@@ -421,7 +421,7 @@ def test_two_workers_on_one_copy_publish_one_and_discard_the_other(attempts, roo
     fill(root / ONE / "workspace", 300, 5000)
     attempts.prepare(continuing(), 2, 1)
     operation = book.get(OPERATION)
-    reader = Reader(root, deadline=30)
+    reader = patient(root)
     writer = Scribe(root)
     copies = CopyWorkspace(writer, reader, lambda: True, lambda: "")
     gate = threading.Barrier(2)
@@ -452,7 +452,7 @@ def test_a_frozen_share_does_not_hold_the_worker_when_it_shall_end(filesystem, b
     fill(root / ONE / "workspace", 4, 30 << 20)
     attempts.prepare(continuing(), 2, 1)
     quick = Scribe(root, deadline=0.5)
-    worker = Worker(root, book, CopyWorkspace(quick, Reader(root, deadline=30), lambda: True, lambda: ""))
+    worker = Worker(root, book, CopyWorkspace(quick, patient(root), lambda: True, lambda: ""))
     until(lambda: copying(root), every=0.001)
     command("fsfreeze", "-f", root)
     try:

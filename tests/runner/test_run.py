@@ -212,36 +212,33 @@ def test_a_command_that_cannot_be_executed_says_why(
     assert not (attempt.path / "environment").exists()
 
 
+def ran(attempt: Attempt, content: bytes, mode: int = 0o755) -> tuple[int, str]:
+    """A program of this content: the runner's code, and what it wrote about the end."""
+    program = attempt.path / "program"
+    attempt.prepare(str(program))
+    program.write_bytes(content)
+    program.chmod(mode)
+    return attempt.run()[0], attempt.end["message"]
+
+
 def test_a_script_without_interpreter_and_a_file_of_no_known_format_are_told_apart(attempt: Attempt) -> None:
-    script = attempt.path / "script"
-    attempt.prepare(str(script))
-    script.write_text("#!/no/such/interpreter\n")
-    script.chmod(0o755)
-    assert attempt.run()[0] == 127 and "interpreter" in attempt.end["message"]
+    code, said = ran(attempt, b"#!/no/such/interpreter\n")
+    assert code == 127 and "interpreter" in said
 
 
 def test_a_script_with_line_ends_of_windows_says_so(attempt: Attempt) -> None:
-    script = attempt.path / "script"
-    attempt.prepare(str(script))
-    script.write_bytes(b"#!/bin/sh\r\necho hi\r\n")
-    script.chmod(0o755)
-    assert attempt.run()[0] == 127 and "line ends of Windows" in attempt.end["message"]
+    code, said = ran(attempt, b"#!/bin/sh\r\necho hi\r\n")
+    assert code == 127 and "line ends of Windows" in said
 
 
 def test_a_script_without_the_right_to_be_executed_says_what_to_do(attempt: Attempt) -> None:
-    script = attempt.path / "script"
-    attempt.prepare(str(script))
-    script.write_text("#!/bin/sh\necho hi\n")
-    script.chmod(0o644)
-    assert attempt.run()[0] == 126 and "chmod +x" in attempt.end["message"]
+    code, said = ran(attempt, b"#!/bin/sh\necho hi\n", 0o644)
+    assert code == 126 and "chmod +x" in said
 
 
 def test_a_file_of_no_known_format_is_exec_failed(attempt: Attempt) -> None:
-    program = attempt.path / "program"
-    attempt.prepare(str(program))
-    program.write_bytes(b"\x7fELF nonsense")
-    program.chmod(0o755)
-    assert attempt.run()[0] == 126 and "architecture" in attempt.end["message"]
+    code, said = ran(attempt, b"\x7fELF nonsense")
+    assert code == 126 and "architecture" in said
 
 
 def test_a_torn_command_is_never_run(attempt: Attempt) -> None:
